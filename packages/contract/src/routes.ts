@@ -1,0 +1,27 @@
+import { apiClientRoutes } from './api-clients.ts';
+import { auditRoutes } from './audit.ts';
+import { customerRoutes } from './customer.ts';
+import { oauthRoutes } from './oauth.ts';
+import { orgRoutes } from './orgs.ts';
+import { policyRoutes } from './policies.ts';
+import type { Route } from './route.ts';
+import { sessionRoutes } from './sessions.ts';
+import { userRoutes } from './users.ts';
+
+/** The whole API, by noun: a new noun adds one line here, and the contract walk then asks for its examples. */
+export const api = {
+  oauth: oauthRoutes,
+  sessions: sessionRoutes,
+  customer: customerRoutes,
+  users: userRoutes,
+  orgs: orgRoutes,
+  policies: policyRoutes,
+  apiClients: apiClientRoutes,
+  audit: auditRoutes,
+} as const satisfies Readonly<Record<string, Readonly<Record<string, Route>>>>;
+
+/** Every route with its name, `noun.verb`. */
+export const allRoutes: readonly { readonly name: string; readonly route: Route }[] = Object.entries(api).flatMap(
+  ([noun, routes]) =>
+    Object.entries(routes).map(([verb, route]) => ({ name: `${noun}.${verb}`, route: route as Route })),
+);
