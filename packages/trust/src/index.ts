@@ -8,3 +8,5 @@ export * from './merkle-log.ts';
 export * from './merkle-proof.ts';
 export * from './recovery-code.ts';
 export * from './signed-note.ts';
+export * from './key-file.ts';
+export * from './slots.ts';

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { test } from 'node:test';
+import { systemRandom } from '@holdfast/base';
+import { formatKeyFile, parseKeyFile } from './key-file.ts';
+import { makeRecoveryCode, parseRecoveryCode } from './recovery-code.ts';
+import { makeRecoverySlot, openSlot, openSlotWithKey, rewrapSlot, slotKinds } from './slots.ts';
+
+const place = { archiveId: new Uint8Array(16).fill(0xa1), keyringNumber: 3 };
+const ringKey = new Uint8Array(32).fill(0x52);
+
+function newSlot() {
+  const secret = parseRecoveryCode(makeRecoveryCode(systemRandom));
+  return { secret, ...makeRecoverySlot(place, ringKey, secret, systemRandom) };
+}
+
+/** WebCrypto only, and nothing of slots.ts: the derivations of the format document a second time. */
+async function deriveByDocument(secret: Uint8Array<ArrayBuffer>, slotId: Uint8Array) {
+  const salt = new Uint8Array([...place.archiveId, ...slotId]);
+  const info = new TextEncoder().encode('holdfast v1 recovery slot');
+  const material = await crypto.subtle.importKey('raw', secret, 'HKDF', false, ['deriveBits']);
+  const bits = await crypto.subtle.deriveBits({ name: 'HKDF', hash: 'SHA-256', salt, info }, material, 256);
+  const mac = createHmac('sha256', new Uint8Array(bits)).update('holdfast v1 slot commitment').update(salt).digest();
+  return { wrappingKey: new Uint8Array(bits), commitment: new Uint8Array(mac) };
+}
+
+test('a recovery code opens its slot and gives the ring key', () => {
+  const { slot, secret, wrappingKey } = newSlot();
+  assert.deepEqual(openSlot(slot, place, secret), { ringKey, wrappingKey });
+  assert.deepEqual(openSlotWithKey(slot, place, wrappingKey), { ringKey, wrappingKey });
+});
+
+test('wrapping key and commitment are those of the format document', async () => {
+  const { slot, secret, wrappingKey } = newSlot();
+  const derived = await deriveByDocument(new Uint8Array(secret), slot.slotId);
+  assert.deepEqual(derived, { wrappingKey, commitment: slot.commitment });
+  assert.deepEqual([slot.kind, slot.slotId.length, slot.wrappedRingKey.length], [slotKinds.recoveryCode, 16, 72]);
+});
+
+test('another code, another archive and another kind do not open a slot; the right ones do', () => {
+  const { slot, secret } = newSlot();
+  const other = parseRecoveryCode(makeRecoveryCode(systemRandom));
+  assert.equal(openSlot(slot, place, other), undefined);
+  assert.equal(openSlot(slot, { ...place, archiveId: new Uint8Array(16) }, secret), undefined);
+  assert.equal(openSlot({ ...slot, kind: slotKinds.password }, place, secret), undefined);
+  assert.equal(openSlot({ ...slot, slotId: new Uint8Array(16) }, place, secret), undefined);
+  assert.equal(
+    openSlot({ ...slot, commitment: slot.commitment.with(0, slot.commitment[0]! ^ 1) }, place, secret),
+    undefined,
+  );
+  assert.equal(openSlot({ ...slot, commitment: new Uint8Array() }, place, secret), undefined);
+  assert.equal(openSlot(slot, place, secret.subarray(1)), undefined);
+  assert.deepEqual(openSlot({ ...slot }, { ...place }, secret.slice())?.ringKey, ringKey);
+});
+
+test('a damaged wrap is called corrupt, not a wrong code', () => {
+  const { slot, secret } = newSlot();
+  const wrap = slot.wrappedRingKey;
+  for (const wrappedRingKey of [
+    wrap.with(0, wrap[0]! ^ 1),
+    wrap.with(71, wrap[71]! ^ 1),
+    wrap.subarray(1),
+    new Uint8Array(),
+  ])
+    assert.throws(() => openSlot({ ...slot, wrappedRingKey }, place, secret), { code: 'slot.corrupt' });
+  assert.throws(() => openSlot(slot, { ...place, keyringNumber: 4 }, secret), { code: 'slot.corrupt' });
+  assert.deepEqual(openSlot({ ...slot, wrappedRingKey: wrap.slice() }, place, secret)?.ringKey, ringKey);
+});
+
+test('a slot goes on into the next keyring without its secret, keeping what else it carries', () => {
+  const { slot, secret, wrappingKey } = newSlot();
+  const next = { ...place, keyringNumber: 4 };
+  const nextRingKey = new Uint8Array(32).fill(0x53);
+  const carried = rewrapSlot({ ...slot, madeAt: 'kept' }, next, { ringKey: nextRingKey, wrappingKey }, systemRandom);
+  assert.deepEqual(openSlot(carried, next, secret), { ringKey: nextRingKey, wrappingKey });
+  assert.deepEqual(openSlot(slot, place, secret)?.ringKey, ringKey);
+  assert.equal(carried.madeAt, 'kept');
+  assert.notDeepEqual(carried.wrappedRingKey.subarray(0, 24), slot.wrappedRingKey.subarray(0, 24));
+  const stranger = { ringKey: nextRingKey, wrappingKey: new Uint8Array(32) };
+  assert.throws(() => rewrapSlot(slot, next, stranger, systemRandom), /wrapping key belongs/);
+});
+
+const epochs = [
+  { epoch: 0, suite: 1, key: new Uint8Array(32).fill(0x11) },
+  { epoch: 7, suite: 1, key: new Uint8Array(32).fill(0x22) },
+];
+const keyFile = formatKeyFile({ archiveId: place.archiveId, epochs });
+
+test('a key file is the text of the format document and reads back', () => {
+  const body = `holdfast-key-v1\narchive ${'a1'.repeat(16)}\nepoch 0 1 ${'11'.repeat(32)}\nepoch 7 1 ${'22'.repeat(32)}\n`;
+  assert.match(keyFile, /\ncheck [0-9a-f]{16}\n$/);
+  assert.equal(keyFile.slice(0, body.length), body);
+  assert.deepEqual(parseKeyFile(keyFile), { archiveId: place.archiveId, epochs });
+});
+
+test('a wrong line of a key file is named by its number, and a lost character by the check', () => {
+  const lines = keyFile.split('\n');
+  const malformed: readonly (readonly [string, number])[] = [
+    ['', 1],
+    [keyFile.replace('v1', 'v2'), 1],
+    [keyFile.replaceAll('\n', '\r\n'), 1],
+    [lines.with(1, lines[1]!.slice(1)).join('\n'), 2],
+    [lines.with(2, lines[2]!.toUpperCase()).join('\n'), 3],
+    [lines.with(3, '').join('\n'), 4],
+    [lines.toSpliced(2, 2).join('\n'), 3],
+    [lines.with(4, 'check 0').join('\n'), 5],
+    [keyFile.slice(0, -1), 5],
+    [`${keyFile}\n`, 5],
+  ];
+  for (const [text, line] of malformed)
+    assert.throws(
+      () => parseKeyFile(text),
+      (error: { code: string; details: { line: number } }) => {
+        assert.deepEqual([error.code, error.details.line], ['key_file.malformed', line], JSON.stringify(text));
+        return true;
+      },
+    );
+  assert.throws(() => parseKeyFile(keyFile.replace('22222', '22322')), { code: 'key_file.damaged' });
+  assert.throws(() => parseKeyFile(keyFile.replace('epoch 7', 'epoch 8')), { code: 'key_file.damaged' });
+  assert.equal(
+    parseKeyFile(formatKeyFile({ archiveId: place.archiveId, epochs: epochs.slice(1) })).epochs[0]?.epoch,
+    7,
+  );
+});
