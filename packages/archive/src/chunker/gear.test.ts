@@ -6,7 +6,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 
 import { compileGear, gearHashFile } from '../../assembly/build.ts';
-import { Chunker, restartBytes } from './chunker.ts';
+import { type Chunker, restartBytes } from './chunker.ts';
 import { createGearChunker, deriveGearTable } from './gear.node.ts';
 
 const KiB = 1024;

@@ -1,7 +1,8 @@
 import { zstdErrors } from './errors.ts';
 
-/** The largest window a frame may ask a reader for: 4 MiB. */
-export const maxWindowBytes = 4 * 1024 * 1024;
+/** The most a frame may open to, and the largest window it may ask a reader for: 4 MiB each. */
+export const maxRawBytes = 4 * 1024 * 1024;
+const maxWindowBytes = 4 * 1024 * 1024;
 
 /** Opens a zstd frame to exactly `rawBytes` bytes; injected, since browsers bring their own. */
 export type Decompress = (
@@ -40,9 +41,10 @@ export function readZstdFrame(payload: Uint8Array): ZstdFrame {
   return { contentBytes, windowBytes };
 }
 
-/** Checks that a payload is one frame of `rawBytes` bytes whose window a reader can bear. @throws zstd.bad_frame */
+/** Checks that a payload is one frame of `rawBytes` bytes, neither they nor its window above 4 MiB. @throws zstd.bad_frame */
 export function checkZstdFrame(payload: Uint8Array, rawBytes: number): void {
   const frame = readZstdFrame(payload);
+  if (rawBytes > maxRawBytes) throw bad('it opens to more than 4 MiB');
   if (frame.contentBytes !== rawBytes) throw bad('its content size is not the raw length');
   if (frame.windowBytes > maxWindowBytes) throw bad('its window is too large');
 }
