@@ -1,0 +1,58 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** What documents may name, read from the sources. */
+export type Facts = {
+  readonly npmScripts: ReadonlySet<string>;
+  /** First words of commands and of their subcommands. */
+  readonly commands: ReadonlySet<string>;
+  /** `noun.reason` of every declared error. */
+  readonly errorCodes: ReadonlySet<string>;
+  readonly errorNouns: ReadonlySet<string>;
+  /** Environment variables of ours that a source names. */
+  readonly variables: ReadonlySet<string>;
+};
+
+/** Reads the facts of the tree below `root`. */
+export function readFacts(root: string): Facts {
+  const sources = readTexts(root, [
+    '{apps,packages}/*/{src,bin}/**/*.{ts,tsx,mjs,sql}',
+    'tools/**/*.{ts,mjs}',
+    'e2e/**/*.ts',
+  ]);
+  const errorCodes = new Set(sources.flatMap(([, text]) => errorCodesOf(text)));
+  return {
+    npmScripts: new Set(readScripts(root)),
+    commands: new Set(sources.filter(([path]) => path.startsWith('apps/cli/')).flatMap(([, text]) => commandsOf(text))),
+    errorCodes,
+    errorNouns: new Set([...errorCodes].map((code) => code.split('.')[0]!)),
+    variables: new Set(sources.flatMap(([, text]) => text.match(/\bHOLDFAST_[A-Z_]+\b/g) ?? [])),
+  };
+}
+
+/** Path and text of every file that matches, without what is installed or golden. */
+export function readTexts(root: string, patterns: readonly string[]): readonly (readonly [string, string])[] {
+  return globSync(patterns, {
+    cwd: root,
+    exclude: (path) => /(?:^|\/)(?:node_modules|testdata|\.holdfast|\.git)$/.test(path),
+  })
+    .toSorted()
+    .map((path) => [path.replaceAll('\\', '/'), readFileSync(join(root, path), 'utf8')] as const);
+}
+
+function errorCodesOf(source: string): readonly string[] {
+  return [...source.matchAll(/defineErrors\(\s*'([a-z_]+)',\s*\{([\s\S]*?)\n?\}\s*\)/g)].flatMap(([, noun, body]) =>
+    [...body!.matchAll(/^\s*([a-z_0-9]+):\s*\[/gm)].map(([, reason]) => `${noun}.${reason}`),
+  );
+}
+
+function commandsOf(source: string): readonly string[] {
+  return [...source.matchAll(/\.command\(\s*'([a-z-]+)/g)].map(([, name]) => name!);
+}
+
+function readScripts(root: string): readonly string[] {
+  const path = join(root, 'package.json');
+  if (!existsSync(path)) return [];
+  const json = JSON.parse(readFileSync(path, 'utf8')) as { readonly scripts?: Readonly<Record<string, string>> };
+  return Object.keys(json.scripts ?? {});
+}
