@@ -1,0 +1,196 @@
+import { RecoverError } from '../errors.ts';
+import { compareInstants, nameOrdinal, type Ordinal, writerOf } from '../format/bytes.ts';
+import { type CommitOpen, type CommitSealed, readCommitOpen, readCommitSealed } from '../format/commit.ts';
+import type { Keyring, Writer } from '../format/keyring.ts';
+import { kinds, recordSignatureHolds } from '../format/record.ts';
+import { sha256 } from '../format/sealing.ts';
+import type { Findings } from './findings.ts';
+import { type ArchiveKeys, quietly } from './keys.ts';
+import type { IndexedPlace } from './place-index.ts';
+import type { RecordReader } from './record-reader.ts';
+import type { Shelf } from './shelf.ts';
+
+/** A commit record that is there: its open part and where it lies. */
+export type CommitNote = CommitOpen & { readonly hash: Buffer; readonly ordinal: Ordinal; readonly place: IndexedPlace };
+
+/** A commit whose signature holds and whose sealed part is open. */
+export type Commit = CommitNote & CommitSealed;
+
+/** Why a commit does not count. */
+export type Refusal = 'unreadable' | 'locked' | 'forged' | 'wrong_writer';
+
+/** The commits of an archive, looked up by number and by hash; sealed parts are opened when they are asked for. */
+export class CommitLog {
+  readonly notes: readonly CommitNote[];
+  readonly keyring: Keyring | undefined;
+  readonly #byHash: ReadonlyMap<string, CommitNote>;
+  readonly #shelf: Shelf;
+  readonly #reader: RecordReader;
+
+  constructor(shelf: Shelf, reader: RecordReader, found: { readonly keys: ArchiveKeys; readonly findings: Findings }) {
+    this.#shelf = shelf;
+    this.#reader = reader;
+    this.#byHash = gatherNotes(shelf, found.findings);
+    this.notes = [...this.#byHash.values()].sort((a, b) => b.number - a.number || Buffer.compare(a.hash, b.hash));
+    this.keyring = this.#chooseKeyring(found.keys, found.findings);
+  }
+
+  find(hash: Buffer): CommitNote | undefined {
+    return this.#byHash.get(hash.toString('latin1'));
+  }
+
+  /** The commit behind a note, checked against the writers of the keyring; else why it does not count. */
+  open(note: CommitNote): Commit | Refusal {
+    const frame = this.#shelf.read(note.place);
+    if (frame === undefined || !sha256(frame.whole).equals(note.hash)) return 'unreadable';
+    const writer = this.#writer(writerOf(note.ordinal));
+    if (this.keyring !== undefined) {
+      if (writer === undefined || !recordSignatureHolds(this.#reader.archiveId, frame, writer.publicKey)) return 'forged';
+      if (this.rightfulWriter(note.number) !== writer) return 'wrong_writer';
+    }
+    const raw = this.#reader.open(frame);
+    if (raw === 'locked') return 'locked';
+    const sealed = raw === undefined ? undefined : quietly(() => readCommitSealed(raw.bytes));
+    return sealed === undefined ? 'unreadable' : { ...note, ...sealed };
+  }
+
+  /** The writer a commit number belongs to (§5); undefined without a keyring. */
+  rightfulWriter(commitNumber: number): Writer | undefined {
+    return this.keyring?.writers
+      .filter((writer) => writer.firstCommit <= commitNumber)
+      .reduce<Writer | undefined>((best, writer) => (best === undefined || writer.firstCommit >= best.firstCommit ? writer : best), undefined);
+  }
+
+  #writer(number: number): Writer | undefined {
+    return this.keyring?.writers.find((writer) => writer.number === number);
+  }
+
+  /**
+   * The newest keyring that may be believed: opened by the secret, or named by a commit our keys open.
+   *
+   * Anybody can sign a keyring that lists himself; only who holds the keys can seal a commit that names it.
+   */
+  #chooseKeyring(keys: ArchiveKeys, findings: Findings): Keyring | undefined {
+    const open = new Map(keys.keyrings.map((keyring) => [keyring.hash.toString('latin1'), keyring]));
+    const newer = (a: Keyring | undefined, b: Keyring) => (a === undefined || b.number > a.number ? b : a);
+    let chosen = keys.opened;
+    for (const note of this.notes) {
+      if (chosen === keys.keyrings[0] && chosen !== undefined) break;
+      const named = this.#keyringNamedBy(note);
+      const keyring = named === undefined ? undefined : open.get(named);
+      if (keyring !== undefined) chosen = newer(chosen, keyring);
+    }
+    const first = chosen ?? keys.keyrings[0];
+    if (chosen === undefined && first !== undefined) {
+      findings.add({ severity: 'unproven', code: 'keyring.unproven', message: `no commit names keyring ${first.number}: its writers are not proven` });
+    }
+    if (keys.opened !== undefined && chosen !== keys.opened) {
+      const message = `the secret opens keyring ${keys.opened.number} only; commits name keyring ${chosen?.number}`;
+      findings.add({ severity: 'notice', code: 'keyring.older', message });
+    }
+    return first;
+  }
+
+  #keyringNamedBy(note: CommitNote): string | undefined {
+    const frame = this.#shelf.read(note.place);
+    const raw = frame === undefined ? undefined : this.#reader.open(frame);
+    if (raw === undefined || raw === 'locked') return undefined;
+    return quietly(() => readCommitSealed(raw.bytes))?.keyring.hash.toString('latin1');
+  }
+}
+
+function gatherNotes(shelf: Shelf, findings: Findings): ReadonlyMap<string, CommitNote> {
+  const notes = new Map<string, CommitNote>();
+  for (const place of shelf.index.ofKinds([kinds.commit])) {
+    const frame = shelf.read(place);
+    if (frame === undefined) continue;
+    const open = quietly(() => readCommitOpen(frame.open));
+    if (open === undefined) {
+      const records = [nameOrdinal(place.ordinal)];
+      findings.add({ severity: 'notice', code: 'commit.malformed', message: 'a commit is not well formed', records, where: shelf.describe(place) });
+      continue;
+    }
+    const hash = sha256(frame.whole);
+    const previousHash = Buffer.from(open.previousHash);
+    notes.set(hash.toString('latin1'), { ...open, previousHash, hash, ordinal: place.ordinal, place });
+  }
+  return notes;
+}
+
+/** The commits that make up the state: from behind the checkpoint to the head, and the checkpoint where there is one. */
+export type Chain = { readonly head: Commit; readonly checkpoint: Commit | undefined; readonly later: readonly Commit[] };
+
+/** Walks commits down and remembers what broke, so that each is opened once. */
+export class ChainFinder {
+  readonly #log: CommitLog;
+  readonly #broken = new Map<string, string>();
+  readonly refusals = new Map<string, Refusal>();
+
+  constructor(log: CommitLog) {
+    this.#log = log;
+  }
+
+  /** The chain under a commit, without a gap down to its checkpoint; undefined where it breaks. */
+  chainOf(note: CommitNote): Chain | undefined {
+    const path: Commit[] = [];
+    let at: CommitNote | undefined = note;
+    while (at !== undefined) {
+      const commit: Commit | undefined = this.#open(at);
+      if (commit === undefined || commit.checkpoint !== note.checkpoint && commit.number !== note.checkpoint) break;
+      path.push(commit);
+      if (isBase(commit)) return makeChain(path);
+      at = this.#before(commit);
+    }
+    for (const commit of path) this.#broken.set(commit.hash.toString('latin1'), 'gap');
+    return undefined;
+  }
+
+  #open(note: CommitNote): Commit | undefined {
+    const name = note.hash.toString('latin1');
+    if (this.#broken.has(name)) return undefined;
+    const opened = this.#log.open(note);
+    if (typeof opened !== 'string') return opened;
+    this.#broken.set(name, opened);
+    this.refusals.set(name, opened);
+    return undefined;
+  }
+
+  #before(commit: Commit): CommitNote | undefined {
+    const before = this.#log.find(commit.previousHash);
+    return before !== undefined && before.number === commit.number - 1 ? before : undefined;
+  }
+}
+
+function isBase(commit: Commit): boolean {
+  if (commit.root !== undefined && commit.number === commit.checkpoint) return true;
+  return commit.checkpoint === 0 && commit.number === 1;
+}
+
+function makeChain(path: readonly Commit[]): Chain {
+  const rising = [...path].reverse();
+  const [base] = rising;
+  const checkpoint = base?.root === undefined ? undefined : base;
+  return { head: path[0]!, checkpoint, later: checkpoint === undefined ? rising : rising.slice(1) };
+}
+
+/** The newest commits by number that have a whole chain; several when the archive forked at one number. */
+export function findHead(log: CommitLog, finder: ChainFinder, below = Infinity): Chain | undefined {
+  let best: Chain | undefined;
+  for (const note of log.notes) {
+    if (note.number >= below) continue;
+    if (best !== undefined && note.number < best.head.number) break;
+    const chain = finder.chainOf(note);
+    if (chain !== undefined) best = best === undefined ? chain : later(best, chain);
+  }
+  if (best !== undefined) checkFeatures(best);
+  return best;
+}
+
+function later(a: Chain, b: Chain): Chain {
+  return (compareInstants(a.head.at, b.head.at) || Buffer.compare(a.head.hash, b.head.hash)) >= 0 ? a : b;
+}
+
+function checkFeatures(chain: Chain): void {
+  const features = [chain.checkpoint, ...chain.later].flatMap((commit) => commit?.featuresToRead ?? []);
+  if (features.length > 0) throw new RecoverError('archive.needs_feature', { features: [...new Set(features)] });
+}

@@ -1,0 +1,150 @@
+import { RecoverError } from '../errors.ts';
+import { DRAFT_REVISION, type Epochs, type Header, type Keyring, openSlot, readHeader, readKeyring, readRing } from '../format/keyring.ts';
+import { associatedData, kinds, nonceOf, type RecordFrame } from '../format/record.ts';
+import { openSealed, unwrapPlaintext } from '../format/sealing.ts';
+import { readKeyFile, readRecoveryCode, recoveryWrappingKey, type Secret } from '../format/secret.ts';
+import type { Findings } from './findings.ts';
+import type { Shelf } from './shelf.ts';
+
+/** What the keys of an archive came to: epochs, and the keyrings whose writers may be believed, newest first. */
+export type ArchiveKeys = {
+  readonly archiveId: Buffer;
+  readonly epochs: Epochs;
+  readonly keyrings: readonly Keyring[];
+  /** The keyring the recovery code opened; undefined with a key file. */
+  readonly opened: Keyring | undefined;
+};
+
+const KEYRINGS_TRIED = 10_000;
+
+/**
+ * Finds header and keyrings and opens what the secret opens (§14.1, §14.2).
+ *
+ * @throws archive.no_header, archive.unknown_format, archive.no_keyring, secret.invalid, secret.other_archive, secret.opens_nothing
+ */
+export function findKeys(shelf: Shelf, secret: Secret, findings: Findings): ArchiveKeys {
+  const frames = gatherFrames(shelf);
+  const headers = readHeaders(frames.headers, findings);
+  if ('keyFile' in secret) return keysFromFile(secret.keyFile, { headers, frames: frames.keyrings }, findings);
+  const entropy = readRecoveryCode(secret.recoveryCode);
+  if (headers.length === 0) throw new RecoverError('archive.no_header', {});
+  let seen = 0;
+  for (const header of headers) {
+    const keyrings = readKeyrings(frames.keyrings, header, findings);
+    seen += keyrings.length;
+    for (const keyring of keyrings) {
+      const epochs = openRing(keyring, entropy, header.archiveId);
+      if (epochs === undefined) continue;
+      checkFormat(header);
+      return { archiveId: header.archiveId, epochs, keyrings, opened: keyring };
+    }
+  }
+  checkFormat(headers[0]!);
+  throw new RecoverError(seen === 0 ? 'archive.no_keyring' : 'secret.opens_nothing', { keyrings: seen });
+}
+
+function keysFromFile(
+  text: string,
+  found: { readonly headers: readonly Header[]; readonly frames: readonly RecordFrame[] },
+  findings: Findings,
+): ArchiveKeys {
+  const { archiveId, epochs } = readKeyFile(text);
+  const header = found.headers.find((one) => one.archiveId.equals(archiveId));
+  if (header === undefined && found.headers.length > 0) {
+    const archives = found.headers.map((one) => one.archiveId.toString('hex'));
+    throw new RecoverError('secret.other_archive', { keyFile: archiveId.toString('hex'), archives });
+  }
+  if (header === undefined) throw new RecoverError('archive.no_header', {});
+  checkFormat(header);
+  const keyrings = readKeyrings(found.frames, header, findings);
+  if (keyrings.length === 0) {
+    findings.add({ severity: 'unproven', code: 'keyring.missing', message: 'no keyring holds: who may sign commits is not known, and signatures are not checked' });
+  }
+  return { archiveId, epochs, keyrings, opened: undefined };
+}
+
+function gatherFrames(shelf: Shelf): { readonly headers: readonly RecordFrame[]; readonly keyrings: readonly RecordFrame[] } {
+  const headers = new Map<string, RecordFrame>();
+  const keyrings = new Map<string, RecordFrame>();
+  const take = (frame: RecordFrame): void => {
+    const into = frame.kind === kinds.header ? headers : keyrings;
+    const name = frame.whole.subarray(0, RECORD_NAME_BYTES).toString('latin1') + frame.signature.toString('latin1');
+    if (frame.kind <= kinds.keyring && into.size < KEYRINGS_TRIED && !into.has(name)) into.set(name, { ...frame });
+  };
+  for (const { frame } of shelf.keyFiles()) take(frame);
+  for (const place of shelf.index.ofKinds([kinds.header, kinds.keyring])) {
+    const frame = shelf.read(place);
+    if (frame !== undefined) take(frame);
+  }
+  return { headers: [...headers.values()], keyrings: [...keyrings.values()] };
+}
+
+const RECORD_NAME_BYTES = 52;
+
+function readHeaders(frames: readonly RecordFrame[], findings: Findings): readonly Header[] {
+  const headers = frames.flatMap((frame) => {
+    const header = quietly(() => readHeader(frame));
+    if (header === undefined) noteRefused(findings, 'header');
+    return header === undefined ? [] : [header];
+  });
+  if (headers.length > 1) {
+    const ids = headers.map((header) => header.archiveId.toString('hex')).join(', ');
+    findings.add({ severity: 'notice', code: 'header.several', message: `the folder holds headers of several archives: ${ids}` });
+  }
+  return headers;
+}
+
+function checkFormat(header: Header): void {
+  if (header.format === 1 && header.draft === DRAFT_REVISION) return;
+  throw new RecoverError('archive.unknown_format', { format: header.format, draft: header.draft ?? 'none' });
+}
+
+/** Valid keyrings, newest first; those with one number are all kept, and named. */
+function readKeyrings(frames: readonly RecordFrame[], header: Header, findings: Findings): readonly Keyring[] {
+  const keyrings: Keyring[] = [];
+  for (const frame of frames) {
+    const keyring = quietly(() => readKeyring(frame, header));
+    if (keyring === undefined) noteRefused(findings, 'keyring');
+    else if (!keyrings.some((other) => other.hash.equals(keyring.hash))) keyrings.push(keyring);
+  }
+  keyrings.sort((a, b) => b.number - a.number || Buffer.compare(a.hash, b.hash));
+  for (const [index, keyring] of keyrings.entries()) checkLink(keyring, keyrings.slice(index + 1), findings);
+  return keyrings;
+}
+
+function checkLink(keyring: Keyring, older: readonly Keyring[], findings: Findings): void {
+  if (older[0]?.number === keyring.number) {
+    findings.add({ severity: 'notice', code: 'keyring.twice', message: `there are two signed keyrings of number ${keyring.number}` });
+  }
+  const before = older.filter((other) => other.number === keyring.number - 1);
+  if (before.length === 0 || before.some((other) => other.hash.equals(keyring.previousHash))) return;
+  findings.add({ severity: 'notice', code: 'keyring.unlinked', message: `keyring ${keyring.number} does not follow the keyring before it` });
+}
+
+function noteRefused(findings: Findings, what: string): void {
+  findings.add({ severity: 'notice', code: `${what}.refused`, message: `a ${what} record is not well formed or not rightly signed` });
+}
+
+/** The epochs of a keyring, through the slot a recovery code opens; undefined when none is. */
+function openRing(keyring: Keyring, entropy: Buffer, archiveId: Buffer): Epochs | undefined {
+  for (const slot of keyring.slots) {
+    const wrappingKey = recoveryWrappingKey(entropy, archiveId, slot.slotId);
+    const ringKey = openSlot(keyring, slot, { wrappingKey, archiveId });
+    if (ringKey === undefined) continue;
+    const { frame } = keyring;
+    const plain = openSealed({ key: ringKey, nonce: nonceOf(frame), associated: associatedData(archiveId, frame) }, frame.sealed);
+    const epochs = plain === undefined ? undefined : quietly(() => readRing(unwrapPlaintext(plain).bytes));
+    if (epochs !== undefined) return epochs;
+  }
+  return undefined;
+}
+
+/** The outcome of a reading, undefined where the structure is corrupt: another copy may hold. */
+export function quietly<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof RecoverError) return undefined;
+    throw error;
+  }
+}

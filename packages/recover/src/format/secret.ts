@@ -1,0 +1,67 @@
+import { mnemonicToEntropy } from '@scure/bip39';
+import { wordlist } from '@scure/bip39/wordlists/english.js';
+import { RecoverError } from '../errors.ts';
+import type { Epochs } from './keyring.ts';
+import { deriveKey, sha256 } from './sealing.ts';
+
+/** What opens an archive: the 24 words, or the text of a key file. */
+export type Secret = { readonly recoveryCode: string } | { readonly keyFile: string };
+
+/** A key file, read and checked. */
+export type KeyFile = { readonly archiveId: Buffer; readonly epochs: Epochs };
+
+/**
+ * The 32 bytes behind a recovery code of 24 English BIP-39 words; case and spacing do not matter.
+ *
+ * @throws secret.invalid naming the words that are not in the list, or that the checksum does not hold.
+ */
+export function readRecoveryCode(code: string): Buffer {
+  const words = code.normalize('NFKD').toLowerCase().split(/\s+/u).filter((word) => word !== '');
+  if (words.length !== 24) throw new RecoverError('secret.invalid', { field: 'recoveryCode', what: `it has ${words.length} words, not 24` });
+  const known = new Set(wordlist);
+  const positions = words.flatMap((word, index) => (known.has(word) ? [] : [index + 1]));
+  if (positions.length > 0) throw new RecoverError('secret.invalid', { field: 'recoveryCode', what: 'words not in the list', positions });
+  try {
+    return Buffer.from(mnemonicToEntropy(words.join(' '), wordlist));
+  } catch (cause) {
+    throw new RecoverError('secret.invalid', { field: 'recoveryCode', what: 'its checksum does not hold' }, { cause });
+  }
+}
+
+/** The wrapping key of one slot, from the entropy of a recovery code (§5). */
+export function recoveryWrappingKey(entropy: Buffer, archiveId: Buffer, slotId: Buffer): Buffer {
+  return deriveKey(entropy, Buffer.concat([archiveId, slotId]), 'holdfast v1 recovery slot');
+}
+
+/**
+ * Reads the text of a key file (§5).
+ *
+ * @throws secret.invalid
+ */
+export function readKeyFile(text: string): KeyFile {
+  const checkAt = text.lastIndexOf('\ncheck ') + 1;
+  const check = /^check ([0-9a-f]{16})\n?$/.exec(text.slice(checkAt))?.[1];
+  if (checkAt === 0 || check === undefined) throw invalidKeyFile('its check line is missing');
+  if (sha256(Buffer.from(text.slice(0, checkAt))).toString('hex').slice(0, 16) !== check) throw invalidKeyFile('its check line does not hold');
+  const [first, archiveLine = '', ...epochLines] = text.slice(0, checkAt - 1).split('\n');
+  const archive = /^archive ([0-9a-f]{32})$/.exec(archiveLine)?.[1];
+  if (first !== 'holdfast-key-v1' || archive === undefined) throw invalidKeyFile('its first lines are not those of a key file');
+  return { archiveId: Buffer.from(archive, 'hex'), epochs: readEpochLines(epochLines) };
+}
+
+function readEpochLines(lines: readonly string[]): Epochs {
+  const epochs = new Map<number, Buffer>();
+  let last = -1;
+  for (const line of lines) {
+    const parts = /^epoch (\d{1,5}) (\d{1,5}) ([0-9a-f]{64})$/.exec(line);
+    if (parts === null || Number(parts[1]) <= last) throw invalidKeyFile('a line is no epoch, or the epochs do not rise');
+    last = Number(parts[1]);
+    if (parts[2] === '1') epochs.set(last, Buffer.from(parts[3]!, 'hex'));
+  }
+  if (epochs.size === 0) throw invalidKeyFile('it holds no epoch of a suite this reader knows');
+  return epochs;
+}
+
+function invalidKeyFile(what: string): RecoverError {
+  return new RecoverError('secret.invalid', { field: 'keyFile', what });
+}
