@@ -11,7 +11,7 @@ const slots = new Int32Array(2 ** slotBits);
 export type Probe = 'compressible' | 'compressed_format' | 'looks_random';
 
 /**
- * Decides in about 20 microseconds whether to call the compressor: by the signature of a compressed format where the
+ * Decides in about 25 microseconds whether to call the compressor: by the signature of a compressed format where the
  * piece begins a file, else by three samples of 4 KiB.
  *
  * A sample in which any four bytes come twice, or whose bytes carry at most 7.9 bits each, is worth a try. Less than
@@ -44,11 +44,15 @@ function sampleStarts(lengthBytes: number): readonly number[] {
 /** Counts bytes into `counts`; stops with true at four bytes that were seen before, in this sample or an earlier one. */
 function countAndFindRepeat(raw: Uint8Array, start: number, end: number): boolean {
   let window = 0;
-  for (let at = start; at < end; at += 1) {
+  const firstWhole = Math.min(start + 3, end);
+  for (let at = start; at < firstWhole; at += 1) {
+    counts[raw[at]!]! += 1;
+    window = (window << 8) | raw[at]!;
+  }
+  for (let at = firstWhole; at < end; at += 1) {
     const byte = raw[at]!;
     counts[byte]! += 1;
     window = (window << 8) | byte;
-    if (at < start + 3) continue;
     const slot = Math.imul(window, 0x9e3779b1) >>> (32 - slotBits);
     // An empty slot reads as four zero bytes: those are a repeat in themselves.
     if (slots[slot] === window) return true;
