@@ -147,7 +147,8 @@ function checkPacked(range: LiveRange): void {
   const { packed } = range;
   const count = range.last - range.first + 1;
   if (packed.length !== Math.ceil(count / 8)) throw corrupt('live bitmap: it has another length than its range');
-  if (count % 8 !== 0 && packed.at(-1)! >> (count % 8) !== 0) throw corrupt('live bitmap: bits behind its end are set');
+  if (count % 8 !== 0 && (packed.at(-1) ?? 0) >> (count % 8) !== 0)
+    throw corrupt('live bitmap: bits behind its end are set');
 }
 
 function* unpackRuns({ first, last, packed }: LiveRange): Generator<Stretch> {

@@ -117,7 +117,12 @@ function checkPieces(stream: StreamRef): void {
   if (bytes !== undefined && stream.kind === 'content') throw corrupt('stream: a content lies in its row');
   const covered = bytes?.length ?? (extents === undefined ? size : lengthOfExtents(extents));
   if (covered !== size) throw corrupt('stream: its bytes or extents are not as long as its size');
-  if ((list !== undefined || (extents?.length ?? 0) > 1) && stream.contentHash === undefined) {
+  if (stream.contentHash === undefined && isHashNeeded(stream)) {
     throw corrupt('stream: the content hash of several pieces is missing');
   }
+}
+
+/** Whether the content hash cannot be had from the stream itself. */
+function isHashNeeded({ extents, list }: StreamRef): boolean {
+  return list !== undefined || (extents !== undefined && extents.length > 1);
 }
