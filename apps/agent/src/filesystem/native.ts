@@ -30,6 +30,7 @@ export type Libc = {
   readonly linkat: Call5;
   readonly unlinkat: Call3;
   readonly utimensat: Call4;
+  readonly futimens: Call2;
   readonly fchmod: Call2;
   readonly chmod: Call2;
   readonly fchownat: Call5;
@@ -159,6 +160,7 @@ const signatures: Readonly<Record<Exclude<keyof Libc, 'errno'>, readonly [string
   linkat: ['int', 'int', p, 'int', p, 'int'],
   unlinkat: ['int', 'int', p, 'int'],
   utimensat: ['int', 'int', p, p, 'int'],
+  futimens: ['int', 'int', p],
   fchmod: ['int', 'int', 'uint32_t'],
   chmod: ['int', p, 'uint32_t'],
   fchownat: ['int', 'int', p, 'uint32_t', 'uint32_t', 'int'],

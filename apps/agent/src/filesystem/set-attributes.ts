@@ -27,8 +27,8 @@ export type FileTimes = {
 export function setTimes(fd: Descriptor, times: FileTimes): void {
   const { libc } = native();
   const timesAddress = putTimes(times);
-  if (libc.utimensat(fd, 0, timesAddress, 0) === 0) return;
-  if (lastErrno() !== constants.errno.EBADF) fail('utimensat');
+  if (libc.futimens(fd, timesAddress) === 0) return;
+  if (lastErrno() !== constants.errno.EBADF) fail('futimens');
   const path = putDescriptorPath(fd, nameOffset);
   if (libc.utimensat(currentDirectory, path, timesAddress, 0) !== 0) fail('utimensat');
 }

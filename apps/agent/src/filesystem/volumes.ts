@@ -48,7 +48,9 @@ export function volumeOf(fd: Descriptor, mounts: readonly Mount[] = listMounts()
   const statistics = statisticsOf(fd);
   const mount =
     mounts.find((each) => each.mountId === mountId) ?? mounts.findLast((each) => each.device === device) ?? undefined;
-  const fileSystemUuid = uuidByKernel(fd) ?? uuidByDevice(mount);
+  // A file system in memory has a new UUID at every mount, so nothing would ever be known again by it.
+  const inMemory = statistics.fileSystemMagic === tmpfsMagic;
+  const fileSystemUuid = inMemory ? undefined : (uuidByKernel(fd, statistics.fileSystemMagic) ?? uuidByDevice(mount));
   return { device, ...statistics, fileSystemUuid, mount, identity: identityOf(fileSystemUuid, mount, device) };
 }
 
@@ -113,14 +115,27 @@ function statisticsOf(
   };
 }
 
-/** FS_IOC_GETFSUUID of linux/fs.h, since Linux 6.9: a length byte and up to 16 bytes. */
-const getUuid = 0x8011_1500;
+/** FS_IOC_GETFSUUID of linux/fs.h, since Linux 6.9: a length byte, then the bytes. */
+const getUuid = { request: 0x8011_1500, headerBytes: 1 };
+/** EXT4_IOC_GETFSUUID, since Linux 6.0: a 32-bit length and flags, then the bytes. Some kernels answer the newer call with zeros. */
+const getExt4Uuid = { request: 0x8008_662c, headerBytes: 8 };
+const ext4Magic = 0xef53;
+const tmpfsMagic = 0x0102_1994;
+const uuidBytes = 16;
 
-function uuidByKernel(fd: Descriptor): string | undefined {
+function uuidByKernel(fd: Descriptor, fileSystemMagic: number): string | undefined {
+  return askUuid(fd, getUuid) ?? (fileSystemMagic === ext4Magic ? askUuid(fd, getExt4Uuid) : undefined);
+}
+
+function askUuid(fd: Descriptor, call: typeof getUuid): string | undefined {
   const { libc, address } = native();
-  scratch.fill(0, structOffset, structOffset + 17);
-  if (libc.ioctl(fd, getUuid, address + structOffset) !== 0 || scratch[structOffset] !== 16) return undefined;
-  const uuid = Buffer.from(scratch.slice(structOffset + 1, structOffset + 17)).toString('hex');
+  const start = structOffset + call.headerBytes;
+  scratch.fill(0, structOffset, start + uuidBytes);
+  // The length tells the older call how much room there is, and is what both answer.
+  scratch[structOffset] = uuidBytes;
+  if (libc.ioctl(fd, call.request, address + structOffset) !== 0 || scratch[structOffset] !== uuidBytes)
+    return undefined;
+  const uuid = Buffer.from(scratch.slice(start, start + uuidBytes)).toString('hex');
   // A file system made without one answers with zeros.
   if (/^0+$/.test(uuid)) return undefined;
   return uuid.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
