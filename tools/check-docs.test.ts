@@ -9,7 +9,10 @@ const decision = (number: string) =>
   `# ${number} Title\n\n## Status\nAccepted\n\n## Context\n\n## Decision\n\n## Consequences\n\n## Alternatives refused\n`;
 
 const tree: Readonly<Record<string, string>> = {
-  'package.json': JSON.stringify({ scripts: { start: '', test: '', 'test:full': '' } }),
+  'package.json': JSON.stringify({
+    scripts: { start: '', test: '', 'test:full': '' },
+    devDependencies: { '@scope/name': '1.2.3' },
+  }),
   'README.md': '',
   'docs/adr/0001-first.md': decision('0001'),
   'docs/adr/0002-second.md': decision('0002'),
@@ -35,10 +38,10 @@ function problemsOf(
 const truths = [
   'Run `npm start`, `npm test` or `npm run test:full`.',
   'See `packages/base/src/x.ts`, `packages/base/`, `packages/<name>/src`, `docs/adr/NNNN-*.md`, `apps/{cli,agent}/src` and `package.json`.',
-  'A thing may be `thing.not_found`; `archive.md` and `job.id` are no codes, `store.ts` is any such file.',
+  'A thing may be `thing.not_found`; `archive.md`, `thing.ts` and `job.id` are no codes, `store.ts` is any such file.',
   '`holdfast up --port 1`, `holdfast cloud tenant create ACME`, and holdfast does things.',
   '[decision](docs/adr/0001-first.md#status) and [elsewhere](https://example.com/x)',
-  'Set `HOLDFAST_HOME`.',
+  'Set `HOLDFAST_HOME`; uses `@scope/name@1.2.3`.',
   '```\nholdfast up; npm start\n/tmp\n```',
 ];
 
@@ -59,6 +62,7 @@ const falsehoods: readonly (readonly [string, string])[] = [
   ['`holdfast cloud tenant destroy`', 'README.md:1: there is no command destroy'],
   ['[x](docs/missing.md)', 'README.md:1: the link to docs/missing.md leads nowhere'],
   ['`HOLDFAST_MISSING=1`', 'README.md:1: no source reads HOLDFAST_MISSING'],
+  ['`@scope/name@1.2.4`', 'README.md:1: no package.json asks for @scope/name@1.2.4'],
   [`in ${machinePath}`, `README.md:1: ${machinePath.slice(0, 6)} is not the project's`],
   ['in /home/alice', "README.md:1: /home/a is not the project's"],
   [registryHost, `README.md:1: ${registryHost} is not the project's`],

@@ -53,7 +53,9 @@ function checkCode(code: string, facts: Facts): readonly string[] {
     code.matchAll(/\bnpm run ([a-z][\w:-]*)|\bnpm (start|test)\b/g),
     ([, run, short]) => (run ?? short)!,
   );
-  const codes = /^[a-z_]+\.[a-z_0-9]+$/.test(code) && facts.errorNouns.has(code.split('.')[0]!) ? [code] : [];
+  const packages = Array.from(code.matchAll(/(?<![\w/])((?:@[a-z-]+\/)?[a-z][a-z0-9.-]*)@(\d[\w.-]*)/g));
+  const isCode = /^[a-z_]+\.(?!(?:ts|md|json|sql)$)[a-z_0-9]+$/.test(code) && facts.errorNouns.has(code.split('.')[0]!);
+  const codes = isCode ? [code] : [];
   return [
     ...scripts.filter((name) => !facts.npmScripts.has(name)).map((name) => `there is no npm script ${name}`),
     ...commandWords(code)
@@ -63,6 +65,9 @@ function checkCode(code: string, facts: Facts): readonly string[] {
     ...(code.match(/\bHOLDFAST_[A-Z_]+\b/g) ?? [])
       .filter((name) => !facts.variables.has(name))
       .map((name) => `no source reads ${name}`),
+    ...packages
+      .filter(([, name, version]) => facts.versions.get(name!) !== version)
+      .map(([found]) => `no package.json asks for ${found}`),
   ];
 }
 

@@ -11,6 +11,8 @@ export type Facts = {
   readonly errorNouns: ReadonlySet<string>;
   /** Environment variables of ours that a source names. */
   readonly variables: ReadonlySet<string>;
+  /** Name to exact version of every package that a package.json asks for. */
+  readonly versions: ReadonlyMap<string, string>;
 };
 
 /** Reads the facts of the tree below `root`. */
@@ -27,6 +29,9 @@ export function readFacts(root: string): Facts {
     errorCodes,
     errorNouns: new Set([...errorCodes].map((code) => code.split('.')[0]!)),
     variables: new Set(sources.flatMap(([, text]) => text.match(/\bHOLDFAST_[A-Z_]+\b/g) ?? [])),
+    versions: new Map(
+      readTexts(root, ['package.json', '{apps,packages}/*/package.json']).flatMap(([, text]) => versionsOf(text)),
+    ),
   };
 }
 
@@ -48,6 +53,13 @@ function errorCodesOf(source: string): readonly string[] {
 
 function commandsOf(source: string): readonly string[] {
   return [...source.matchAll(/\.command\(\s*'([a-z-]+)/g)].map(([, name]) => name!);
+}
+
+function versionsOf(packageJson: string): readonly (readonly [string, string])[] {
+  const json = JSON.parse(packageJson) as Readonly<Record<string, Readonly<Record<string, string>> | undefined>>;
+  return ['dependencies', 'devDependencies', 'optionalDependencies'].flatMap((kind) =>
+    Object.entries(json[kind] ?? {}),
+  );
 }
 
 function readScripts(root: string): readonly string[] {
