@@ -1,0 +1,178 @@
+import { chmod, mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { defineErrors, systemClock, systemRandom, type Clock, type Random } from '@holdfast/base';
+import { redactConfig, type CloudConfig } from './config.ts';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from './platform/embedded-postgres.ts';
+import { lockFile } from './platform/file-lock.ts';
+import { startPrivateServer, type Readiness } from './platform/health.ts';
+import { prepareHttp } from './platform/http.ts';
+import { openKeyFileKms, type KeyFileKms } from './platform/kms.ts';
+import { createPublicApp } from './platform/listen-app.ts';
+import { openPublicListener, type PublicListener } from './platform/listen.ts';
+import type { Log } from './platform/log.ts';
+import { createMetrics, type Metrics } from './platform/metrics.ts';
+import { migrateDatabase, type LoginPasswords } from './platform/migrate.ts';
+import { Database, databaseTargetOf, logins, type DatabaseTarget } from './platform/postgres.ts';
+import { certificateFiles, localCertificates, type CertificateSource } from './platform/tls.ts';
+import { mountWelcomePage } from './welcome-page.ts';
+
+/** What keeps a server from starting, apart from its parts' own failures. */
+export const cloudErrors = defineErrors('cloud', {
+  already_running: ['conflict', 'A server is already running in this folder'],
+});
+
+/** The edges of a server: what a test or a simulator decides instead. */
+export type CloudEdges = { readonly log: Log; readonly clock?: Clock; readonly random?: Random };
+
+/** A running server. */
+export type Cloud = {
+  /** Where people and agents reach it, without a final slash. */
+  readonly url: string;
+  readonly port: number;
+  /** The local CA's certificate; undefined when the certificate comes from files. */
+  readonly caFile: string | undefined;
+  /** Where `/livez`, `/readyz` and `/metrics` are: a socket file or `host:port`. */
+  readonly privateAddress: string;
+  /** The connections of the api role. */
+  readonly database: Database;
+  readonly kms: KeyFileKms;
+  /** Ends in order: no new requests, those under way within the deadline (10 s), then the database. Once is enough. */
+  stop(deadlineMs?: number): Promise<void>;
+};
+
+/** Socket of the private listener below HOLDFAST_HOME. */
+export const PRIVATE_SOCKET = 'private.sock';
+/** File of the master keys below HOLDFAST_HOME. */
+export const MASTER_KEY_FILE = 'master-keys.json';
+
+const STOP_DEADLINE_MS = 10_000;
+
+/**
+ * Starts a whole server in this process: state folder, keys, database, migrations, listeners, routes.
+ *
+ * Resolves when it answers. When any step fails, the steps before it are undone, latest first.
+ * @throws cloud.already_running, and what the parts throw.
+ */
+export async function startCloud(config: CloudConfig, edges: CloudEdges): Promise<Cloud> {
+  const { clock = systemClock, random = systemRandom, log } = edges;
+  const undo = new AsyncDisposableStack();
+  try {
+    return await assemble({ config, log, clock, random, undo });
+  } catch (error) {
+    await undo.disposeAsync();
+    throw error;
+  }
+}
+
+type Assembly = {
+  readonly config: CloudConfig;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Undone in reverse order, by a failed start or by `stop`. */
+  readonly undo: AsyncDisposableStack;
+};
+
+async function assemble(assembly: Assembly): Promise<Cloud> {
+  const { config, log, clock, undo } = assembly;
+  log.info({ config: redactConfig(config), node: process.version }, 'starting');
+  await takeHome(assembly);
+  const kms = await openKeyFileKms(path.join(config.homeDir, MASTER_KEY_FILE), { nowMs: clock.now() });
+  const metrics = createMetrics();
+  const certificates = await openCertificates(assembly);
+  const closing = { deadlineMs: STOP_DEADLINE_MS };
+  const listener = await openPublicListener({ address: config.listen, certificates, log, clock });
+  const url = config.publicUrl ?? `https://localhost:${listener.port}`;
+
+  const { target, passwords, isReady } = await openDatabase(assembly, kms);
+  const database = new Database(target, { login: 'hf_api', password: passwords.hf_api, maxConnections: 20, log });
+  undo.defer(() => database.close());
+  const readiness = () => checkReadiness(database, isReady);
+  const privateServer = await startPrivateServer({ address: privateAddressOf(config), metrics, readiness });
+  undo.defer(() => privateServer.close());
+  undo.defer(() => listener.close(closing.deadlineMs));
+
+  await mountEverything(assembly, { listener, metrics });
+  log.info({ port: listener.port }, 'ready');
+  return {
+    url,
+    port: listener.port,
+    caFile: certificates.caFile,
+    privateAddress: privateServer.address,
+    database,
+    kms,
+    async stop(deadlineMs = STOP_DEADLINE_MS) {
+      closing.deadlineMs = deadlineMs;
+      await undo.disposeAsync();
+      log.info({}, 'stopped');
+    },
+  };
+}
+
+/** Makes HOLDFAST_HOME, closes it to others, and holds it: two servers in one folder would undo each other's work. */
+async function takeHome({ config, undo }: Assembly): Promise<void> {
+  await mkdir(config.homeDir, { recursive: true, mode: 0o700 });
+  await chmod(config.homeDir, 0o700);
+  const lock = lockFile(path.join(config.homeDir, 'cloud.lock'));
+  if (!lock) throw cloudErrors.already_running({ homeDir: config.homeDir });
+  undo.defer(() => lock.release());
+}
+
+async function openCertificates({ config, clock, random }: Assembly): Promise<CertificateSource> {
+  const files = config.certificateFiles;
+  if (files) return certificateFiles(files.certFile, files.keyFile);
+  const hosts = ['localhost', '127.0.0.1', '::1'];
+  if (config.publicUrl !== undefined) hosts.push(new URL(config.publicUrl).hostname.replace(/^\[|\]$/g, ''));
+  return localCertificates({ tlsDir: path.join(config.homeDir, 'tls'), hosts: [...new Set(hosts)], clock, random });
+}
+
+type OpenedDatabase = { target: DatabaseTarget; passwords: LoginPasswords; isReady: () => boolean };
+
+/** Starts or finds the database and brings it up to date. */
+async function openDatabase({ config, log, clock, undo }: Assembly, kms: KeyFileKms): Promise<OpenedDatabase> {
+  const passwords = passwordsOf(kms);
+  if (config.databaseUrl !== undefined) {
+    const target = databaseTargetOf(config.databaseUrl);
+    const { username: user, password } = new URL(config.databaseUrl);
+    const admin = { user: decodeURIComponent(user), password: decodeURIComponent(password), database: 'postgres' };
+    await migrateDatabase({ target, passwords, log, ...(user !== '' && { admin }) });
+    return { target, passwords, isReady: () => true };
+  }
+  const superuserPassword = kms.derivePassword('embedded postgres superuser');
+  const server: EmbeddedPostgres = await startEmbeddedPostgres({
+    homeDir: config.homeDir,
+    superuserPassword,
+    log,
+    clock,
+  });
+  undo.defer(() => server.stop());
+  const target = { host: server.host, port: server.port, database: 'holdfast' };
+  const admin = { user: server.superuser, password: superuserPassword, database: server.database };
+  await migrateDatabase({ target, passwords, admin, log });
+  return { target, passwords, isReady: () => server.isReady() };
+}
+
+function passwordsOf(kms: KeyFileKms): LoginPasswords {
+  return Object.fromEntries(logins.map((login) => [login, kms.derivePassword(login)])) as LoginPasswords;
+}
+
+function privateAddressOf({ homeDir, privateListen }: CloudConfig) {
+  return privateListen ?? { socketFile: path.join(homeDir, PRIVATE_SOCKET) };
+}
+
+async function checkReadiness(database: Database, isReady: () => boolean): Promise<Readiness> {
+  if (!isReady()) return { database: 'the embedded database is being started again' };
+  return { database: await database.withoutTenant(async () => 'ok').catch(() => 'the database does not answer') };
+}
+
+/** The table of contents: one line per module. */
+async function mountEverything(
+  { config, log, clock, random }: Assembly,
+  { listener, metrics }: { listener: PublicListener; metrics: Metrics },
+): Promise<void> {
+  const { publicUrl, trustedProxies } = config;
+  const app = createPublicApp({ listener, publicUrl, trustedProxies, log, metrics, clock, random });
+  prepareHttp(app, { log, clock });
+  mountWelcomePage(app);
+  await listener.serve(app);
+}

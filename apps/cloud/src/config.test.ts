@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { test } from 'node:test';
+import { readCloudConfig, redactConfig } from './config.ts';
+
+test('without any variable the settings are those of one machine', () => {
+  const config = readCloudConfig({});
+  assert.deepEqual(config, {
+    homeDir: path.resolve('.holdfast'),
+    databaseUrl: undefined,
+    publicUrl: undefined,
+    listen: { host: '127.0.0.1', port: 8443 },
+    privateListen: undefined,
+    trustedProxies: [],
+    egressAllow: [],
+    certificateFiles: undefined,
+    logLevel: 'info',
+  });
+  assert.deepEqual(readCloudConfig({ HOLDFAST_LISTEN: '', HOLDFAST_LOG_LEVEL: '' }), config);
+});
+
+test('every bad value is refused by the name of its variable, good ones are read', () => {
+  const refused = [
+    ['HOLDFAST_LISTEN', '8443'],
+    ['HOLDFAST_LISTEN', 'localhost:65536'],
+    ['HOLDFAST_LISTEN', '::1:8443'],
+    ['HOLDFAST_PUBLIC_URL', 'http://backup.example.com'],
+    ['HOLDFAST_PUBLIC_URL', 'https://backup.example.com/path'],
+    ['HOLDFAST_PUBLIC_URL', 'backup.example.com'],
+    ['HOLDFAST_TRUSTED_PROXIES', '10.0.0.0/8,proxy.example.com'],
+    ['HOLDFAST_EGRESS_ALLOW', '10.0.0.0/33'],
+    ['HOLDFAST_DATABASE_URL', 'mysql://db/holdfast'],
+    ['HOLDFAST_LOG_LEVEL', 'loud'],
+    ['HOLDFAST_TLS_KEY_FILE', 'key.pem'],
+  ] as const;
+  for (const [name, value] of refused) {
+    assert.throws(
+      () => readCloudConfig({ [name]: value }),
+      (error: { code?: string; details?: { problems: string[] } }) =>
+        error.code === 'config.invalid' && error.details!.problems.some((problem) => problem.startsWith(name)),
+      `${name}=${value}`,
+    );
+  }
+  const accepted = [
+    ['HOLDFAST_LISTEN', '0.0.0.0:443', 'listen', { host: '0.0.0.0', port: 443 }],
+    ['HOLDFAST_LISTEN', '[::1]:8443', 'listen', { host: '::1', port: 8443 }],
+    ['HOLDFAST_PRIVATE_LISTEN', 'localhost:0', 'privateListen', { host: 'localhost', port: 0 }],
+    ['HOLDFAST_PUBLIC_URL', 'https://backup.example.com/', 'publicUrl', 'https://backup.example.com'],
+    ['HOLDFAST_PUBLIC_URL', 'https://backup.example.com:444', 'publicUrl', 'https://backup.example.com:444'],
+    ['HOLDFAST_TRUSTED_PROXIES', '10.0.0.0/8, ::1', 'trustedProxies', ['10.0.0.0/8', '::1']],
+    ['HOLDFAST_EGRESS_ALLOW', '192.168.7.1', 'egressAllow', ['192.168.7.1']],
+    ['HOLDFAST_DATABASE_URL', 'postgresql://u:p@db/x', 'databaseUrl', 'postgresql://u:p@db/x'],
+    ['HOLDFAST_DATABASE_URL', 'postgres://db', 'databaseUrl', 'postgres://db'],
+    ['HOLDFAST_LOG_LEVEL', 'debug', 'logLevel', 'debug'],
+    ['HOLDFAST_HOME', '/var/lib/x y', 'homeDir', '/var/lib/x y'],
+  ] as const;
+  for (const [name, value, field, expected] of accepted) {
+    assert.deepEqual(readCloudConfig({ [name]: value })[field], expected, `${name}=${value}`);
+  }
+  const both = readCloudConfig({ HOLDFAST_TLS_CERT_FILE: '/c.pem', HOLDFAST_TLS_KEY_FILE: '/k.pem' });
+  assert.deepEqual(both.certificateFiles, { certFile: '/c.pem', keyFile: '/k.pem' });
+});
+
+test('settings are shown without the password of the database', () => {
+  const config = readCloudConfig({ HOLDFAST_DATABASE_URL: 'postgresql://u:hunter2@db/x' });
+  const shown = JSON.stringify(redactConfig(config));
+  assert.equal(shown.includes('hunter2'), false);
+  assert.ok(shown.includes('db/x'));
+});

@@ -1,0 +1,126 @@
+import path from 'node:path';
+import { defineErrors } from '@holdfast/base';
+import { z } from 'zod';
+import { parseNetwork } from './platform/egress.ts';
+import { logLevels } from './platform/log.ts';
+
+/** What can be wrong with the settings. */
+export const configErrors = defineErrors('config', {
+  invalid: ['invalid', 'A setting is not usable'],
+});
+
+const HostPort = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, 'must be HOST:PORT')
+  .transform((text) => {
+    const [, host = '', port = ''] = /^\[?([^\]]+?)\]?:(\d+)$/.exec(text) ?? [];
+    return { host, port: Number(port) };
+  })
+  .refine(({ port }) => port <= 65_535, 'the port must be 65535 or less');
+
+const Networks = z
+  .string()
+  .transform((text) =>
+    text
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== ''),
+  )
+  .refine((items) => items.every(isNetwork), 'must be addresses or CIDR networks, separated by commas');
+
+const PublicUrl = z
+  .url({ protocol: /^https$/, error: 'must be an https:// address' })
+  .refine((text) => originOf(text) === text.replace(/\/$/, ''), 'must have no path, user or query')
+  .transform(originOf);
+
+function originOf(text: string): string {
+  return URL.canParse(text) ? new URL(text).origin : '';
+}
+
+const DatabaseUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// address' });
+
+const Environment = z
+  .object({
+    /** Folder of all state. */
+    HOLDFAST_HOME: z.string().min(1).default('.holdfast'),
+    /** A PostgreSQL (15 or newer) to be used instead of the embedded one. Every role's login replaces its user. */
+    HOLDFAST_DATABASE_URL: DatabaseUrl.optional(),
+    /** Where people and agents reach this server; `https://localhost:PORT` when unset. */
+    HOLDFAST_PUBLIC_URL: PublicUrl.optional(),
+    /** Address of the public listener. */
+    HOLDFAST_LISTEN: HostPort.default({ host: '127.0.0.1', port: 8443 }),
+    /** Address for probes and Prometheus; a socket in HOLDFAST_HOME when unset. Never let the world reach it. */
+    HOLDFAST_PRIVATE_LISTEN: HostPort.optional(),
+    /** Proxies whose forwarded headers count. */
+    HOLDFAST_TRUSTED_PROXIES: Networks.default([]),
+    /** Networks that requests to addresses given by tenants may reach although they are not public. */
+    HOLDFAST_EGRESS_ALLOW: Networks.default([]),
+    /** Certificate chain and key (PEM) instead of the local CA's. */
+    HOLDFAST_TLS_CERT_FILE: z.string().min(1).optional(),
+    HOLDFAST_TLS_KEY_FILE: z.string().min(1).optional(),
+    HOLDFAST_LOG_LEVEL: z.enum(logLevels).default('info'),
+  })
+  .refine((env) => (env.HOLDFAST_TLS_CERT_FILE === undefined) === (env.HOLDFAST_TLS_KEY_FILE === undefined), {
+    path: ['HOLDFAST_TLS_KEY_FILE'],
+    message: 'HOLDFAST_TLS_CERT_FILE and HOLDFAST_TLS_KEY_FILE go together',
+  });
+
+/** The settings of a server; what each means stands at its environment variable above. */
+export type CloudConfig = {
+  /** Absolute. */
+  readonly homeDir: string;
+  readonly databaseUrl: string | undefined;
+  /** Without a final slash. */
+  readonly publicUrl: string | undefined;
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly privateListen: { readonly host: string; readonly port: number } | undefined;
+  readonly trustedProxies: readonly string[];
+  readonly egressAllow: readonly string[];
+  readonly certificateFiles: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly logLevel: (typeof logLevels)[number];
+};
+
+/**
+ * Reads the settings from the environment; nothing else reads it.
+ * @throws config.invalid with every variable at fault.
+ */
+export function readCloudConfig(env: Readonly<Record<string, string | undefined>> = process.env): CloudConfig {
+  // An empty variable is one that is not set: that is how compose files and units leave things out.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = Environment.safeParse(given);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+    throw configErrors.invalid({ problems });
+  }
+  const read = parsed.data;
+  const { HOLDFAST_TLS_CERT_FILE: certFile, HOLDFAST_TLS_KEY_FILE: keyFile } = read;
+  return {
+    homeDir: path.resolve(read.HOLDFAST_HOME),
+    databaseUrl: read.HOLDFAST_DATABASE_URL,
+    publicUrl: read.HOLDFAST_PUBLIC_URL,
+    listen: read.HOLDFAST_LISTEN,
+    privateListen: read.HOLDFAST_PRIVATE_LISTEN,
+    trustedProxies: read.HOLDFAST_TRUSTED_PROXIES,
+    egressAllow: read.HOLDFAST_EGRESS_ALLOW,
+    certificateFiles:
+      certFile && keyFile ? { certFile: path.resolve(certFile), keyFile: path.resolve(keyFile) } : undefined,
+    logLevel: read.HOLDFAST_LOG_LEVEL,
+  };
+}
+
+/** The settings as they may be shown: without the password of the database. */
+export function redactConfig(config: CloudConfig): CloudConfig {
+  if (config.databaseUrl === undefined) return config;
+  const url = new URL(config.databaseUrl);
+  if (url.password !== '') url.password = '***';
+  return { ...config, databaseUrl: url.href };
+}
+
+function isNetwork(text: string): boolean {
+  try {
+    parseNetwork(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,3 @@
+import { runCloud } from './run-cloud.ts';
+
+await runCloud();
