@@ -7,8 +7,8 @@ export const slotErrors = defineErrors('slot', {
   corrupt: ['corrupt', 'The secret fits the slot, but the ring key in it does not open'],
 });
 
-/** Kinds of slots, as the format numbers them; those without a maker here are passed over. */
-export const slotKinds = { recoveryCode: 1, escrow: 2, password: 3, customKey: 4 } as const;
+/** The format's number for a slot that a recovery code opens; slots of other kinds are passed over. */
+export const recoverySlotKind = 1;
 
 /**
  * One way into an archive's keyring: the ring key, wrapped under a key that a secret leads to.
@@ -46,7 +46,7 @@ export function makeRecoverySlot(
   const slotId = random(16);
   const wrappingKey = recoveryWrappingKey(place, slotId, secret);
   const commitment = commitmentOf(place, slotId, wrappingKey);
-  const empty = { slotId, kind: slotKinds.recoveryCode, commitment, wrappedRingKey: new Uint8Array() };
+  const empty = { slotId, kind: recoverySlotKind, commitment, wrappedRingKey: new Uint8Array() };
   return { slot: rewrapSlot(empty, place, { ringKey, wrappingKey }, random), wrappingKey };
 }
 
@@ -65,7 +65,7 @@ export function rewrapSlot<S extends Slot>(slot: S, place: SlotPlace, keys: Open
  * @throws slot.corrupt when the code is right and the slot is damaged.
  */
 export function openSlot(slot: Slot, place: SlotPlace, secret: Uint8Array): OpenedSlot | undefined {
-  if (slot.kind !== slotKinds.recoveryCode || secret.length !== 32) return undefined;
+  if (slot.kind !== recoverySlotKind || secret.length !== 32) return undefined;
   return openSlotWithKey(slot, place, recoveryWrappingKey(place, slot.slotId, secret));
 }
 
