@@ -51,6 +51,7 @@ test('a document that says what is so has no problem', (t) => {
 
 const registryHost = ['registry', 'example', 'org'].join('.');
 const machinePath = ['', 'work', 'main'].join('/');
+const named = '`@scope/name@1.2.3` for names\n';
 const falsehoods: readonly (readonly [string, string])[] = [
   ['`npm run missing`', 'README.md:1: there is no npm script missing'],
   ['```\nnpm run missing\n```', 'README.md:2: there is no npm script missing'],
@@ -75,15 +76,23 @@ for (const [text, problem] of falsehoods) {
 }
 
 test('ARCHITECTURE.md has at most 400 lines, a decision at most 80', (t) => {
-  assert.deepEqual(problemsOf(t, { 'ARCHITECTURE.md': 'x\n'.repeat(400) }), []);
+  assert.deepEqual(problemsOf(t, { 'ARCHITECTURE.md': named + 'x\n'.repeat(399) }), []);
   const long = problemsOf(t, {
-    'ARCHITECTURE.md': 'x\n'.repeat(401),
+    'ARCHITECTURE.md': named + 'x\n'.repeat(400),
     'docs/adr/0002-second.md': decision('0002') + '\n'.repeat(80),
   });
   assert.deepEqual(long, [
     'ARCHITECTURE.md: 401 lines; at most 400 are read',
     'docs/adr/0002-second.md: 92 lines; at most 80 are read',
   ]);
+});
+
+test('a dependency without a reason in the map is found, one of ours needs none', (t) => {
+  const manifest = JSON.stringify({ dependencies: { '@holdfast/base': '1', pg: '1.0.0' } });
+  const problems = problemsOf(t, { 'ARCHITECTURE.md': named, 'apps/cli/package.json': manifest });
+  assert.deepEqual(problems, ['ARCHITECTURE.md: nothing says what pg is for']);
+  const both = `${named}\`pg@1.0.0\` for the database\n`;
+  assert.deepEqual(problemsOf(t, { 'ARCHITECTURE.md': both, 'apps/cli/package.json': manifest }), []);
 });
 
 test('a decision has its number, its title and its five parts', (t) => {

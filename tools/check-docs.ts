@@ -26,6 +26,7 @@ export function checkDocs(root: string): readonly string[] {
   ]);
   return [
     ...documents.flatMap(([path, text]) => checkDocument(root, path, text, facts)),
+    ...checkDependencies(documents.find(([path]) => path === 'ARCHITECTURE.md')?.[1], facts),
     ...checkDecisions(documents.filter(([path]) => path.startsWith('docs/adr/'))),
     ...texts.flatMap(([path, text]) => checkForeign(path, text)),
   ];
@@ -90,6 +91,14 @@ function checkLinks(root: string, path: string, line: string): readonly string[]
     .filter((target) => !/^[a-z]+:/.test(target))
     .filter((target) => !existsSync(join(root, normalize(join(dirname(path), target)))))
     .map((target) => `the link to ${target} leads nowhere`);
+}
+
+/** Every dependency has its reason in the map. */
+function checkDependencies(architecture: string | undefined, { dependencies }: Facts): readonly string[] {
+  if (architecture === undefined) return [];
+  return [...dependencies]
+    .filter((name) => !architecture.includes(`\`${name}@`))
+    .map((name) => `ARCHITECTURE.md: nothing says what ${name} is for`);
 }
 
 function checkDecisions(decisions: readonly (readonly [string, string])[]): readonly string[] {

@@ -13,6 +13,8 @@ export type Facts = {
   readonly variables: ReadonlySet<string>;
   /** Name to exact version of every package that a package.json asks for. */
   readonly versions: ReadonlyMap<string, string>;
+  /** Packages of others that a package.json needs on every platform. */
+  readonly dependencies: ReadonlySet<string>;
 };
 
 /** Reads the facts of the tree below `root`. */
@@ -22,6 +24,7 @@ export function readFacts(root: string): Facts {
     'tools/**/*.{ts,mjs}',
     'e2e/**/*.ts',
   ]);
+  const manifests = readTexts(root, ['package.json', '{apps,packages}/*/package.json']).map(([, text]) => text);
   const errorCodes = new Set(sources.flatMap(([, text]) => errorCodesOf(text)));
   return {
     npmScripts: new Set(readScripts(root)),
@@ -29,8 +32,11 @@ export function readFacts(root: string): Facts {
     errorCodes,
     errorNouns: new Set([...errorCodes].map((code) => code.split('.')[0]!)),
     variables: new Set(sources.flatMap(([, text]) => text.match(/\bHOLDFAST_[A-Z_]+\b/g) ?? [])),
-    versions: new Map(
-      readTexts(root, ['package.json', '{apps,packages}/*/package.json']).flatMap(([, text]) => versionsOf(text)),
+    versions: new Map(manifests.flatMap((text) => versionsOf(text, [...neededKinds, 'optionalDependencies']))),
+    dependencies: new Set(
+      manifests
+        .flatMap((text) => versionsOf(text, neededKinds).map(([name]) => name))
+        .filter((name) => !name.startsWith('@holdfast/')),
     ),
   };
 }
@@ -55,11 +61,11 @@ function commandsOf(source: string): readonly string[] {
   return [...source.matchAll(/\.command\(\s*'([a-z-]+)/g)].map(([, name]) => name!);
 }
 
-function versionsOf(packageJson: string): readonly (readonly [string, string])[] {
+const neededKinds = ['dependencies', 'devDependencies'];
+
+function versionsOf(packageJson: string, kinds: readonly string[]): readonly (readonly [string, string])[] {
   const json = JSON.parse(packageJson) as Readonly<Record<string, Readonly<Record<string, string>> | undefined>>;
-  return ['dependencies', 'devDependencies', 'optionalDependencies'].flatMap((kind) =>
-    Object.entries(json[kind] ?? {}),
-  );
+  return kinds.flatMap((kind) => Object.entries(json[kind] ?? {}));
 }
 
 function readScripts(root: string): readonly string[] {
