@@ -56,6 +56,7 @@ export class DirectoryWatcher {
   readonly #directoryOf = new Map<number, number>();
   #unwatched: number[] = [];
   #closed = false;
+  #reading = false;
 
   /** Starts listening; `onEvent` is called on this thread's event loop and must not throw. Throws `files.too_many_open` over `max_user_instances`. */
   constructor(onEvent: (event: WatchEvent) => void) {
@@ -64,7 +65,7 @@ export class DirectoryWatcher {
     this.#fd = libc.inotify_init1(nonBlocking | closeOnExec);
     if (this.#fd < 0) fail('inotify_init1');
     try {
-      this.#poll = koffi.node.poll(this.#fd, { readable: true }, () => this.#readReady());
+      this.#poll = koffi.node.poll(this.#fd, { readable: true }, () => this.#onReadable());
     } catch (error) {
       libc.close(this.#fd);
       throw error;
@@ -126,6 +127,19 @@ export class DirectoryWatcher {
     if (!this.#closed && directoryIds.length > 0) {
       this.#onEvent({ kind: 'unwatched', directoryIds, watchCount: this.#directoryOf.size });
     }
+  }
+
+  /**
+   * koffi calls this outside of Node's callback scope, after which no promise goes on until something else happens on
+   * the loop. An immediate of the same turn is an ordinary callback.
+   */
+  #onReadable(): void {
+    if (this.#reading) return;
+    this.#reading = true;
+    setImmediate(() => {
+      this.#reading = false;
+      if (!this.#closed) this.#readReady();
+    });
   }
 
   /** Reads a bounded stretch of the queue; the loop calls again while there is more. */
