@@ -211,6 +211,13 @@ function checkStreams(streams: readonly StreamRef[]): void {
   if (contents === 1 && streams[0]!.kind !== 'content') throw corrupt('row: the content is not its first stream');
 }
 
+/** The type of an encoded row, without reading the rest. @throws archive.corrupt, archive.unknown_field */
+export function rowTypeOf(value: Uint8Array): RowType {
+  const fields = new FieldReader(value, rowFields);
+  if (!fields.next() || fields.tag !== 1) throw corrupt('row: field 1 is missing');
+  return readType(fields);
+}
+
 /** The content of a file; undefined for what has none. */
 export function contentOf(row: Row): StreamRef | undefined {
   return row.streams?.[0]?.kind === 'content' ? row.streams[0] : undefined;
