@@ -219,7 +219,7 @@ function accessList(
 
 function makeAccessLists(build: Build, folder: Descriptor): void {
   const list = accessList(
-    [0x01, 6],
+    [0x01, 7],
     [0x02, 4, 1234],
     [0x02, 6, 65_534],
     [0x04, 4],
