@@ -7,10 +7,10 @@ import { ordinalOf } from '../format/ordinal.ts';
 
 /** Raw bytes of records kept in memory under ordinals of writer 0, for tests of trees and lists. */
 export type MemoryRecords = {
-  store(raw: Uint8Array): Reference;
-  load(reference: Reference): Promise<Uint8Array>;
+  readonly store: (raw: Uint8Array) => Reference;
+  readonly load: (reference: Reference) => Promise<Uint8Array>;
   /** Forgets a record; later loads of it fail. */
-  remove(reference: Reference): void;
+  readonly remove: (reference: Reference) => void;
   /** Ordinals that are kept. */
   readonly kept: ReadonlySet<number>;
   /** How many records were stored and loaded so far. */
