@@ -54,12 +54,11 @@ const STOP_DEADLINE_MS = 10_000;
  * @throws cloud.already_running, and what the parts throw.
  */
 export async function startCloud(config: CloudConfig, edges: CloudEdges): Promise<Cloud> {
-  const { clock = systemClock, random = systemRandom, log } = edges;
-  const undo = new AsyncDisposableStack();
+  const assembly = newAssembly(config, edges);
   try {
-    return await assemble({ config, log, clock, random, undo });
+    return await assemble(assembly);
   } catch (error) {
-    await undo.disposeAsync();
+    await assembly.undo.disposeAsync();
     throw error;
   }
 }
@@ -73,11 +72,35 @@ type Assembly = {
   readonly undo: AsyncDisposableStack;
 };
 
+function newAssembly(config: CloudConfig, edges: CloudEdges): Assembly {
+  const { clock = systemClock, random = systemRandom, log } = edges;
+  return { config, log, clock, random, undo: new AsyncDisposableStack() };
+}
+
+/**
+ * Brings the database up to date and stops again; returns the names of the migrations applied.
+ * @throws cloud.already_running: a running server has done it at its start.
+ */
+export async function migrateCloud(config: CloudConfig, edges: CloudEdges): Promise<readonly string[]> {
+  const assembly = newAssembly(config, edges);
+  try {
+    await takeHome(assembly);
+    const { applied } = await openDatabase(assembly, await openKeys(assembly));
+    return applied;
+  } finally {
+    await assembly.undo.disposeAsync();
+  }
+}
+
+function openKeys({ config, clock, random }: Assembly): Promise<KeyFileKms> {
+  return openKeyFileKms(path.join(config.homeDir, MASTER_KEY_FILE), { nowMs: clock.now(), random });
+}
+
 async function assemble(assembly: Assembly): Promise<Cloud> {
   const { config, log, clock, undo } = assembly;
   log.info({ config: redactConfig(config), node: process.version }, 'starting');
   await takeHome(assembly);
-  const kms = await openKeyFileKms(path.join(config.homeDir, MASTER_KEY_FILE), { nowMs: clock.now() });
+  const kms = await openKeys(assembly);
   const metrics = createMetrics();
   const certificates = await openCertificates(assembly);
   const closing = { deadlineMs: STOP_DEADLINE_MS };
@@ -126,7 +149,13 @@ async function openCertificates({ config, clock, random }: Assembly): Promise<Ce
   return localCertificates({ tlsDir: path.join(config.homeDir, 'tls'), hosts: [...new Set(hosts)], clock, random });
 }
 
-type OpenedDatabase = { target: DatabaseTarget; passwords: LoginPasswords; isReady: () => boolean };
+type OpenedDatabase = {
+  readonly target: DatabaseTarget;
+  readonly passwords: LoginPasswords;
+  readonly isReady: () => boolean;
+  /** Names of the migrations applied just now. */
+  readonly applied: readonly string[];
+};
 
 /** Starts or finds the database and brings it up to date. */
 async function openDatabase({ config, log, clock, undo }: Assembly, kms: KeyFileKms): Promise<OpenedDatabase> {
@@ -135,8 +164,8 @@ async function openDatabase({ config, log, clock, undo }: Assembly, kms: KeyFile
     const target = databaseTargetOf(config.databaseUrl);
     const { username: user, password } = new URL(config.databaseUrl);
     const admin = { user: decodeURIComponent(user), password: decodeURIComponent(password), database: 'postgres' };
-    await migrateDatabase({ target, passwords, log, ...(user !== '' && { admin }) });
-    return { target, passwords, isReady: () => true };
+    const { applied } = await migrateDatabase({ target, passwords, log, ...(user !== '' && { admin }) });
+    return { target, passwords, isReady: () => true, applied };
   }
   const superuserPassword = kms.derivePassword('embedded postgres superuser');
   const server: EmbeddedPostgres = await startEmbeddedPostgres({
@@ -148,8 +177,8 @@ async function openDatabase({ config, log, clock, undo }: Assembly, kms: KeyFile
   undo.defer(() => server.stop());
   const target = { host: server.host, port: server.port, database: 'holdfast' };
   const admin = { user: server.superuser, password: superuserPassword, database: server.database };
-  await migrateDatabase({ target, passwords, admin, log });
-  return { target, passwords, isReady: () => server.isReady() };
+  const { applied } = await migrateDatabase({ target, passwords, admin, log });
+  return { target, passwords, isReady: () => server.isReady(), applied };
 }
 
 function passwordsOf(kms: KeyFileKms): LoginPasswords {

@@ -1,7 +1,16 @@
 /** The server as a library: what the command line and whole-server tests start. */
-export { cloudErrors, MASTER_KEY_FILE, PRIVATE_SOCKET, startCloud, type Cloud, type CloudEdges } from './app.ts';
+export {
+  cloudErrors,
+  MASTER_KEY_FILE,
+  migrateCloud,
+  PRIVATE_SOCKET,
+  startCloud,
+  type Cloud,
+  type CloudEdges,
+} from './app.ts';
 export { configErrors, readCloudConfig, redactConfig, type CloudConfig } from './config.ts';
+export { examineCloud, type Finding } from './doctor.ts';
 export { openSocketHost } from './platform/embedded-postgres.ts';
 export { lockFile, type FileLock } from './platform/file-lock.ts';
 export { createLog, logLevels, rotatingFile, silentLog, type Log, type LogLevel } from './platform/log.ts';
-export { runCloud, untilStopSignal } from './run-cloud.ts';
+export { runCloud, watchForStop, type StopReason, type StopWatch } from './run-cloud.ts';

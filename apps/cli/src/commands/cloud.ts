@@ -1,0 +1,14 @@
+import type { Command } from 'commander';
+import { registerDoctor } from './cloud-doctor.ts';
+import { registerMigrate } from './cloud-migrate.ts';
+import { registerStart } from './cloud-start.ts';
+import { registerTrustCa } from './cloud-trust-ca.ts';
+
+/** `holdfast cloud ...`: what an operator of a server does. */
+export function registerCloud(program: Command): void {
+  const cloud = program.command('cloud').description('run and look after a server').helpCommand(false);
+  registerStart(cloud);
+  registerMigrate(cloud);
+  registerDoctor(cloud);
+  registerTrustCa(cloud);
+}

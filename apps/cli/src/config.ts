@@ -1,0 +1,50 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+
+/** The folder of all state of a Holdfast run by hand. */
+export const HOME_NAME = '.holdfast';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** HOLDFAST_HOME, else `.holdfast` in the working folder: where `up` and `cloud start` keep their state. Absolute. */
+export function homeToStart(workingDir: string, env: Environment = process.env): string {
+  return path.resolve(workingDir, env['HOLDFAST_HOME'] || HOME_NAME);
+}
+
+/** HOLDFAST_HOME, else the nearest `.holdfast` in the working folder or above; undefined when there is none. Absolute. */
+export function findHome(workingDir: string, env: Environment = process.env): string | undefined {
+  if (env['HOLDFAST_HOME']) return path.resolve(workingDir, env['HOLDFAST_HOME']);
+  for (let folder = path.resolve(workingDir); ; folder = path.dirname(folder)) {
+    const home = path.join(folder, HOME_NAME);
+    if (existsSync(home)) return home;
+    if (folder === path.dirname(folder)) return undefined;
+  }
+}
+
+/**
+ * The environment a server of `up` reads its settings from: ours, with the folder decided here, and on loopback the
+ * port asked for, else the one of HOLDFAST_LISTEN, else the one of the time before.
+ */
+export function environmentFor(
+  homeDir: string,
+  ports: { asked?: number | undefined; before?: number | undefined } = {},
+  env: Environment = process.env,
+): Environment {
+  const port = ports.asked ?? (env['HOLDFAST_LISTEN'] ? undefined : ports.before);
+  return { ...env, HOLDFAST_HOME: homeDir, ...(port !== undefined && { HOLDFAST_LISTEN: `127.0.0.1:${port}` }) };
+}
+
+/** Where programs are looked for. */
+export function searchPath(env: Environment = process.env): readonly string[] {
+  return (env['PATH'] ?? '').split(path.delimiter).filter((folder) => folder !== '');
+}
+
+/** The home folder of the user, as the shell says. */
+export function userHome(env: Environment = process.env): string | undefined {
+  return env['HOME'] || env['USERPROFILE'] || undefined;
+}
+
+/** Whether colours are unwanted (https://no-color.org). */
+export function coloursUnwanted(env: Environment = process.env): boolean {
+  return Boolean(env['NO_COLOR']) || env['TERM'] === 'dumb';
+}

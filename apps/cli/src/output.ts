@@ -1,0 +1,67 @@
+import { styleText } from 'node:util';
+import { CodedError, exitCodeOf } from '@holdfast/base';
+import { coloursUnwanted } from './config.ts';
+import { remedyFor } from './remedies.ts';
+
+/** Where a command writes: text for people, or one JSON document for programs. */
+export type Output = {
+  readonly json: boolean;
+  /** The result: `text` for people, or `value` as JSON, on standard output. */
+  result(value: object, text: string): void;
+  /** What goes on meanwhile, for people alone, on standard error. */
+  note(text: string): void;
+  /** Bold on a terminal, plain elsewhere. */
+  strong(text: string): string;
+};
+
+type Streams = { readonly stdout: NodeJS.WriteStream; readonly stderr: NodeJS.WriteStream };
+
+/** Output to the terminal, or as JSON where that was asked for. */
+export function createOutput(json: boolean, streams: Streams = process): Output {
+  const coloured = !json && streams.stdout.isTTY && !coloursUnwanted();
+  return {
+    json,
+    result: (value, text) => void streams.stdout.write(json ? `${JSON.stringify(value)}\n` : `${text}\n`),
+    note: (text) => void (json || streams.stderr.write(`${text}\n`)),
+    strong: (text) => (coloured ? styleText('bold', text, { stream: streams.stdout }) : text),
+  };
+}
+
+/**
+ * Says on standard error what happened, to what, and what to do; returns the exit code of the error's kind, 1 for a bug.
+ */
+export function reportFailure(error: unknown, json: boolean, streams: Streams = process): number {
+  const failure = describeFailure(error);
+  streams.stderr.write(json ? `${JSON.stringify({ error: failure })}\n` : failureText(failure));
+  return error instanceof CodedError ? exitCodeOf[error.kind] : 1;
+}
+
+type Failure = {
+  readonly code: string;
+  readonly kind: string;
+  readonly message: string;
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly remedy?: string;
+};
+
+function describeFailure(error: unknown): Failure {
+  if (!(error instanceof CodedError)) {
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const message = 'This is a fault of Holdfast itself; please report it with the lines below';
+    return { code: 'internal', kind: 'internal', message, details: { stack } };
+  }
+  const { code, kind, message, details } = error;
+  const remedy = remedyFor(error);
+  return { code, kind, message, details, ...(remedy !== undefined && { remedy }) };
+}
+
+function failureText({ code, message, details, remedy }: Failure): string {
+  const facts = Object.entries(details).filter(([, value]) => value !== undefined && value !== '');
+  const lines = facts.map(([name, value]) => `  ${name}: ${factText(value)}`);
+  return [`holdfast: ${message} (${code})`, ...lines, ...(remedy ? [`What to do: ${remedy}`] : []), ''].join('\n');
+}
+
+function factText(value: unknown): string {
+  if (Array.isArray(value)) return value.map(factText).join('\n    ');
+  return typeof value === 'string' ? value.replaceAll('\n', '\n    ') : JSON.stringify(value);
+}

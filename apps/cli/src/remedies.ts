@@ -1,0 +1,34 @@
+import type { CodedError } from '@holdfast/base';
+
+type Remedy = (details: Readonly<Record<string, unknown>>) => string;
+
+/** What a person at the command line can do about an error, by its code. */
+const remedies: Readonly<Record<string, Remedy>> = {
+  'listen.port_taken': ({ port }) =>
+    `stop the program that listens on port ${String(port)}, or choose another port: holdfast up --port N (cloud start: HOLDFAST_LISTEN)`,
+  'listen.not_allowed': () => 'choose a port above 1023: holdfast up --port N (cloud start: HOLDFAST_LISTEN)',
+  'listen.no_such_address': () => 'set HOLDFAST_LISTEN to an address of this machine, such as 127.0.0.1:8443',
+  'embedded_postgres.in_use': () =>
+    'stop the Holdfast that uses this folder, or choose another folder with HOLDFAST_HOME',
+  'embedded_postgres.other_owner': () =>
+    'run as the user who owns the folder, or choose another one with HOLDFAST_HOME',
+  'embedded_postgres.start_failed': ({ folder }) =>
+    `read the database's own words above; is there room left on the disk of ${String(folder)}?`,
+  'embedded_postgres.initdb_failed': ({ folder }) =>
+    `read the database's own words above; is there room left on the disk of ${String(folder)}?`,
+  'embedded_postgres.unsupported_platform': () =>
+    'set HOLDFAST_DATABASE_URL to a PostgreSQL server (15 or newer) of your own',
+  'embedded_postgres.password_refused': () =>
+    'put back the master-keys.json that belongs to this folder; without it the database cannot be opened',
+  'cloud.already_running': () => 'use the one that runs, or choose another folder with HOLDFAST_HOME',
+  'tls.ca_not_valid': () => 'set the clock of this machine right and start again',
+  'kms.exposed_key_file': ({ filePath }) => `nobody else may read it: chmod 600 ${String(filePath)}`,
+  'config.invalid': () => 'set the variables named above to usable values, or unset them',
+  'home.not_found': () => 'run holdfast up first, or name the folder with HOLDFAST_HOME',
+};
+
+/** What to do about an error: a sentence without a capital letter; undefined where its message says it all. */
+export function remedyFor(error: CodedError): string | undefined {
+  const own = error.details['remedy'];
+  return remedies[error.code]?.(error.details) ?? (typeof own === 'string' ? own : undefined);
+}
