@@ -1,0 +1,121 @@
+import { X509Certificate } from 'node:crypto';
+import { readFile, stat, statfs } from 'node:fs/promises';
+import http from 'node:http';
+import path from 'node:path';
+import { systemClock, type Clock } from '@holdfast/base';
+import { MASTER_KEY_FILE, PRIVATE_SOCKET } from './app.ts';
+import type { CloudConfig } from './config.ts';
+import { openSocketHost } from './platform/embedded-postgres.ts';
+import type { Readiness } from './platform/health.ts';
+
+/** One thing looked at. `failed` keeps a server from doing its work, `warning` will or may. */
+export type Finding = {
+  readonly subject: string;
+  readonly state: 'ok' | 'warning' | 'failed';
+  /** What was found. */
+  readonly fact: string;
+  /** What to do about it; absent when `ok`. */
+  readonly remedy?: string;
+};
+
+const LOW_DISK_BYTES = 2 * 1024 ** 3;
+const EXPIRY_WARNING_MS = 14 * 86_400_000;
+
+/** Looks a server's folder, keys, certificate and running process over; changes nothing, works while it runs or not. */
+export async function examineCloud(config: CloudConfig, clock: Clock = systemClock): Promise<readonly Finding[]> {
+  const home = await stat(config.homeDir).catch(() => undefined);
+  if (!home) {
+    const remedy = 'start once: holdfast up, or holdfast cloud start';
+    return [{ subject: 'home', state: 'failed', fact: `${config.homeDir} does not exist`, remedy }];
+  }
+  return [
+    await examinePrivacy('home', config.homeDir, 0o700),
+    await examinePrivacy('master keys', path.join(config.homeDir, MASTER_KEY_FILE), 0o600),
+    await examineCertificate(config, clock),
+    await examineDisk(config.homeDir),
+    ...(await examineServer(config)),
+    await examineReach(config),
+  ];
+}
+
+async function examinePrivacy(subject: string, file: string, mode: number): Promise<Finding> {
+  const found = await stat(file).catch(() => undefined);
+  if (!found)
+    return { subject, state: 'failed', fact: `${file} is missing`, remedy: 'put it back from a backup of the server' };
+  const uid = process.getuid?.();
+  if (uid !== undefined && found.uid !== uid) {
+    const fact = `${file} belongs to uid ${found.uid}, this is uid ${uid}`;
+    return { subject, state: 'failed', fact, remedy: 'run as the user who owns it' };
+  }
+  const isPrivate = process.platform === 'win32' || (found.mode & 0o077) === 0;
+  if (isPrivate) return { subject, state: 'ok', fact: `${file}, for its owner alone` };
+  const remedy = `chmod ${mode.toString(8)} '${file}'`;
+  return { subject, state: 'failed', fact: `${file} can be reached by other users`, remedy };
+}
+
+async function examineCertificate(config: CloudConfig, clock: Clock): Promise<Finding> {
+  const subject = 'certificate';
+  const file = config.certificateFiles?.certFile ?? path.join(config.homeDir, 'tls', 'server.pem');
+  try {
+    const { validToDate } = new X509Certificate(await readFile(file));
+    const leftMs = validToDate.getTime() - clock.now();
+    const fact = `${file}, valid until ${validToDate.toISOString().slice(0, 10)}`;
+    if (leftMs > EXPIRY_WARNING_MS) return { subject, state: 'ok', fact };
+    const remedy = config.certificateFiles ? 'put a new certificate in its place' : 'start the server: it renews it';
+    return { subject, state: leftMs > 0 ? 'warning' : 'failed', fact, remedy };
+  } catch (error) {
+    const fact = `${file} cannot be read: ${(error as Error).message}`;
+    const remedy = config.certificateFiles ? 'put a PEM certificate there' : 'start the server: it makes one';
+    return { subject, state: 'failed', fact, remedy };
+  }
+}
+
+async function examineDisk(homeDir: string): Promise<Finding> {
+  const { bavail, bsize } = await statfs(homeDir);
+  const freeBytes = bavail * bsize;
+  const fact = `${(freeBytes / 1024 ** 3).toFixed(1)} GiB free for ${homeDir}`;
+  if (freeBytes >= LOW_DISK_BYTES) return { subject: 'disk', state: 'ok', fact };
+  return { subject: 'disk', state: 'warning', fact, remedy: 'make room, or move HOLDFAST_HOME to a larger disk' };
+}
+
+async function examineServer(config: CloudConfig): Promise<readonly Finding[]> {
+  const reply = await askReadiness(config).catch(() => undefined);
+  if (!reply) {
+    const remedy = 'holdfast up, or holdfast cloud start; its log says why it ended';
+    return [{ subject: 'server', state: 'failed', fact: 'no server answers for this folder', remedy }];
+  }
+  const checks = Object.entries(reply.checks).map(([subject, outcome]): Finding => {
+    if (outcome === 'ok') return { subject, state: 'ok', fact: 'answers' };
+    return { subject, state: 'failed', fact: outcome, remedy: 'read the log of the server' };
+  });
+  return [{ subject: 'server', state: 'ok', fact: 'runs' }, ...checks];
+}
+
+async function askReadiness(config: CloudConfig): Promise<{ checks: Readiness }> {
+  const folder = openSocketHost(config.homeDir);
+  const place = config.privateListen ?? { socketPath: path.join(folder.host, PRIVATE_SOCKET) };
+  try {
+    return await new Promise((resolve, reject) => {
+      const request = http.get({ ...place, path: '/readyz', agent: false, timeout: 5_000 }, (reply) => {
+        const chunks: Buffer[] = [];
+        reply.on('data', (chunk: Buffer) => chunks.push(chunk));
+        reply.on('end', () => resolve(JSON.parse(Buffer.concat(chunks).toString()) as { checks: Readiness }));
+        reply.on('error', reject);
+      });
+      request.on('timeout', () => request.destroy(new Error('no answer')));
+      request.on('error', reject);
+    });
+  } finally {
+    folder.close();
+  }
+}
+
+/** Says plainly what the roles' separate credentials are worth while one uid holds them all. */
+async function examineReach(config: CloudConfig): Promise<Finding> {
+  const files = [MASTER_KEY_FILE, path.join('tls', 'ca-key.pem'), path.join('tls', 'server.pem')];
+  const present: string[] = [];
+  for (const file of files) if (await stat(path.join(config.homeDir, file)).catch(() => undefined)) present.push(file);
+  const whose = process.getuid ? `uid ${process.getuid()}` : 'this user';
+  const fact = `${whose} alone opens the secrets of every role of this server (${present.join(', ')})`;
+  return { subject: 'reach', state: 'ok', fact };
+}
