@@ -1,0 +1,248 @@
+/**
+ * A backup: workers read, cut, compress and seal; the main thread numbers directories, writes commits and sends.
+ *
+ * Reads top to bottom: lease ordinals, start workers, pass over the selection, checkpoint. Every state it can be killed
+ * in is one that the next backup goes on from: nothing is known before it was acknowledged, no ordinal is used twice.
+ */
+import type { Clock } from '@holdfast/base';
+import { deriveKeyRing } from '../format/keys.node.ts';
+import type { LocalIndex } from '../index/local-index.ts';
+import type { ArchiveKeys } from '../keyring/archive-keys.ts';
+import type { LoadRecord } from '../tree/tree-reader.ts';
+import { isCheckpointDue, writeCheckpoint } from './checkpoint.ts';
+import { CommitWriter } from './commit-writer.ts';
+import type { Destination } from './destination.ts';
+import { backupErrors } from './errors.ts';
+import { FragmentWriter } from './fragment-writer.ts';
+import type { Problem } from './messages.ts';
+import { Pass, type PassCounts } from './pass.ts';
+import type { MissingInclude } from './pass-roots.ts';
+import { type EpochSecrets, RecordSealer } from './record-sealer.ts';
+import { type ExclusionRule, type SelectedSet, Selection } from './selection.ts';
+import { SharedControl } from './shared-control.ts';
+import type { Source } from './source.ts';
+import { type LostDestination, Uploader } from './uploader.ts';
+import { type StartWorker, WorkerPool } from './worker-pool.ts';
+
+/** What to back up, with what, to where. */
+export type BackupRequest = {
+  readonly index: LocalIndex;
+  readonly keys: ArchiveKeys;
+  /** Sessions that are open, with the index's head as their newest commit. */
+  readonly destinations: readonly Destination[];
+  readonly source: Source;
+  readonly sets: readonly SelectedSet[];
+  /** Paths that are never read: the agent's own state, local destinations. */
+  readonly never: readonly ExclusionRule[];
+  /** Look only at these directories and what is new below them; everything where left out. */
+  readonly directories?: readonly Uint8Array[];
+  readonly startWorker: StartWorker;
+  /** Number of worker threads. */
+  readonly workers: number;
+  /** Reads a tree node that the index does not keep. */
+  readonly load: LoadRecord;
+  readonly clock: Clock;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (counts: Readonly<PassCounts> & { readonly sentBytes: number }) => void;
+};
+
+/** What a backup did. */
+export type BackupReport = Readonly<PassCounts> & {
+  readonly sentBytes: number;
+  /** Number of the newest commit. */
+  readonly head: number;
+  readonly problems: readonly Problem[];
+  /** Problems that did not fit the list. */
+  readonly moreProblems: number;
+  readonly missing: readonly MissingInclude[];
+  readonly lostDestinations: readonly LostDestination[];
+};
+
+const leasedOrdinals = 65_536;
+const maxListedProblems = 1000;
+const commitAfterNewBytes = 64 * 1024 * 1024;
+const commitAfterMs = 30_000;
+const commitAfterRowBytes = 3_000_000;
+
+/** Runs one backup to its end. @throws backup.stopped, backup.no_destination, or what made the last destination fail */
+export async function runBackup(request: BackupRequest): Promise<BackupReport> {
+  if (request.destinations.length === 0) throw backupErrors.no_destination();
+  const run = new BackupRun(request);
+  try {
+    return await run.run();
+  } finally {
+    await run.close();
+  }
+}
+
+class BackupRun {
+  readonly #request: BackupRequest;
+  readonly #control = new SharedControl();
+  readonly #uploader: Uploader;
+  readonly #commits: CommitWriter;
+  readonly #fragments: FragmentWriter;
+  readonly #sealer: RecordSealer;
+  readonly #pool: WorkerPool;
+  readonly #pass: Pass;
+  readonly #problems: Problem[] = [];
+  #moreProblems = 0;
+  #leasedTo = 0;
+  #committedAtMs: number;
+  #committedSentBytes = 0;
+  readonly #counts: PassCounts = {
+    directories: 0,
+    files: 0,
+    selectedBytes: 0,
+    changedNames: 0,
+    readBytes: 0,
+    newBytes: 0,
+  };
+
+  constructor(request: BackupRequest) {
+    this.#request = request;
+    const { index, keys, clock, source } = request;
+    this.#committedAtMs = clock.monotonic();
+    this.#uploader = new Uploader(request.destinations);
+    const secrets = secretsOf(keys);
+    const { writerNumber } = keys;
+    const control = this.#control;
+    const uploader = this.#uploader;
+    this.#fragments = new FragmentWriter(
+      // The main thread must not wait in the shared cells: it is the one that makes room.
+      (bytes) => control.chargeAtOnce(bytes),
+      (fragment) => this.#sendOwn(fragment),
+      () => undefined,
+    );
+    this.#sealer = new RecordSealer({ secrets, writerNumber }, control, this.#fragments);
+    const identity = {
+      ...keys,
+      epoch: secrets.epoch,
+      keys: { archiveId: keys.archiveId, ring: deriveKeyRing(keys.archiveId, keys.ring.epochs) },
+    };
+    this.#commits = new CommitWriter(index, identity, { control, uploader, clock });
+    this.#lease();
+    const { sets, never } = request;
+    const isFirstBackup = index.blockCount() === 0;
+    const setup = { control: control.buffer, indexPath: index.path, isFirstBackup, secrets, writerNumber, sets, never };
+    this.#pool = new WorkerPool(request.startWorker, {
+      count: request.workers,
+      setup,
+      control,
+      uploader,
+      onReply: (worker, reply) => {
+        this.#extendLease();
+        this.#pass.hear(worker, reply);
+      },
+      onProgress: (bytes) => this.#progress(bytes),
+    });
+    this.#pass = new Pass({
+      index,
+      source,
+      selection: new Selection(sets, never),
+      pool: this.#pool,
+      commits: this.#commits,
+      clock,
+      writerNumber,
+      counts: this.#counts,
+      onProgress: () => this.#progress(0),
+      onProblem: (problem) => this.#note(problem),
+      afterCommit: () => this.#afterCommit(),
+      isCommitDue: (pending) => this.#isCommitDue(pending.rowBytes),
+    });
+  }
+
+  async run(): Promise<BackupReport> {
+    const { directories, index, signal } = this.#request;
+    const stop = () => this.#control.stop();
+    signal?.addEventListener('abort', stop);
+    try {
+      signal?.throwIfAborted();
+      const missing = await (directories ? this.#pass.runSome(directories) : this.#pass.runWhole());
+      await this.#uploader.drained();
+      return {
+        ...this.#counts,
+        sentBytes: this.#uploader.sentBytes,
+        head: index.head().number,
+        problems: this.#problems,
+        moreProblems: this.#moreProblems,
+        missing,
+        lostDestinations: this.#uploader.lost,
+      };
+    } catch (error) {
+      // Why the destinations failed says more than that the workers were stopped.
+      await this.#uploader.drained();
+      throw signal?.aborted ? backupErrors.stopped({}, error) : error;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#control.stop();
+    await this.#pool.close();
+  }
+
+  async #afterCommit(): Promise<void> {
+    const { index, clock, load } = this.#request;
+    if (!isCheckpointDue(index, clock.now())) return;
+    await writeCheckpoint(index, {
+      sealer: this.#sealer,
+      room: async () => {
+        if (this.#control.isFull) await this.#uploader.drained();
+      },
+      flush: () => void this.#fragments.flush(),
+      commits: this.#commits,
+      load,
+      nowMs: clock.now(),
+    });
+  }
+
+  /** Ordinals are leased on stable storage before any is used: after a crash they are burnt, never used again. */
+  #lease(): void {
+    const first = this.#request.index.lease('ordinals', leasedOrdinals);
+    this.#leasedTo = first + leasedOrdinals;
+    this.#control.startLease(first, this.#leasedTo);
+  }
+
+  #extendLease(): void {
+    if (this.#control.remaining > leasedOrdinals / 2) return;
+    this.#request.index.lease('ordinals', leasedOrdinals);
+    this.#leasedTo += leasedOrdinals;
+    this.#control.extendLease(this.#leasedTo);
+  }
+
+  #sendOwn(fragment: Uint8Array): void {
+    this.#uploader.send(fragment).then(
+      () => this.#control.release(fragment.length),
+      () => this.#control.stop(),
+    );
+  }
+
+  #isCommitDue(rowBytes: number): boolean {
+    const { clock } = this.#request;
+    const sent = this.#uploader.sentBytes - this.#committedSentBytes;
+    const isDue =
+      rowBytes >= commitAfterRowBytes ||
+      sent >= commitAfterNewBytes ||
+      (sent + rowBytes > 0 && clock.monotonic() - this.#committedAtMs >= commitAfterMs);
+    if (!isDue) return false;
+    this.#committedAtMs = clock.monotonic();
+    this.#committedSentBytes = this.#uploader.sentBytes;
+    return true;
+  }
+
+  #note(problem: Problem): void {
+    if (this.#problems.length < maxListedProblems) this.#problems.push(problem);
+    else this.#moreProblems++;
+  }
+
+  #progress(readBytes: number): void {
+    this.#counts.readBytes += readBytes;
+    this.#request.onProgress?.({ ...this.#counts, sentBytes: this.#uploader.sentBytes });
+  }
+}
+
+function secretsOf({ archiveId, ring }: ArchiveKeys): EpochSecrets {
+  const newest = ring.epochs.at(-1)!;
+  return { archiveId, epoch: newest.number, epochKey: newest.key, chunkingEpochKey: ring.epochs[0]!.key };
+}

@@ -1,0 +1,137 @@
+/**
+ * Commits: rows become a sealed, signed record, which becomes durable, and only then does the index know.
+ */
+import { hash } from 'node:crypto';
+import type { Clock } from '@holdfast/base';
+import { encodeCommitOpen, encodeCommitSealed } from '../format/commit.ts';
+import type { Reference } from '../format/extent.ts';
+import { commitKey, fileKey } from '../format/map-key.ts';
+import { type Ordinal, ordinalOf } from '../format/ordinal.ts';
+import { encodeCommitRow } from '../format/row.ts';
+import type { SealKeys } from '../format/seal.node.ts';
+import { type Time, timeOfMilliseconds } from '../format/time.ts';
+import type { MapEntry } from '../format/tree-node.ts';
+import { type CommitIntent, type LocalIndex, noIntent } from '../index/local-index.ts';
+import { compareBytes } from './bytes.ts';
+import { backupErrors } from './errors.ts';
+import { sealSigned } from './record-sealer.ts';
+import type { SharedControl } from './shared-control.ts';
+import type { Uploader } from './uploader.ts';
+
+/** Who writes: keys and number of the writer, and the newest keyring. */
+export type CommitIdentity = {
+  readonly archiveId: Uint8Array;
+  readonly epoch: number;
+  readonly keys: Omit<SealKeys, 'sign'>;
+  readonly writerNumber: number;
+  readonly signingSeed: Uint8Array;
+  readonly keyring: { readonly number: number; readonly sha256: Uint8Array };
+};
+
+/** A row by where it belongs: the commit gives its key the number. */
+export type PendingRow = { readonly directory: number; readonly name: Uint8Array; readonly row: Uint8Array };
+
+/** What a commit is to say, and what becomes true with it. */
+export type CommitContent = Omit<CommitIntent, 'puts' | 'root'> & {
+  readonly rows: readonly PendingRow[];
+  /** Entries of other key spaces. */
+  readonly entries?: readonly MapEntry[];
+};
+
+const maxPutsBytes = 3_500_000;
+/** Writes commits one after the other. */
+export class CommitWriter {
+  readonly #index: LocalIndex;
+  readonly #identity: CommitIdentity;
+  readonly #control: SharedControl;
+  readonly #uploader: Uploader;
+  readonly #clock: Clock;
+
+  constructor(
+    index: LocalIndex,
+    identity: CommitIdentity,
+    ports: { readonly control: SharedControl; readonly uploader: Uploader; readonly clock: Clock },
+  ) {
+    this.#index = index;
+    this.#identity = identity;
+    this.#control = ports.control;
+    this.#uploader = ports.uploader;
+    this.#clock = ports.clock;
+  }
+
+  /** Writes what gathered; more than a commit can hold becomes several, and what they make true comes with the last. */
+  async write(content: CommitContent): Promise<void> {
+    const { rows, entries = [], ...truths } = content;
+    if (rows.length + entries.length + truths.detached.length === 0) {
+      // Nothing to say to a reader; but what is durable may be referred to from now on.
+      await this.#uploader.drained();
+      this.#index.learn(truths);
+      return;
+    }
+    const parts = splitRows(rows);
+    for (const rows of parts.slice(0, -1)) await this.#writeRows(rows, [], noIntent);
+    await this.#writeRows(parts.at(-1) ?? [], entries, truths);
+  }
+
+  /** Writes a checkpoint: a commit that names a root whose records were handed over before. */
+  async writeCheckpoint(root: Reference, droppedNodes: readonly Ordinal[]): Promise<void> {
+    const number = this.#index.head().number + 1;
+    await this.#writeOne({ checkpoint: number, root, puts: [] }, { ...noIntent, root: { ...root, droppedNodes } });
+  }
+
+  async #writeRows(rows: readonly PendingRow[], entries: readonly MapEntry[], truths: Omit<CommitIntent, 'puts'>) {
+    const { number, checkpoint } = this.#index.head();
+    const puts = rows.map((row) => toEntry(row, number + 1)).concat(entries);
+    puts.sort((a, b) => compareBytes(a.key, b.key));
+    await this.#writeOne({ checkpoint, puts }, { ...truths, puts });
+  }
+
+  async #writeOne(said: Said, intent: CommitIntent): Promise<void> {
+    const number = this.#index.head().number + 1;
+    const { record, time } = this.#seal(number, said);
+    const sha256 = hash('sha256', record, 'buffer');
+    // The row that names this commit goes into the tree with a later checkpoint.
+    const named = { key: commitKey(number), value: encodeCommitRow({ time, sha256 }) };
+    this.#index.keepCommit({ number, sha256, record }, { ...intent, puts: [...intent.puts, named] });
+    this.#control.chargeAtOnce(record.length);
+    // The index keeps the bytes; what is sent may be handed on for good.
+    await this.#uploader.send(record).finally(() => this.#control.release(record.length));
+    this.#index.acknowledge(number);
+  }
+
+  #seal(number: number, { checkpoint, root, puts }: Said): { record: Uint8Array<ArrayBuffer>; time: Time } {
+    const { epoch, keys, writerNumber, signingSeed, keyring } = this.#identity;
+    const time = timeOfMilliseconds(this.#clock.now());
+    const previous = this.#index.head().sha256;
+    const open = encodeCommitOpen({ number, previous, checkpoint, readFeatures: [], writeFeatures: [] });
+    const raw = encodeCommitSealed({ time, corrections: [], keyring, ...(root && { root }), puts });
+    const sequence = this.#control.takeSequence();
+    if (sequence === undefined) throw backupErrors.stopped();
+    const content = { kind: 'commit', epoch, ordinal: ordinalOf(writerNumber, sequence), open, raw } as const;
+    return { record: sealSigned(content, keys, signingSeed), time };
+  }
+}
+
+type Said = { readonly checkpoint: number; readonly root?: Reference; readonly puts: readonly MapEntry[] };
+
+function toEntry({ directory, name, row }: PendingRow, commit: number): MapEntry {
+  return { key: fileKey(directory, name, commit), value: row };
+}
+
+function splitRows(rows: readonly PendingRow[]): PendingRow[][] {
+  const parts: PendingRow[][] = [];
+  let part: PendingRow[] = [];
+  let bytes = 0;
+  for (const row of rows) {
+    const rowBytes = row.row.length + row.name.length + 32;
+    if (bytes + rowBytes > maxPutsBytes) {
+      parts.push(part);
+      part = [];
+      bytes = 0;
+    }
+    part.push(row);
+    bytes += rowBytes;
+  }
+  parts.push(part);
+  return parts;
+}

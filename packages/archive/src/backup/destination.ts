@@ -1,0 +1,13 @@
+import type { Ordinal } from '../format/ordinal.ts';
+
+/** Where records go and come from: a folder on a disk, or the cloud. One session, opened before. */
+export type Destination = {
+  readonly name: string;
+  /**
+   * Adds whole records, at most 4 MiB and a record; resolves once they are on stable storage there, indexed and
+   * readable. Several calls may be under way; they take effect in the order they were made.
+   */
+  append(fragment: Uint8Array): Promise<void>;
+  /** The records with these ordinals that are there, whole, in whatever order suits the destination. */
+  read(ordinals: readonly Ordinal[], signal?: AbortSignal): AsyncIterable<Uint8Array>;
+};

@@ -1,0 +1,8 @@
+import { defineErrors } from '@holdfast/base';
+
+/** Failures of a backup that a caller can act on. */
+export const backupErrors = defineErrors('backup', {
+  stopped: ['unavailable', 'The backup was stopped before its end; it goes on where it was'],
+  worker_died: ['unavailable', 'A worker of the backup engine ended unexpectedly; the backup starts again'],
+  no_destination: ['unavailable', 'No destination can be reached'],
+});

@@ -1,0 +1,147 @@
+/** What the main thread and its workers say to each other. Plain data: it is cloned or transferred. */
+import type { EpochSecrets } from './record-sealer.ts';
+import type { SourceAttributes } from './source.ts';
+import type { ExclusionRule, SelectedSet } from './selection.ts';
+
+/** Where a directory lies on the machine: the mount point of its volume, and the names below it. */
+export type DirectoryPlace = { readonly mountPoint: Uint8Array; readonly names: readonly Uint8Array[] };
+
+/** Everything a worker needs before its first job. */
+export type WorkerSetup = {
+  readonly control: SharedArrayBuffer;
+  readonly indexPath: string;
+  /** Whether the index knows no block yet: then nobody asks it. */
+  readonly isFirstBackup: boolean;
+  readonly secrets: EpochSecrets;
+  readonly writerNumber: number;
+  readonly sets: readonly SelectedSet[];
+  readonly never: readonly ExclusionRule[];
+};
+
+/** Look at one directory: compare it with what was last seen, store what changed. */
+export type ScanJob = {
+  readonly kind: 'scan';
+  readonly job: number;
+  readonly place: DirectoryPlace;
+  /** Its number and since, and where it hangs in the archive: for its own row. */
+  readonly directory: number;
+  readonly since: number;
+  readonly parent: number;
+  readonly name: Uint8Array;
+  readonly isVolume: boolean;
+  /** The sets that selected it; empty on the way to an include. */
+  readonly sets: readonly number[];
+  /** Only these names: on the way to an include. */
+  readonly only?: readonly Uint8Array[];
+  /** Names that stay as they were although they cannot be seen: an include that is not there just now. */
+  readonly kept?: readonly Uint8Array[];
+  /** What was last seen: packed entries, and the digest of its own row. */
+  readonly entries: Uint8Array;
+  readonly own: Uint8Array;
+};
+
+/** Read one file, or a range of one, whose directory was scanned before. */
+export type ReadJob = {
+  readonly kind: 'read';
+  readonly job: number;
+  readonly place: DirectoryPlace;
+  readonly name: Uint8Array;
+  readonly attributes: SourceAttributes;
+  readonly offset: number;
+  readonly length: number;
+};
+
+/** Make the row of a file whose ranges have all been read. */
+export type FinishJob = {
+  readonly kind: 'finish';
+  readonly job: number;
+  readonly place: DirectoryPlace;
+  readonly name: Uint8Array;
+  readonly attributes: SourceAttributes;
+  readonly sets: readonly number[];
+  /** Encoded extents, in order, one buffer a range. */
+  readonly extents: readonly Uint8Array[];
+  readonly isFuzzy: boolean;
+  readonly linkGroup?: number;
+};
+
+/** Close bundles and hand over what has gathered, so that a commit can follow. */
+export type FlushJob = { readonly kind: 'flush'; readonly job: number };
+
+/** Whatever a worker is asked. */
+export type Job = ScanJob | ReadJob | FinishJob | FlushJob;
+
+/** A file that the scan left to jobs of its own: longer than a range, or with several names. */
+export type LeftFile = {
+  readonly name: Uint8Array;
+  readonly attributes: SourceAttributes;
+  readonly sets: readonly number[];
+  /** Where its flags lie in the packed entries. */
+  readonly flagsAt: number;
+  /** Digest of the row last put, all zeros where there is none. */
+  readonly rowDigest: Uint8Array;
+};
+
+/** A directory found below the scanned one. */
+export type FoundDirectory = {
+  readonly name: Uint8Array;
+  readonly attributes: SourceAttributes;
+  readonly sets: readonly number[];
+  /** The entry was known, as a directory with this inode. */
+  readonly isKnown: boolean;
+  /** Something else had this name. */
+  readonly isReplacing: boolean;
+};
+
+/** A name that is no longer there, or no longer selected. */
+export type LostName = {
+  readonly name: Uint8Array;
+  readonly wasDirectory: boolean;
+  readonly reason: 'gone' | 'unselected';
+  /** Something else has the name now, whose row speaks for it. */
+  readonly isReplaced: boolean;
+};
+
+/** Something that could not be protected, by name and code. */
+export type Problem = { readonly path: Uint8Array; readonly code: string; readonly message: string };
+
+/** A row to be put under (directory, name) by the next commit. */
+export type MadeRow = { readonly name: Uint8Array; readonly row: Uint8Array };
+
+/** What a scan found, and what it stored. */
+export type Scanned = {
+  readonly kind: 'scanned';
+  readonly job: number;
+  readonly rows: readonly MadeRow[];
+  readonly directories: readonly FoundDirectory[];
+  readonly left: readonly LeftFile[];
+  readonly lost: readonly LostName[];
+  /** Roots of other volumes mounted here. */
+  readonly mounts: readonly Uint8Array[];
+  readonly problems: readonly Problem[];
+  readonly entries: Uint8Array;
+  readonly own: Uint8Array;
+  readonly attributes: SourceAttributes;
+  readonly seenFiles: number;
+  readonly seenBytes: number;
+};
+
+/** An answer to a job. */
+export type Reply =
+  | Scanned
+  | { readonly kind: 'read'; readonly job: number; readonly extents: Uint8Array; readonly isChanged: boolean }
+  | { readonly kind: 'finished'; readonly job: number; readonly row: Uint8Array }
+  | { readonly kind: 'flushed'; readonly job: number; readonly fresh: Uint8Array; readonly newBytes: number }
+  | {
+      readonly kind: 'failed';
+      readonly job: number;
+      readonly code: string;
+      readonly message: string;
+      readonly isBug: boolean;
+    };
+
+/** What a worker sends: replies to jobs, fragments as they fill, and counts for the progress bar. */
+export type FromWorker =
+  | Reply
+  | { readonly kind: 'fragment'; readonly fragment: Uint8Array }
+  | { readonly kind: 'progress'; readonly readBytes: number };

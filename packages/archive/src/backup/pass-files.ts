@@ -1,0 +1,144 @@
+/**
+ * Files that get jobs of their own: those longer than a range, and those with several names. Read once, whatever the
+ * names; read again when they changed meanwhile; at last stored as they are, and said to be fuzzy.
+ */
+import { restartBytes } from '../chunker/chunker.ts';
+import type { LocalIndex } from '../index/local-index.ts';
+import { compareBytes, joinPath } from './bytes.ts';
+import { coveredBytes } from './extent-parts.ts';
+import { digestOf } from './make-row.ts';
+import type { DirectoryPlace, LeftFile, Problem, Reply } from './messages.ts';
+import { pathOfPlace } from './open-place.ts';
+import { settleEntry } from './packed-directory.ts';
+import { isSameState, type SourceAttributes } from './source.ts';
+import type { NewJob } from './worker-pool.ts';
+
+/** A left file with the directory it is in. */
+export type LeftInDirectory = {
+  readonly directory: number;
+  readonly place: DirectoryPlace;
+  readonly left: LeftFile;
+  /** The packed entries in which it is to be marked as stored. */
+  readonly entries: Uint8Array;
+};
+
+/** What became of one. */
+export type StoredFile =
+  | { readonly status: 'stored'; readonly row?: Uint8Array; readonly linkGroup?: number; readonly reply: Reply }
+  | { readonly status: 'problem'; readonly problem: Problem };
+
+/** What the reading of one file gave: attributes, and encoded extents a range. */
+type FileRead =
+  | {
+      readonly status: 'read';
+      readonly attributes: SourceAttributes;
+      readonly extents: readonly Uint8Array[];
+      readonly isFuzzy: boolean;
+    }
+  | { readonly status: 'problem'; readonly code: string; readonly message: string };
+
+type Ask = (job: NewJob) => Promise<Reply>;
+
+const maxReadTries = 3;
+const racyMs = 3000;
+
+/** The files of one pass that are read by jobs of their own. */
+export class PassFiles {
+  readonly #ask: Ask;
+  readonly #statAt: (place: DirectoryPlace, name: Uint8Array) => SourceAttributes | undefined;
+  readonly #index: LocalIndex;
+  readonly #writerNumber: number;
+  readonly #startedAtMs: number;
+  /** Reads of files with several names, by device and inode, for the length of the pass. */
+  readonly #linked = new Map<string, { readonly read: Promise<FileRead>; readonly linkGroup: number }>();
+
+  constructor(ports: {
+    readonly ask: Ask;
+    readonly statAt: (place: DirectoryPlace, name: Uint8Array) => SourceAttributes | undefined;
+    readonly index: LocalIndex;
+    readonly writerNumber: number;
+    readonly nowMs: number;
+  }) {
+    this.#ask = ports.ask;
+    this.#statAt = ports.statAt;
+    this.#index = ports.index;
+    this.#writerNumber = ports.writerNumber;
+    this.#startedAtMs = ports.nowMs;
+  }
+
+  /** Stores one file and makes its row; no row where it equals the one that was put last. */
+  async store(file: LeftInDirectory): Promise<StoredFile> {
+    const { place, left } = file;
+    const isLinked = left.attributes.links > 1;
+    const linked = isLinked ? this.#linkedRead(file) : undefined;
+    const read = await (linked?.read ?? this.#read(file));
+    const linkGroup = linked === undefined ? {} : { linkGroup: linked.linkGroup };
+    if (read.status === 'problem') return { status: 'problem', problem: { path: pathOf(file), ...read } };
+    const { attributes, extents, isFuzzy } = read;
+    const { name, sets } = left;
+    const reply = await this.#ask({ kind: 'finish', place, name, attributes, sets, extents, isFuzzy, ...linkGroup });
+    if (reply.kind !== 'finished') return { status: 'problem', problem: { path: pathOf(file), ...failureOf(reply) } };
+    const digest = digestOf(reply.row);
+    const isRacy = Math.max(attributes.mtimeSeconds, attributes.ctimeSeconds) * 1000 >= this.#startedAtMs - racyMs;
+    settleEntry(file.entries, left.flagsAt, { rowDigest: digest, isRacy: isRacy || isFuzzy });
+    const isPut = compareBytes(digest, left.rowDigest) === 0;
+    return { status: 'stored', reply, ...linkGroup, ...(!isPut && { row: reply.row }) };
+  }
+
+  #linkedRead(file: LeftInDirectory): { read: Promise<FileRead>; linkGroup: number } {
+    const { device, inode } = file.left.attributes;
+    const key = `${device}:${inode}`;
+    let linked = this.#linked.get(key);
+    if (!linked) {
+      const known = this.#index.links(device, inode)[0]?.linkGroup;
+      const linkGroup = known ?? this.#writerNumber * 2 ** 32 + this.#index.lease('link groups', 1) + 1;
+      this.#linked.set(key, (linked = { read: this.#read(file), linkGroup }));
+    }
+    return linked;
+  }
+
+  async #read(file: LeftInDirectory): Promise<FileRead> {
+    let { attributes } = file.left;
+    for (let tries = 1; ; tries++) {
+      const replies = await Promise.all(
+        rangesOf(attributes.sizeBytes).map((range) => this.#ask({ ...readJob(file, attributes), ...range })),
+      );
+      const failed = replies.find((reply) => reply.kind !== 'read');
+      if (failed) return { status: 'problem', ...failureOf(failed) };
+      const parts = replies.filter((reply) => reply.kind === 'read');
+      const extents = parts.map((part) => part.extents);
+      const now = this.#statAt(file.place, file.left.name);
+      if (!now || now.type !== 'file')
+        return { status: 'problem', code: 'files.not_found', message: 'The file went away' };
+      const isWhole = extents.reduce((sum, part) => sum + coveredBytes(part), 0) === attributes.sizeBytes;
+      const isChanged = parts.some((part) => part.isChanged) || !isSameState(now, attributes) || !isWhole;
+      if (!isChanged || tries >= maxReadTries) {
+        return { status: 'read', attributes: isChanged ? now : attributes, extents, isFuzzy: isChanged };
+      }
+      attributes = now;
+    }
+  }
+}
+
+function readJob(file: LeftInDirectory, attributes: SourceAttributes) {
+  return { kind: 'read', place: file.place, name: file.left.name, attributes } as const;
+}
+
+function rangesOf(sizeBytes: number): { offset: number; length: number }[] {
+  const count = Math.max(1, Math.ceil(sizeBytes / restartBytes));
+  return Array.from({ length: count }, (_, index) => ({
+    offset: index * restartBytes,
+    length: Math.min(restartBytes, sizeBytes - index * restartBytes),
+  }));
+}
+
+function failureOf(reply: Reply): { code: string; message: string } {
+  return reply.kind === 'failed'
+    ? { code: reply.code, message: reply.message }
+    : { code: 'internal', message: `an unexpected reply: ${reply.kind}` };
+}
+
+/** The absolute path of a left file. */
+function pathOf({ place, left }: LeftInDirectory): Uint8Array {
+  return joinPath(pathOfPlace(place), left.name);
+}

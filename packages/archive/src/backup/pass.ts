@@ -1,0 +1,393 @@
+/**
+ * One pass over what is selected: scan directories, follow what changed, gather rows, commit now and then.
+ *
+ * Only places and numbers are kept here; bytes go from the workers to the destinations. What a commit makes true is
+ * applied when it is acknowledged, so a pass that ends anywhere is simply followed by another.
+ */
+import type { Clock } from '@holdfast/base';
+import { encodeRow } from '../format/row.ts';
+import type { IndexedDirectory, IndexedLink, LocalIndex } from '../index/local-index.ts';
+import { joinPath } from './bytes.ts';
+import type { CommitWriter, PendingRow } from './commit-writer.ts';
+import type { DirectoryPlace, FoundDirectory, Problem, Reply, ScanJob, Scanned } from './messages.ts';
+import { pathOfPlace, withPlace } from './open-place.ts';
+import { birthOf, namesBelow, PassDirectories } from './pass-directories.ts';
+import { type LeftInDirectory, PassFiles } from './pass-files.ts';
+import { findRoots, type MissingInclude, namesOnTheWay, type RootVolume } from './pass-roots.ts';
+import type { Selection } from './selection.ts';
+import { emptySourceAttributes, type Source, type SourceAttributes } from './source.ts';
+import type { WorkerPool } from './worker-pool.ts';
+
+/** Counts of a pass so far. */
+export type PassCounts = {
+  directories: number;
+  files: number;
+  selectedBytes: number;
+  changedNames: number;
+  readBytes: number;
+  newBytes: number;
+};
+
+/** What a pass needs. */
+export type PassPorts = {
+  readonly index: LocalIndex;
+  readonly source: Source;
+  readonly selection: Selection;
+  readonly pool: WorkerPool;
+  readonly commits: CommitWriter;
+  readonly clock: Clock;
+  readonly writerNumber: number;
+  readonly counts: PassCounts;
+  readonly onProgress: () => void;
+  /** Called after each commit, before the next may begin. */
+  readonly afterCommit: () => Promise<void>;
+  readonly onProblem: (problem: Problem) => void;
+  /** Whether enough is under way to commit now. */
+  readonly isCommitDue: (pending: { readonly rowBytes: number }) => boolean;
+};
+
+type Task = Omit<ScanJob, 'job'> & { readonly volume: RootVolume; readonly depth: number };
+
+type Truths = { rows: PendingRow[]; directories: IndexedDirectory[]; links: IndexedLink[]; blocks: Uint8Array[] };
+
+/** A pass over the whole selection, or over some directories of it. */
+export class Pass {
+  readonly #ports: PassPorts;
+  readonly #directories: PassDirectories;
+  readonly #files: PassFiles;
+  readonly #mounted = new Map<number, Uint8Array>();
+  readonly #queue: Task[] = [];
+  readonly #visited = new Set<number>();
+  readonly #underWay = new Set<Promise<void>>();
+  /** What each worker's replies made since its last flush: it may be committed once the worker has flushed. */
+  readonly #open: Truths[];
+  readonly #truthsOf = new WeakMap<Reply, Truths>();
+  /** What workers have flushed, and no commit has yet. */
+  #flushed: Truths[] = [];
+  /** Directories all of whose files are stored: they become known with a commit that begins later. */
+  #settled: IndexedDirectory[] = [];
+  /** Rows of files with several names: all of a group in one commit, the pass's last. */
+  readonly #linkedRows: Truths = emptyTruths();
+  #rowBytes = 0;
+  #isWhole = true;
+  #isCommitting = false;
+  #wake: () => void = () => {};
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(ports: PassPorts) {
+    this.#ports = ports;
+    this.#open = Array.from({ length: ports.pool.size }, emptyTruths);
+    const { index, source, writerNumber, pool, clock } = ports;
+    this.#directories = new PassDirectories(index, source, writerNumber);
+    this.#directories.mountPointOf = (volume) => this.#mounted.get(volume);
+    const statAt = (place: DirectoryPlace, name: Uint8Array) => this.#statAt(place, name);
+    this.#files = new PassFiles({ ask: (job) => pool.ask(job), statAt, index, writerNumber, nowMs: clock.now() });
+  }
+
+  /** Looks at everything that is selected. Returns the includes that were not there. */
+  async runWhole(): Promise<readonly MissingInclude[]> {
+    const { volumes, missing } = findRoots(this.#ports.source, this.#ports.selection.roots());
+    for (const volume of volumes) this.#enqueueVolume(volume);
+    await this.#drain();
+    return missing;
+  }
+
+  /** Looks at these directories (absolute paths) and at what is new below them. */
+  async runSome(paths: readonly Uint8Array[]): Promise<readonly MissingInclude[]> {
+    this.#isWhole = false;
+    const { volumes, missing } = findRoots(this.#ports.source, this.#ports.selection.roots());
+    for (const volume of volumes) {
+      const number = this.#numberOfVolume(volume);
+      if (number === undefined) {
+        this.#enqueueVolume(volume);
+        continue;
+      }
+      this.#mounted.set(number, volume.mountPoint);
+      for (const path of paths) this.#enqueuePath(volume, number, path);
+    }
+    await this.#drain();
+    return missing;
+  }
+
+  /** Hears each reply in the order its worker sent it, before whoever asked: what a worker flushed can be committed. */
+  hear(worker: number, reply: Reply): void {
+    const truths = this.#open[worker]!;
+    if (reply.kind === 'flushed') {
+      this.#ports.counts.newBytes += reply.newBytes;
+      if (reply.fresh.length > 0) truths.blocks.push(reply.fresh);
+      this.#flushed.push(truths);
+      this.#open[worker] = emptyTruths();
+    } else {
+      this.#truthsOf.set(reply, truths);
+    }
+    this.#wake();
+  }
+
+  #numberOfVolume(volume: RootVolume): number | undefined {
+    return this.#ports.index.directoryAt(0, Buffer.from(volume.identifier))?.number;
+  }
+
+  #enqueueVolume(volume: RootVolume): void {
+    const name = Buffer.from(volume.identifier);
+    const attributes = this.#statRoot(volume.mountPoint);
+    const known = this.#ports.index.directoryAt(0, name);
+    const sets = this.#setsOf(volume.mountPoint);
+    const found: FoundDirectory = { name, attributes, sets, isKnown: known !== undefined, isReplacing: false };
+    const parent = { directory: 0, path: undefined, volume, names: [] };
+    this.#enqueue(parent, found, this.#open[0]!);
+  }
+
+  #setsOf(path: Uint8Array): readonly number[] {
+    const decision = this.#ports.selection.decide(path);
+    return decision.status === 'selected' ? decision.sets : [];
+  }
+
+  #enqueuePath(volume: RootVolume, volumeNumber: number, path: Uint8Array): void {
+    const { index, selection } = this.#ports;
+    let directory = index.directory(volumeNumber);
+    const names: Uint8Array[] = [];
+    let reached = volume.mountPoint;
+    for (const name of namesBelow(path, volume.mountPoint)) {
+      const child = directory && index.directoryAt(directory.number, name);
+      if (!child) break;
+      directory = child;
+      names.push(name);
+      reached = joinPath(reached, name);
+    }
+    if (!directory || this.#visited.has(directory.number)) return;
+    const decision = selection.decide(reached);
+    if (decision.status !== 'selected' && decision.status !== 'on_the_way') return;
+    const sets = decision.status === 'selected' ? decision.sets : [];
+    this.#push({ volume, names, path: reached, sets }, directory, directory.parent, directory.name);
+  }
+
+  #enqueue(
+    parent: { directory: number; path: Uint8Array | undefined; volume: RootVolume; names: readonly Uint8Array[] },
+    found: FoundDirectory,
+    truths: Truths,
+  ): void {
+    const nextCommit = this.#ports.index.head().number + (this.#isCommitting ? 2 : 1);
+    const placed = this.#directories.place(parent.directory, found, nextCommit);
+    for (const row of placed.rows) this.#addRow(truths, row);
+    const isVolume = parent.path === undefined;
+    if (isVolume) this.#mounted.set(placed.number, parent.volume.mountPoint);
+    if (!this.#isWhole && !placed.isNew && !isVolume) return;
+    const path = parent.path === undefined ? parent.volume.mountPoint : joinPath(parent.path, found.name);
+    const names = isVolume ? [] : [...parent.names, found.name];
+    this.#push({ volume: parent.volume, names, path, sets: found.sets }, placed, parent.directory, found.name);
+  }
+
+  #push(
+    where: { volume: RootVolume; names: readonly Uint8Array[]; path: Uint8Array; sets: readonly number[] },
+    directory: { number: number; since: number; entries: Uint8Array; own: Uint8Array },
+    parent: number,
+    name: Uint8Array,
+  ): void {
+    if (this.#visited.has(directory.number)) return;
+    this.#visited.add(directory.number);
+    const { volume, names, path, sets } = where;
+    this.#queue.push({
+      kind: 'scan',
+      place: { mountPoint: volume.mountPoint, names },
+      directory: directory.number,
+      since: directory.since,
+      parent,
+      name,
+      isVolume: parent === 0,
+      sets,
+      ...namesOnTheWay(volume, path),
+      entries: directory.entries,
+      own: directory.own,
+      volume,
+      depth: names.length,
+    });
+  }
+
+  async #drain(): Promise<void> {
+    for (;;) {
+      while (this.#queue.length > 0 && this.#ports.pool.hasRoom && !this.#failure) this.#start(this.#queue.pop()!);
+      if (this.#failure) throw this.#failure.error;
+      if (!this.#isCommitting && this.#ports.isCommitDue({ rowBytes: this.#rowBytes })) this.#track(this.#commit([]));
+      if (this.#underWay.size === 0 && this.#queue.length === 0) break;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+    this.#flushed.push(this.#linkedRows);
+    await this.#commit(this.#directories.takeGone());
+  }
+
+  #start(task: Task): void {
+    this.#track(this.#scan(task));
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked: Promise<void> = work
+      .catch((error: unknown) => void (this.#failure ??= { error }))
+      .finally(() => {
+        this.#underWay.delete(tracked);
+        this.#wake();
+      });
+    this.#underWay.add(tracked);
+  }
+
+  async #scan(task: Task): Promise<void> {
+    const { volume, depth: _depth, ...job } = task;
+    const reply = await this.#ports.pool.ask(job);
+    if (reply.kind === 'failed') {
+      // What could not be read stays as it was; the parent says so if it is gone.
+      this.#ports.onProblem({ path: pathOfPlace(task.place), code: reply.code, message: reply.message });
+      return;
+    }
+    if (reply.kind === 'scanned') this.#take(task, volume, reply);
+  }
+
+  #take(task: Task, volume: RootVolume, reply: Scanned): void {
+    const { counts, onProblem, onProgress } = this.#ports;
+    const path = pathOfPlace(task.place);
+    counts.directories++;
+    counts.files += reply.seenFiles;
+    counts.selectedBytes += reply.seenBytes;
+    for (const problem of reply.problems) onProblem(problem);
+    const truths = this.#truthsOf.get(reply)!;
+    for (const { name, row } of reply.rows) this.#addRow(truths, { directory: task.directory, name, row });
+    for (const lost of reply.lost) this.#lose(task.directory, lost, truths);
+    const parent = { directory: task.directory, path, volume, names: task.place.names };
+    // The queue is a stack: the first name is to come out first.
+    for (const found of reply.directories.toReversed()) this.#enqueue(parent, found, truths);
+    for (const mount of reply.mounts) this.#enqueueMount(mount, task.sets);
+    this.#settle(task, reply, truths);
+    onProgress();
+  }
+
+  #lose(directory: number, lost: Scanned['lost'][number], truths: Truths): void {
+    const isAbsent = this.#directories.lose(directory, lost.name, lost.wasDirectory);
+    if (!lost.wasDirectory) this.#ports.index.removeLink(directory, lost.name);
+    if (!isAbsent || lost.isReplaced) return;
+    const row = encodeRow({ type: 'absent', absence: lost.reason });
+    this.#addRow(truths, { directory, name: lost.name, row });
+  }
+
+  /** A file system mounted inside a selected directory is a volume of its own. */
+  #enqueueMount(path: Uint8Array, sets: readonly number[]): void {
+    const { source } = this.#ports;
+    if (sets.length === 0) return;
+    try {
+      const fd = source.openDirectory(path);
+      const { identifier, mountPoint, isVirtual } = source.volumeOf(fd);
+      source.close(fd);
+      if (!isVirtual) this.#enqueueVolume({ identifier, mountPoint, includes: [path], missing: [] });
+    } catch (error) {
+      this.#ports.onProblem({ path, code: 'backup.volume_unreadable', message: String(error) });
+    }
+  }
+
+  /** Makes the directory known once everything in it is stored. */
+  #settle(task: Task, reply: Scanned, truths: Truths): void {
+    const known: IndexedDirectory = {
+      number: task.directory,
+      parent: task.parent,
+      name: task.name,
+      since: task.since,
+      device: reply.attributes.device,
+      inode: reply.attributes.inode,
+      birth: birthOf(reply.attributes),
+      own: reply.own,
+      entries: reply.entries,
+    };
+    if (reply.left.length === 0) {
+      truths.directories.push(known);
+      return;
+    }
+    const { place, directory } = task;
+    const storing = reply.left.map((left) => this.#storeLeft({ directory, place, left, entries: reply.entries }));
+    // The rows of linked files wait for the last commit, and with them that the directory is known.
+    const isLinked = reply.left.some((left) => left.attributes.links > 1);
+    const target = isLinked ? this.#linkedRows.directories : this.#settled;
+    this.#track(Promise.all(storing).then(() => void target.push(known)));
+  }
+
+  async #storeLeft(file: LeftInDirectory): Promise<void> {
+    const stored = await this.#files.store(file);
+    if (stored.status === 'problem') return this.#ports.onProblem(stored.problem);
+    const { linkGroup, row, reply } = stored;
+    const { directory, left } = file;
+    const target = linkGroup === undefined ? this.#truthsOf.get(reply)! : this.#linkedRows;
+    if (row) this.#addRow(target, { directory, name: left.name, row });
+    if (linkGroup === undefined) return;
+    const { device, inode } = left.attributes;
+    target.links.push({ device, inode, directory, name: left.name, linkGroup });
+    if (!this.#isWhole) this.#visitOtherNames(device, inode);
+  }
+
+  /** A file with several names changed: look at the others, so that the group changes in one commit. */
+  #visitOtherNames(device: number, inode: bigint): void {
+    for (const link of this.#ports.index.links(device, inode)) {
+      const place = this.#directories.placeOf(link.directory, (volume) => this.#mounted.get(volume));
+      if (!place || this.#visited.has(link.directory)) continue;
+      const volume = [...this.#mounted].find(([, mountPoint]) => mountPoint === place.mountPoint);
+      if (!volume) continue;
+      const root = { identifier: '', mountPoint: place.mountPoint, includes: [pathOfPlace(place)], missing: [] };
+      this.#enqueuePath(root, volume[0], pathOfPlace(place));
+    }
+  }
+
+  #addRow(target: Truths, row: PendingRow): void {
+    target.rows.push(row);
+    this.#rowBytes += bytesOf(row);
+    this.#ports.counts.changedNames++;
+  }
+
+  /** Flushes the workers, without stopping them, and commits what they had made by then. */
+  async #commit(detached: readonly number[]): Promise<void> {
+    this.#isCommitting = true;
+    try {
+      const settled = this.#settled.splice(0);
+      await this.#ports.pool.flush();
+      const truths = this.#flushed.splice(0);
+      const rows = lastOfEach(truths.flatMap((part) => part.rows));
+      const directories = [...truths.flatMap((part) => part.directories), ...settled];
+      const links = truths.flatMap((part) => part.links);
+      const blocks = truths.flatMap((part) => part.blocks);
+      this.#rowBytes -= truths.flatMap((part) => part.rows).reduce((sum, row) => sum + bytesOf(row), 0);
+      await this.#ports.commits.write({ rows, directories, links, blocks, detached });
+      await this.#ports.afterCommit();
+      this.#ports.onProgress();
+    } finally {
+      this.#isCommitting = false;
+    }
+  }
+
+  #statRoot(path: Uint8Array): SourceAttributes {
+    const { source } = this.#ports;
+    const fd = source.openDirectory(path);
+    try {
+      return source.statDescriptor(fd, emptySourceAttributes());
+    } finally {
+      source.close(fd);
+    }
+  }
+
+  #statAt(place: DirectoryPlace, name: Uint8Array): SourceAttributes | undefined {
+    const { source } = this.#ports;
+    try {
+      return withPlace(source, place, (fd) => source.statAt(fd, name, emptySourceAttributes()));
+    } catch {
+      // Whatever stands in the way, the file cannot be seen any more.
+      return undefined;
+    }
+  }
+}
+
+function emptyTruths(): Truths {
+  return { rows: [], directories: [], links: [], blocks: [] };
+}
+
+function bytesOf({ row, name }: PendingRow): number {
+  return row.length + name.length + 32;
+}
+
+/** One row a name: the last that was made. */
+function lastOfEach(rows: readonly PendingRow[]): PendingRow[] {
+  const last = new Map<string, PendingRow>();
+  for (const row of rows) last.set(`${row.directory}/${Buffer.from(row.name).toString('latin1')}`, row);
+  return [...last.values()];
+}

@@ -1,0 +1,274 @@
+/** One directory: what is there, what changed since it was last seen, and the rows that say so. */
+import { encodeRow, type Row } from '../format/row.ts';
+import type { StreamRef } from '../format/stream.ts';
+import { compareBytes, joinPath } from './bytes.ts';
+import { bundledBelowBytes, type RecordStore } from './content-store.ts';
+import { digestOf, makeRow, makeStream, makeXattrStream, metadataOf } from './make-row.ts';
+import type { FoundDirectory, LeftFile, LostName, MadeRow, Problem, ScanJob, Scanned } from './messages.ts';
+import { problemOf } from './problem.ts';
+import { DirectoryPacker, isAsPacked, type PackedEntry, PackedReader, rowDigestBytes } from './packed-directory.ts';
+import { type FileReading, isReadInRanges, storeRange } from './read-file.ts';
+import { isCredentialPath, type Selection } from './selection.ts';
+import { emptySourceAttributes, isSameState, type SourceAttributes } from './source.ts';
+
+/** A worker's tools for scanning. */
+export type Scanning = {
+  readonly reading: FileReading;
+  readonly records: RecordStore;
+  readonly selection: Selection;
+  /** Wall clock in milliseconds. */
+  readonly now: () => number;
+};
+
+/** How close to now a time may be before a later change could hide behind it. */
+const racyMs = 2000;
+const maxReadTries = 3;
+const noDigest = new Uint8Array(rowDigestBytes);
+
+/** Scans an open directory. `path` is its absolute path, for the rules and for problems. */
+export function scanDirectory(scanning: Scanning, job: ScanJob, directoryFd: number, path: Uint8Array): Scanned {
+  return new DirectoryScan(scanning, job, directoryFd, path).run();
+}
+
+/** The scan of one directory under way. */
+class DirectoryScan {
+  readonly #scanning: Scanning;
+  readonly #job: ScanJob;
+  readonly #fd: number;
+  readonly #path: Uint8Array;
+  readonly #racyAfterMs: number;
+  readonly #packer = new DirectoryPacker();
+  readonly #rows: MadeRow[] = [];
+  readonly #directories: FoundDirectory[] = [];
+  readonly #left: LeftFile[] = [];
+  readonly #lost: LostName[] = [];
+  readonly #mounts: Uint8Array[] = [];
+  readonly #problems: Problem[] = [];
+  #seenFiles = 0;
+  #seenBytes = 0;
+
+  constructor(scanning: Scanning, job: ScanJob, directoryFd: number, path: Uint8Array) {
+    this.#scanning = scanning;
+    this.#job = job;
+    this.#fd = directoryFd;
+    this.#path = path;
+    this.#racyAfterMs = scanning.now() - racyMs;
+  }
+
+  run(): Scanned {
+    const { source } = this.#scanning.reading;
+    const attributes = source.statDescriptor(this.#fd, emptySourceAttributes());
+    const own = this.#ownRow(attributes);
+    const names = this.#job.only?.toSorted(compareBytes) ?? source.names(this.#fd);
+    this.#compare(names);
+    return {
+      kind: 'scanned',
+      job: this.#job.job,
+      rows: this.#rows,
+      directories: this.#directories,
+      left: this.#left,
+      lost: this.#lost,
+      mounts: this.#mounts,
+      problems: this.#problems,
+      entries: this.#packer.take(),
+      own,
+      attributes,
+      seenFiles: this.#seenFiles,
+      seenBytes: this.#seenBytes,
+    };
+  }
+
+  #ownRow(attributes: SourceAttributes): Uint8Array {
+    const job = this.#job;
+    const { reading, records } = this.#scanning;
+    const streams = makeXattrStream(reading.source.attributesOf(this.#fd), reading.content, records, attributes.uid);
+    const row: Row = {
+      type: 'directory',
+      sets: job.sets,
+      ...metadataOf(attributes, reading.source.ownerNames(attributes.uid, attributes.gid)),
+      ...(streams.length > 0 && { streams }),
+      since: job.since,
+      parent: { directoryNumber: job.parent, name: job.name },
+      ...(job.isVolume && { mountPoint: job.place.mountPoint }),
+    };
+    const encoded = encodeRow(row);
+    const digest = digestOf(encoded);
+    if (compareBytes(digest, job.own) !== 0) this.#rows.push({ name: new Uint8Array(), row: encoded });
+    return digest;
+  }
+
+  /** Walks the names that are there and those that were, both by rising bytes. */
+  #compare(names: readonly Uint8Array[]): void {
+    const before = new PackedReader(this.#job.entries);
+    let hasBefore = before.next();
+    for (const name of names) {
+      while (hasBefore && compareBytes(before.entry.name, name) < 0) {
+        this.#loseUnlistedName(before.entry);
+        hasBefore = before.next();
+      }
+      const isKnown = hasBefore && compareBytes(before.entry.name, name) === 0;
+      this.#visit(name, isKnown ? before.entry : undefined);
+      if (isKnown) hasBefore = before.next();
+    }
+    for (; hasBefore; hasBefore = before.next()) this.#loseUnlistedName(before.entry);
+  }
+
+  #loseUnlistedName(entry: PackedEntry): void {
+    if (this.#job.kept?.some((name) => compareBytes(name, entry.name) === 0)) {
+      this.#keep(entry);
+      return;
+    }
+    // On the way to an include only some names are looked at: one that is not among them has left the selection.
+    this.#lose(entry, this.#job.only ? 'unselected' : 'gone', false);
+  }
+
+  #lose(entry: PackedEntry, reason: LostName['reason'], isReplaced: boolean): void {
+    this.#lost.push({ name: entry.name.slice(), wasDirectory: entry.type === 'directory', reason, isReplaced });
+  }
+
+  #visit(name: Uint8Array, before: PackedEntry | undefined): void {
+    const path = joinPath(this.#path, name);
+    try {
+      const attributes = this.#scanning.reading.source.statAt(this.#fd, name, emptySourceAttributes());
+      if (!attributes) {
+        if (before) this.#lose(before, 'gone', false);
+        return;
+      }
+      if (attributes.mountRoot) {
+        this.#mounts.push(path);
+        if (before) this.#keep(before);
+        return;
+      }
+      const sets = this.#setsOf(path, attributes);
+      if (!sets) {
+        if (before) this.#lose(before, 'unselected', false);
+        return;
+      }
+      this.#seenFiles++;
+      if (attributes.type === 'file') this.#seenBytes += attributes.sizeBytes;
+      this.#compareEntry(name, { path, attributes, sets, before });
+    } catch (error) {
+      this.#problems.push(problemOf(path, error));
+      if (before) this.#keep(before);
+    }
+  }
+
+  /** The sets that select an entry; none on the way to an include; undefined when it is left out. */
+  #setsOf(path: Uint8Array, attributes: SourceAttributes): readonly number[] | undefined {
+    const { selection } = this.#scanning;
+    if (!this.#job.only) {
+      const sets = selection.selectedBelow(path, this.#job.sets);
+      return sets.length > 0 ? sets : undefined;
+    }
+    const decision = selection.decide(path);
+    if (decision.status === 'selected') return decision.sets;
+    return decision.status === 'on_the_way' && attributes.type === 'directory' ? [] : undefined;
+  }
+
+  #keep(before: PackedEntry): void {
+    this.#packer.add(before.name, before, before.isRacy, before.rowDigest);
+  }
+
+  #compareEntry(name: Uint8Array, seen: Seen): void {
+    const { attributes, before, sets } = seen;
+    if (before?.type === 'directory' && (attributes.type !== 'directory' || before.inode !== attributes.inode)) {
+      this.#lose(before, 'gone', true);
+    }
+    if (attributes.type === 'directory') {
+      const isKnown = before !== undefined && isAsPacked(before, attributes);
+      this.#directories.push({ name, attributes, sets, isKnown, isReplacing: before !== undefined && !isKnown });
+      this.#packer.add(name, attributes, false, noDigest);
+    } else if (before && isAsPacked(before, attributes)) {
+      this.#keep(before);
+    } else {
+      this.#store(name, seen);
+    }
+  }
+
+  #store(name: Uint8Array, seen: Seen): void {
+    const { attributes, before } = seen;
+    const isFile = attributes.type === 'file';
+    if (isFile && (attributes.links > 1 || isReadInRanges(attributes.sizeBytes))) {
+      const rowDigest = before?.rowDigest.slice() ?? noDigest;
+      const flagsAt = this.#packer.add(name, attributes, true, rowDigest);
+      this.#left.push({ name, attributes, sets: seen.sets, flagsAt, rowDigest });
+      return;
+    }
+    const made = isFile ? this.#rowOfFile(name, seen) : { row: this.#rowOfSpecial(name, seen), attributes };
+    if (!made) {
+      if (before) this.#lose(before, 'gone', false);
+      return;
+    }
+    const encoded = encodeRow(made.row);
+    const digest = digestOf(encoded);
+    const isPut = before !== undefined && compareBytes(before.rowDigest, digest) === 0;
+    if (!isPut) this.#rows.push({ name, row: encoded });
+    this.#packer.add(name, made.attributes, this.#isRacy(made.attributes) || made.row.flags !== undefined, digest);
+  }
+
+  #rowOfSpecial(name: Uint8Array, { attributes, sets }: Seen): Row {
+    const { reading, records } = this.#scanning;
+    const { source } = reading;
+    const xattrs = source.attributes(this.#fd, name);
+    return makeRow({
+      attributes,
+      owner: source.ownerNames(attributes.uid, attributes.gid),
+      sets,
+      ...(attributes.type === 'symlink' && { target: source.readLink(this.#fd, name) }),
+      streams: makeXattrStream(xattrs, reading.content, records, attributes.uid),
+    });
+  }
+
+  /** Reads a file in one state if it holds still, else in whatever states it was; undefined when it is gone. */
+  #rowOfFile(name: Uint8Array, seen: Seen): { row: Row; attributes: SourceAttributes } | undefined {
+    const { reading } = this.#scanning;
+    let recorded = seen.attributes;
+    for (let tries = 1; ; tries++) {
+      const after = emptySourceAttributes();
+      const fd = reading.source.openRecorded(this.#fd, name, recorded, after);
+      if (fd === undefined) {
+        const now = reading.source.statAt(this.#fd, name, emptySourceAttributes());
+        if (!now || now.type !== 'file' || tries >= maxReadTries) return undefined;
+        recorded = now;
+        continue;
+      }
+      try {
+        recorded = { ...after };
+        const streams = this.#streamsOf(fd, recorded, seen.path);
+        reading.source.statDescriptor(fd, after);
+        const isWhole = isSameState(recorded, after) && streams.size === recorded.sizeBytes;
+        if (!isWhole && tries < maxReadTries) {
+          recorded = after;
+          continue;
+        }
+        const owner = reading.source.ownerNames(recorded.uid, recorded.gid);
+        const facts = { attributes: after, owner, sets: seen.sets, streams: streams.all, isFuzzy: !isWhole };
+        return { row: makeRow(facts), attributes: after };
+      } finally {
+        reading.source.close(fd);
+      }
+    }
+  }
+
+  #streamsOf(fd: number, attributes: SourceAttributes, path: Uint8Array): { size: number; all: StreamRef[] } {
+    const { reading, records } = this.#scanning;
+    const isCredential = attributes.sizeBytes < bundledBelowBytes && isCredentialPath(path);
+    const range = { offset: 0, length: attributes.sizeBytes };
+    const content = makeStream('content', storeRange(reading, { fd, attributes, isCredential }, range), records);
+    const xattrs = makeXattrStream(reading.source.attributesOf(fd), reading.content, records, attributes.uid);
+    return { size: content.size, all: [content, ...xattrs] };
+  }
+
+  #isRacy(attributes: SourceAttributes): boolean {
+    const newest = Math.max(attributes.mtimeSeconds, attributes.ctimeSeconds);
+    return newest * 1000 >= this.#racyAfterMs - 1000;
+  }
+}
+
+/** An entry that was seen: its path, what it is now, who selects it, what it was. */
+type Seen = {
+  readonly path: Uint8Array;
+  readonly attributes: SourceAttributes;
+  readonly sets: readonly number[];
+  readonly before: PackedEntry | undefined;
+};

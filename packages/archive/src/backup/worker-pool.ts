@@ -1,0 +1,163 @@
+import { CodedError } from '@holdfast/base';
+import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
+import { backupErrors } from './errors.ts';
+import type { FromWorker, Job, Reply, WorkerSetup } from './messages.ts';
+import type { SharedControl } from './shared-control.ts';
+import type { Uploader } from './uploader.ts';
+
+/** Starts a worker thread that will call `runBackupWorker` with what it gets as `workerData`. */
+export type StartWorker = (data: WorkerThreadData, transfer: readonly MessagePort[]) => Worker;
+
+/** What a worker thread is given. */
+export type WorkerThreadData = {
+  readonly jobs: MessagePort;
+  readonly spares: MessagePort;
+  readonly setup: WorkerSetup;
+};
+
+type Asked = { readonly resolve: (reply: Reply) => void; readonly reject: (error: unknown) => void };
+
+/** A job without its number: the pool gives it one. */
+export type NewJob = Job extends infer J ? (J extends Job ? Omit<J, 'job'> : never) : never;
+
+/** The worker threads of one backup: hands out jobs, passes fragments to the uploader. */
+export class WorkerPool {
+  readonly #members: PoolMember[];
+  readonly #onReply: (worker: number, reply: Reply) => void;
+  #nextJob = 1;
+  readonly #line: (() => void)[] = [];
+
+  constructor(
+    start: StartWorker,
+    options: {
+      readonly count: number;
+      readonly setup: WorkerSetup;
+      readonly control: SharedControl;
+      readonly uploader: Uploader;
+      /** Called for each reply in the order its worker sent it, before the asker hears of it. */
+      readonly onReply: (worker: number, reply: Reply) => void;
+      readonly onProgress: (readBytes: number) => void;
+    },
+  ) {
+    this.#onReply = options.onReply;
+    this.#members = Array.from(
+      { length: options.count },
+      (_, index) =>
+        new PoolMember(start, options.setup, {
+          onFragment: (fragment) => this.#send(fragment, index, options),
+          onProgress: options.onProgress,
+          onReply: (reply) => this.#onReply(index, reply),
+        }),
+    );
+  }
+
+  get size(): number {
+    return this.#members.length;
+  }
+
+  /** Whether a worker should get another job: each has at most two, so that none waits for the main thread. */
+  get hasRoom(): boolean {
+    return this.#members.some((member) => member.asked < 2);
+  }
+
+  /** Gives a job to the worker with the least to do; waits in line while all have enough. */
+  async ask(job: NewJob): Promise<Reply> {
+    if (!this.hasRoom || this.#line.length > 0) await new Promise<void>((resolve) => this.#line.push(resolve));
+    const member = this.#members.toSorted((a, b) => a.asked - b.asked)[0]!;
+    try {
+      return await member.ask({ ...job, job: this.#nextJob++ });
+    } finally {
+      this.#line.shift()?.();
+    }
+  }
+
+  /** Has every worker hand over what it gathered: resolves when all have. Jobs go on meanwhile. */
+  async flush(): Promise<void> {
+    await Promise.all(this.#members.map((member) => member.ask({ kind: 'flush', job: this.#nextJob++ })));
+  }
+
+  /** Ends the threads. */
+  async close(): Promise<void> {
+    await Promise.all(this.#members.map((member) => member.close()));
+  }
+
+  #send(fragment: Uint8Array, index: number, options: { control: SharedControl; uploader: Uploader }): void {
+    const bytes = fragment.length;
+    options.uploader
+      .send(fragment)
+      .then(
+        () => this.#members[index]?.giveBack(fragment.buffer as ArrayBuffer),
+        // The uploader keeps the failure, and whoever waits for it to drain hears of it.
+        () => options.control.stop(),
+      )
+      .finally(() => options.control.release(bytes));
+  }
+}
+
+type Hooks = {
+  readonly onFragment: (fragment: Uint8Array) => void;
+  readonly onProgress: (readBytes: number) => void;
+  readonly onReply: (reply: Reply) => void;
+};
+
+class PoolMember {
+  readonly #thread: Worker;
+  readonly #jobs: MessagePort;
+  readonly #spares: MessagePort;
+  readonly #asked = new Map<number, Asked>();
+  readonly #hooks: Hooks;
+  #isClosed = false;
+
+  constructor(start: StartWorker, setup: WorkerSetup, hooks: Hooks) {
+    const jobs = new MessageChannel();
+    const spares = new MessageChannel();
+    this.#hooks = hooks;
+    this.#jobs = jobs.port1;
+    this.#spares = spares.port1;
+    this.#thread = start({ jobs: jobs.port2, spares: spares.port2, setup }, [jobs.port2, spares.port2]);
+    this.#jobs.on('message', (message: FromWorker) => this.#hear(message));
+    this.#thread.on('error', (error) => this.#die(error));
+    this.#thread.on('exit', () => this.#die(undefined));
+  }
+
+  get asked(): number {
+    return this.#asked.size;
+  }
+
+  ask(job: Job): Promise<Reply> {
+    if (this.#isClosed) return Promise.reject(backupErrors.worker_died());
+    return new Promise((resolve, reject) => {
+      this.#asked.set(job.job, { resolve, reject });
+      this.#jobs.postMessage(job);
+    });
+  }
+
+  giveBack(buffer: ArrayBuffer): void {
+    this.#spares.postMessage(buffer, [buffer]);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#jobs.close();
+    this.#spares.close();
+    await this.#thread.terminate();
+  }
+
+  #hear(message: FromWorker): void {
+    if (message.kind === 'fragment') return this.#hooks.onFragment(message.fragment);
+    if (message.kind === 'progress') return this.#hooks.onProgress(message.readBytes);
+    this.#hooks.onReply(message);
+    const asked = this.#asked.get(message.job);
+    this.#asked.delete(message.job);
+    if (message.kind === 'failed' && message.isBug) asked?.reject(new Error(message.message));
+    else asked?.resolve(message);
+  }
+
+  #die(cause: unknown): void {
+    if (!this.#isClosed) this.#isClosed = true;
+    for (const { reject } of this.#asked.values()) {
+      reject(cause instanceof CodedError ? cause : backupErrors.worker_died({}, cause));
+    }
+    this.#asked.clear();
+  }
+}

@@ -1,0 +1,159 @@
+/** The worker thread of the engine: takes jobs, reads and seals synchronously, hands fragments to the main thread. */
+import { CodedError } from '@holdfast/base';
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { createFixedChunker } from '../chunker/fixed.ts';
+import { createGearChunker } from '../chunker/gear.node.ts';
+import { ByteWriter } from '../format/cursor.ts';
+import { type Extent, extentBytes, writeExtent } from '../format/extent.ts';
+import { encodeRow } from '../format/row.ts';
+import { BlockLookup } from '../index/local-index.ts';
+import { joinPath } from './bytes.ts';
+import { bundledBelowBytes, ContentStore } from './content-store.ts';
+import { decodeExtents } from './extent-parts.ts';
+import { FragmentWriter } from './fragment-writer.ts';
+import { makeRow, makeStream, makeXattrStream } from './make-row.ts';
+import type { DirectoryPlace, FinishJob, FromWorker, Job, ReadJob, Reply, ScanJob, WorkerSetup } from './messages.ts';
+import { pathOfPlace, withPlace } from './open-place.ts';
+import { joinExtents, storeRange } from './read-file.ts';
+import { RecordSealer } from './record-sealer.ts';
+import { scanDirectory, type Scanning } from './scan-directory.ts';
+import { isCredentialPath, Selection } from './selection.ts';
+import { SharedControl } from './shared-control.ts';
+import { emptySourceAttributes, isSameState, type Source } from './source.ts';
+
+/** The ports of one worker: jobs and replies on one, buffers that come back on the other. */
+export type WorkerPorts = { readonly jobs: MessagePort; readonly spares: MessagePort };
+
+/** Serves jobs until the port closes. The agent calls this in a worker thread with its own `Source`. */
+export function runBackupWorker(ports: WorkerPorts, setup: WorkerSetup, source: Source): void {
+  const worker = new BackupWorker(ports, setup, source);
+  ports.jobs.on('message', (job: Job) => worker.serve(job));
+  ports.jobs.on('close', () => worker.close());
+}
+
+class BackupWorker {
+  readonly #ports: WorkerPorts;
+  readonly #source: Source;
+  readonly #sealer: RecordSealer;
+  readonly #known: BlockLookup | undefined;
+  readonly #content: ContentStore;
+  readonly #fragments: FragmentWriter;
+  readonly #scanning: Scanning;
+  #readBytes = 0;
+
+  constructor(ports: WorkerPorts, setup: WorkerSetup, source: Source) {
+    this.#ports = ports;
+    this.#source = source;
+    const control = new SharedControl(setup.control);
+    this.#fragments = new FragmentWriter(
+      (bytes) => control.charge(bytes),
+      (fragment) => this.#send({ kind: 'fragment', fragment }, [fragment.buffer]),
+      () => receiveMessageOnPort(ports.spares)?.message as ArrayBuffer | undefined,
+    );
+    this.#sealer = new RecordSealer(setup, control, this.#fragments);
+    this.#known = setup.isFirstBackup ? undefined : new BlockLookup(setup.indexPath);
+    this.#content = new ContentStore(this.#sealer, this.#known);
+    const reading = {
+      source,
+      content: this.#content,
+      gear: createGearChunker(this.#sealer.chunkingKey),
+      fixed: createFixedChunker(),
+      small: new Uint8Array(bundledBelowBytes),
+      onRead: (bytes: number) => this.#count(bytes),
+    };
+    const selection = new Selection(setup.sets, setup.never);
+    this.#scanning = { reading, records: this.#sealer, selection, now: Date.now };
+  }
+
+  serve(job: Job): void {
+    try {
+      const reply = this.#do(job);
+      this.#send(reply);
+    } catch (error) {
+      const isCoded = error instanceof CodedError;
+      const message =
+        error instanceof Error ? (isCoded ? error.message : (error.stack ?? error.message)) : String(error);
+      this.#send({ kind: 'failed', job: job.job, code: isCoded ? error.code : 'internal', message, isBug: !isCoded });
+    }
+  }
+
+  close(): void {
+    this.#known?.close();
+  }
+
+  #do(job: Job): Reply {
+    switch (job.kind) {
+      case 'scan':
+        return this.#scan(job);
+      case 'read':
+        return this.#read(job);
+      case 'finish':
+        return this.#finish(job);
+      case 'flush':
+        this.#content.flush();
+        this.#fragments.flush();
+        this.#send({ kind: 'progress', readBytes: this.#readBytes });
+        this.#readBytes = 0;
+        return { kind: 'flushed', job: job.job, fresh: this.#content.takeFresh(), newBytes: this.#content.newBytes };
+    }
+  }
+
+  #scan(job: ScanJob): Reply {
+    return this.#inDirectory(job.place, (fd, path) => scanDirectory(this.#scanning, job, fd, path));
+  }
+
+  #read(job: ReadJob): Reply {
+    return this.#inDirectory(job.place, (directoryFd, path) => {
+      const after = emptySourceAttributes();
+      const fd = this.#source.openRecorded(directoryFd, job.name, job.attributes, after);
+      if (fd === undefined) return { kind: 'read', job: job.job, extents: new Uint8Array(), isChanged: true };
+      try {
+        const isSameBefore = isSameState(job.attributes, after);
+        const isCredential = isCredentialPath(joinPath(path, job.name));
+        const range = { offset: job.offset, length: job.length };
+        const file = { fd, attributes: job.attributes, isCredential };
+        const extents = storeRange(this.#scanning.reading, file, range);
+        this.#source.statDescriptor(fd, after);
+        const isChanged = !isSameBefore || !isSameState(job.attributes, after);
+        return { kind: 'read', job: job.job, extents: encodeExtents(extents), isChanged };
+      } finally {
+        this.#source.close(fd);
+      }
+    });
+  }
+
+  #finish(job: FinishJob): Reply {
+    return this.#inDirectory(job.place, (directoryFd) => {
+      const { attributes, sets, isFuzzy } = job;
+      const extents = joinExtents(job.extents.map(decodeExtents));
+      const content = makeStream('content', extents, this.#sealer);
+      const xattrs = this.#source.attributes(directoryFd, job.name);
+      const streams = [content, ...makeXattrStream(xattrs, this.#content, this.#sealer, attributes.uid)];
+      const owner = this.#source.ownerNames(attributes.uid, attributes.gid);
+      const linkGroup = job.linkGroup === undefined ? {} : { linkGroup: job.linkGroup };
+      const row = makeRow({ attributes, owner, sets, streams, isFuzzy, ...linkGroup });
+      return { kind: 'finished', job: job.job, row: encodeRow(row) };
+    });
+  }
+
+  #inDirectory<T>(place: DirectoryPlace, work: (fd: number, path: Uint8Array) => T): T {
+    return withPlace(this.#source, place, (fd) => work(fd, pathOfPlace(place)));
+  }
+
+  #count(bytes: number): void {
+    this.#readBytes += bytes;
+    if (this.#readBytes < 8 * 1024 * 1024) return;
+    this.#send({ kind: 'progress', readBytes: this.#readBytes });
+    this.#readBytes = 0;
+  }
+
+  #send(message: FromWorker, transfer: ArrayBuffer[] = []): void {
+    this.#ports.jobs.postMessage(message, transfer);
+  }
+}
+
+function encodeExtents(extents: readonly Extent[]): Uint8Array {
+  const writer = new ByteWriter(extents.length * extentBytes);
+  for (const extent of extents) writeExtent(writer, extent);
+  return writer.written();
+}

@@ -1,0 +1,59 @@
+/** The tables of the local index. A number that does not match makes the index be built again from the archive. */
+export const schemaNumber = 1;
+
+/** SQL that makes an empty index. All of it can be rebuilt from the archive and a rescan; no key is ever in it. */
+export const schemaSql = `
+  create table meta (key text primary key, value any) strict, without rowid;
+
+  -- What was last seen in each directory. parent and name say where it hangs; the root of all is number 0.
+  create table directories (
+    number integer primary key,
+    parent integer not null,
+    name blob not null,
+    since integer not null,            -- commit number below which rows inside do not count
+    device integer not null,
+    inode text not null,               -- decimal: inodes are unsigned 64-bit
+    birth text not null,               -- seconds.nanoseconds, '' where unknown: inodes are used again
+    own blob not null,                 -- packed attributes of the directory itself
+    entries blob not null              -- packed entries (packed-directory.ts)
+  ) strict;
+  create unique index directories_by_place on directories (parent, name);
+  create index directories_by_inode on directories (inode);
+
+  -- Which directory had a place before it was gone: one that comes back takes its number again.
+  create table former (parent integer not null, name blob not null, number integer not null, primary key (parent, name))
+    strict, without rowid;
+
+  -- Where bytes with this SHA-256 lie.
+  create table blocks (
+    hash blob primary key,
+    ordinal integer not null,
+    at integer not null,               -- offset in the record's raw bytes
+    length integer not null
+  ) strict, without rowid;
+
+  -- Names that are one file.
+  create table links (
+    inode text not null,
+    device integer not null,
+    directory integer not null,
+    name blob not null,
+    link_group integer not null,
+    primary key (inode, device, directory, name)
+  ) strict, without rowid;
+
+  -- Commits as they were sealed, kept before they are sent, with what becomes true once they are acknowledged.
+  create table commits (
+    number integer primary key,
+    sha256 blob not null,
+    record blob not null,
+    intent blob not null,              -- serialized CommitIntent
+    is_acknowledged integer not null
+  ) strict;
+
+  -- What those commits put, by key: the next checkpoint folds it into the tree.
+  create table puts (key blob primary key, value blob not null) strict, without rowid;
+
+  -- Raw nodes of the newest tree, so that a checkpoint reads nothing back.
+  create table nodes (ordinal integer primary key, raw blob not null) strict;
+`;
