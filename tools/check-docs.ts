@@ -117,7 +117,7 @@ function checkDecisions(decisions: readonly (readonly [string, string])[]): read
 
 /** What belongs to one machine or one network and not to the project. */
 function checkForeign(path: string, text: string): readonly string[] {
-  const patterns = [/(?<![\w.*])\/work\//, /\bregistry\.[a-z]+\.[a-z]+/, /"resolved": "https?:/];
+  const patterns = [/(?<![\w.*])\/work\//, /\bregistry\.[a-z]+\.[a-z]+/];
   const isDocument = path.endsWith('.md');
   const found = [...patterns, ...(isDocument ? [/(?<![\w.])\/(?:home|Users)\/\w/, /(?<![\w.])\/tmp\/\w/] : [])]
     .map((pattern) => pattern.exec(text))

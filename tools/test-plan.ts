@@ -42,6 +42,7 @@ const staticChecks: readonly Job[] = [
   staticCheck('types', ['node_modules/typescript/bin/tsc', '-p', '.']),
   staticCheck('boundaries', ['tools/check-boundaries.ts']),
   staticCheck('documents', ['tools/check-docs.ts']),
+  staticCheck('lock file', ['tools/check-lock.ts']),
 ];
 
 function staticCheck(name: string, args: readonly string[]): Job {
