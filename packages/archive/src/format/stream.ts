@@ -3,6 +3,7 @@ import type { ByteReader } from './cursor.ts';
 import {
   type Extent,
   extentBytes,
+  isHole,
   lengthOfExtents,
   readExtents,
   readReference,
@@ -124,5 +125,5 @@ function checkPieces(stream: StreamRef): void {
 
 /** Whether the content hash cannot be had from the stream itself. */
 function isHashNeeded({ extents, list }: StreamRef): boolean {
-  return list !== undefined || (extents !== undefined && extents.length > 1);
+  return list !== undefined || (extents !== undefined && (extents.length > 1 || isHole(extents[0]!)));
 }

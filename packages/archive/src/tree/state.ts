@@ -210,20 +210,20 @@ export class ArchiveState {
     }
   }
 
-  /** Where the bytes of an extent lie now. @throws archive.corrupt when a move has another length or hash. */
+  /** Where the bytes of an extent lie now. A move with another length or hash does not count. */
   async resolveExtent(extent: Extent): Promise<Extent> {
     if (isHole(extent)) return extent;
     const moved = await this.#move(extent.ordinal, extent.offset);
-    if (moved === undefined) return extent;
-    const isSame = moved.length === extent.length && equalBytes(moved.sha256, extent.sha256);
-    if (!isSame || isHole(moved)) throw corrupt('moves: bytes moved and became others');
-    return moved;
+    return moved !== undefined && moved.length === extent.length && equalBytes(moved.sha256, extent.sha256)
+      ? moved
+      : extent;
   }
 
   /** Where a list lies now. */
   async resolveList(list: Reference): Promise<Reference> {
     const moved = await this.#move(list.ordinal, 0);
-    return moved === undefined ? list : { ordinal: moved.ordinal, sha256: list.sha256 };
+    const counts = moved !== undefined && !isHole(moved) && equalBytes(moved.sha256, list.sha256);
+    return counts ? { ordinal: moved.ordinal, sha256: list.sha256 } : list;
   }
 
   async #move(ordinal: number, offset: number): Promise<Extent | undefined> {
@@ -273,12 +273,11 @@ function isShown(value: Uint8Array): boolean {
   return rowTypeOf(value) !== 'partial';
 }
 
-/** Where a row of a directory leads; undefined for anything else. @throws archive.corrupt without number or since */
+/** Where a row of a directory leads; undefined for anything else. @throws archive.corrupt without a number */
 export function placeOf(row: Row): DirectoryPlace | undefined {
   if (row.type !== 'directory') return undefined;
-  const { directoryNumber, since } = row;
-  if (directoryNumber === undefined || since === undefined)
-    throw corrupt('row: an entry of a directory has no number or since');
+  const { directoryNumber, since = 0 } = row;
+  if (directoryNumber === undefined) throw corrupt('row: a directory has no number');
   return { directoryNumber, since };
 }
 

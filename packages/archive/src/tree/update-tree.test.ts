@@ -61,7 +61,7 @@ test('any updates one after the other give the map that they give in a sorted li
       root = await updateTree(root, sorted, records);
       assert.deepEqual(await contents(root, records), [...model].toSorted());
       const reachable = (await nodesOf(root, records)).map((node) => node.ordinal);
-      assert.deepEqual([...records.kept].toSorted(), reachable.toSorted());
+      assert.deepEqual(new Set(records.kept), new Set(reachable));
     }
   });
   await fc.assert(property, { numRuns: 150 });
