@@ -50,7 +50,8 @@ function describeFailure(error: unknown): Failure {
     const message = 'This is a fault of Holdfast itself; please report it with the lines below';
     return { code: 'internal', kind: 'internal', message, details: { stack } };
   }
-  const { code, kind, message, details } = error;
+  const { code, kind, message } = error;
+  const { remedy: _own, ...details } = error.details;
   const remedy = remedyFor(error);
   return { code, kind, message, details, ...(remedy !== undefined && { remedy }) };
 }

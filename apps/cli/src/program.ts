@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { exitCodeOf } from '@holdfast/base';
 import packageFacts from '../package.json' with { type: 'json' };
 import { registerCloud } from './commands/cloud.ts';
 import { registerUp } from './commands/up.ts';
@@ -12,7 +13,6 @@ export function createProgram(): Command {
     .version(packageFacts.version, '--version', 'print the version')
     .helpOption('--help', 'say what a command does')
     .helpCommand(false)
-    .option('--json', 'write the result as one JSON document')
     .showSuggestionAfterError()
     .addHelpText('after', EXIT_CODES);
   registerUp(program);
@@ -20,9 +20,9 @@ export function createProgram(): Command {
   forEachCommand(program, (command) => {
     command
       .exitOverride()
-      .configureOutput({ writeErr: () => undefined })
+      .configureOutput({ outputError: () => undefined })
       .helpOption('--help', 'say what it does');
-    if (command !== program) command.option('--json', 'write the result as one JSON document');
+    if (command.commands.length === 0) command.option('--json', 'write the result as one JSON document');
   });
   return program;
 }
@@ -46,11 +46,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof CommanderError)) return reportFailure(error, wantsJson);
     if (error.exitCode === 0) return 0; // Help or version, already written.
-    if (error.code === 'commander.help') {
-      // A group without a command: its help, and not success.
-      process.stderr.write('holdfast: name one of these commands\n');
-      return 2;
-    }
+    if (error.code === 'commander.help') return exitCodeOf.invalid; // A group without a command: its help is written.
     const reason = error.message.replace(/^error: /, '');
     return reportFailure(commandErrors.invalid({ reason, remedy: 'holdfast COMMAND --help' }, error), wantsJson);
   }
