@@ -1,1 +1,18 @@
-export {};
+/** The engine: from files to an archive and back. What is stored is described in docs/formats/archive-v1.md. */
+export { type BackupReport, type BackupRequest, runBackup } from './backup/backup.ts';
+export type { Destination } from './backup/destination.ts';
+export type { Problem } from './backup/messages.ts';
+export { type Decision, type ExclusionRule, type SelectedSet, Selection } from './backup/selection.ts';
+export type {
+  OwnerNames,
+  Source,
+  SourceAttribute,
+  SourceAttributes,
+  SourceNames,
+  SourceRange,
+  SourceVolume,
+} from './backup/source.ts';
+export { runBackupWorker } from './backup/worker.ts';
+export type { StartWorker, WorkerThreadData } from './backup/worker-pool.ts';
+export { LocalIndex } from './index/local-index.ts';
+export { type ArchiveKeys, bringInWriter, createArchive, type WrapSlots } from './keyring/archive-keys.ts';

@@ -45,8 +45,7 @@ export class ContentStore {
   /** Blocks of this worker that no acknowledged commit has made known yet. */
   #recent = new Map<string, Extent>();
   #fresh: Extent[] = [];
-  /** Bytes that were new, before compression. */
-  newBytes = 0;
+  #newBytes = 0;
 
   constructor(records: RecordStore, known: BlockLookup | undefined) {
     this.#records = records;
@@ -97,6 +96,13 @@ export class ContentStore {
     return packed;
   }
 
+  /** Bytes that were new since the last call, before compression. */
+  takeNewBytes(): number {
+    const bytes = this.#newBytes;
+    this.#newBytes = 0;
+    return bytes;
+  }
+
   #find(sha256: Uint8Array, length: number): Extent | undefined {
     const recent = this.#recent.get(keyOf(sha256));
     if (recent) return recent;
@@ -107,7 +113,7 @@ export class ContentStore {
   }
 
   #remember(extent: Extent): Extent {
-    this.newBytes += extent.length;
+    this.#newBytes += extent.length;
     this.#fresh.push(extent);
     if (this.#recent.size >= maxRecentBlocks) this.#recent = new Map();
     this.#recent.set(keyOf(extent.sha256), extent);

@@ -9,7 +9,7 @@ import { problemOf } from './problem.ts';
 import { DirectoryPacker, isAsPacked, type PackedEntry, PackedReader, rowDigestBytes } from './packed-directory.ts';
 import { type FileReading, isReadInRanges, storeRange } from './read-file.ts';
 import { isCredentialPath, type Selection } from './selection.ts';
-import { emptySourceAttributes, isSameState, type SourceAttributes } from './source.ts';
+import { emptySourceAttributes, isSameState, type SourceAttributes, type SourceNames } from './source.ts';
 
 /** A worker's tools for scanning. */
 export type Scanning = {
@@ -59,8 +59,7 @@ class DirectoryScan {
     const { source } = this.#scanning.reading;
     const attributes = source.statDescriptor(this.#fd, emptySourceAttributes());
     const own = this.#ownRow(attributes);
-    const names = this.#job.only?.toSorted(compareBytes) ?? source.names(this.#fd);
-    this.#compare(names);
+    this.#compare(this.#job.only ? listOf(this.#job.only) : source.names(this.#fd));
     return {
       kind: 'scanned',
       job: this.#job.job,
@@ -98,10 +97,11 @@ class DirectoryScan {
   }
 
   /** Walks the names that are there and those that were, both by rising bytes. */
-  #compare(names: readonly Uint8Array[]): void {
+  #compare(names: SourceNames): void {
     const before = new PackedReader(this.#job.entries);
     let hasBefore = before.next();
-    for (const name of names) {
+    for (let place = 0; place < names.count; place++) {
+      const name = names.nameAt(place);
       while (hasBefore && compareBytes(before.entry.name, name) < 0) {
         this.#loseUnlistedName(before.entry);
         hasBefore = before.next();
@@ -176,7 +176,13 @@ class DirectoryScan {
     }
     if (attributes.type === 'directory') {
       const isKnown = before !== undefined && isAsPacked(before, attributes);
-      this.#directories.push({ name, attributes, sets, isKnown, isReplacing: before !== undefined && !isKnown });
+      this.#directories.push({
+        name: name.slice(),
+        attributes,
+        sets,
+        isKnown,
+        isReplacing: before !== undefined && !isKnown,
+      });
       this.#packer.add(name, attributes, false, noDigest);
     } else if (before && isAsPacked(before, attributes)) {
       this.#keep(before);
@@ -191,7 +197,7 @@ class DirectoryScan {
     if (isFile && (attributes.links > 1 || isReadInRanges(attributes.sizeBytes))) {
       const rowDigest = before?.rowDigest.slice() ?? noDigest;
       const flagsAt = this.#packer.add(name, attributes, true, rowDigest);
-      this.#left.push({ name, attributes, sets: seen.sets, flagsAt, rowDigest });
+      this.#left.push({ name: name.slice(), attributes, sets: seen.sets, flagsAt, rowDigest });
       return;
     }
     const made = isFile ? this.#rowOfFile(name, seen) : { row: this.#rowOfSpecial(name, seen), attributes };
@@ -202,7 +208,7 @@ class DirectoryScan {
     const encoded = encodeRow(made.row);
     const digest = digestOf(encoded);
     const isPut = before !== undefined && compareBytes(before.rowDigest, digest) === 0;
-    if (!isPut) this.#rows.push({ name, row: encoded });
+    if (!isPut) this.#rows.push({ name: name.slice(), row: encoded });
     this.#packer.add(name, made.attributes, this.#isRacy(made.attributes) || made.row.flags !== undefined, digest);
   }
 
@@ -263,6 +269,11 @@ class DirectoryScan {
     const newest = Math.max(attributes.mtimeSeconds, attributes.ctimeSeconds);
     return newest * 1000 >= this.#racyAfterMs - 1000;
   }
+}
+
+function listOf(names: readonly Uint8Array[]): SourceNames {
+  const sorted = names.toSorted(compareBytes);
+  return { count: sorted.length, nameAt: (place) => sorted[place]! };
 }
 
 /** An entry that was seen: its path, what it is now, who selects it, what it was. */

@@ -37,6 +37,9 @@ export type SourceAttributes = {
 /** A name and value; by rising name in lists. */
 export type SourceAttribute = { readonly name: Uint8Array; readonly value: Uint8Array };
 
+/** The names of a directory by rising bytes; views that last as long as the listing. */
+export type SourceNames = { readonly count: number; nameAt(place: number): Uint8Array };
+
 /** A stretch of a file, in bytes. */
 export type SourceRange = { readonly offset: number; readonly length: number };
 
@@ -58,8 +61,8 @@ export type Source = {
   /** Opens a directory by absolute path, links followed: only for the root of a volume. */
   openDirectory(path: Uint8Array): number;
   openChildDirectory(directoryFd: number, name: Uint8Array): number;
-  /** All names but `.` and `..`, raw, by rising bytes. */
-  names(directoryFd: number): readonly Uint8Array[];
+  /** All names but `.` and `..`, raw. */
+  names(directoryFd: number): SourceNames;
   /** Fills `into`; undefined where nothing has this name. */
   statAt(directoryFd: number, name: Uint8Array, into: SourceAttributes): SourceAttributes | undefined;
   statDescriptor(fd: number, into: SourceAttributes): SourceAttributes;

@@ -94,7 +94,7 @@ class BackupWorker {
         this.#fragments.flush();
         this.#send({ kind: 'progress', readBytes: this.#readBytes });
         this.#readBytes = 0;
-        return { kind: 'flushed', job: job.job, fresh: this.#content.takeFresh(), newBytes: this.#content.newBytes };
+        return { kind: 'flushed', job: job.job, fresh: this.#content.takeFresh(), newBytes: this.#content.takeNewBytes() };
     }
   }
 
