@@ -48,9 +48,7 @@ export function openDirectory(path: string | Uint8Array): Descriptor {
   for (const stretch of stretches(bytes)) {
     const parent = from;
     const { libc } = native();
-    from = retryInterrupted(() =>
-      libc.openat(parent, putPath(stretch, nameOffset), fs.O_RDONLY | fs.O_DIRECTORY | closeOnExec, 0),
-    );
+    from = openRetrying(parent, putPath(stretch, nameOffset), fs.O_RDONLY | fs.O_DIRECTORY | closeOnExec, 0);
     const errno = from < 0 ? lastErrno() : 0;
     if (parent >= 0) libc.close(parent);
     if (from < 0) throw fileError(errno, 'openat', bytes);
@@ -60,9 +58,8 @@ export function openDirectory(path: string | Uint8Array): Descriptor {
 
 /** Opens an entry of an open directory without following it. `flags` are those of `node:fs` constants; throws `files.loop` for a symlink. */
 export function openChild(directoryFd: Descriptor, name: Uint8Array, flags: number = fs.O_RDONLY): Descriptor {
-  const { libc } = native();
   const address = putName(name, nameOffset);
-  const fd = retryInterrupted(() => libc.openat(directoryFd, address, flags | always, 0));
+  const fd = openRetrying(directoryFd, address, flags | always, 0);
   if (fd < 0) fail('openat', name);
   return fd;
 }
@@ -105,32 +102,26 @@ export function openRecorded(
 /** The descriptor, or what openat answered. Only an owner may leave the access time alone. */
 function openSparingAccessTime(directoryFd: Descriptor, name: Uint8Array, recorded: FileAttributes): number {
   if (recorded.type !== 'file' && recorded.type !== 'directory') throw fileErrors.unsupported({ type: recorded.type });
-  const { libc } = native();
   const address = putName(name, nameOffset);
   const flags = fs.O_RDONLY | always | (recorded.type === 'directory' ? fs.O_DIRECTORY : 0);
-  const open = (extra: number) => retryInterrupted(() => libc.openat(directoryFd, address, flags | extra, 0));
   const owned = effectiveUserId() === 0 || effectiveUserId() === recorded.uid;
-  const fd = open(owned ? noAccessTime : 0);
-  return fd < 0 && owned && lastErrno() === os.errno.EPERM ? open(0) : fd;
+  const fd = openRetrying(directoryFd, address, owned ? flags | noAccessTime : flags, 0);
+  return fd < 0 && owned && lastErrno() === os.errno.EPERM ? openRetrying(directoryFd, address, flags, 0) : fd;
 }
 
 /** Creates a file for reading and writing, with exactly the permissions `mode` once `setMode` ran (the umask applies here). Throws `files.exists` for anything of this name, a link included. */
 export function createFile(directoryFd: Descriptor, name: Uint8Array, mode: number): Descriptor {
-  const { libc } = native();
   const address = putName(name, nameOffset);
   const flags = fs.O_RDWR | fs.O_CREAT | fs.O_EXCL | always;
-  const fd = retryInterrupted(() => libc.openat(directoryFd, address, flags, mode & 0o7777));
+  const fd = openRetrying(directoryFd, address, flags, mode & 0o7777);
   if (fd < 0) fail('openat', name);
   return fd;
 }
 
 /** Opens again, with other flags, exactly what a descriptor stands for: for one from `openPlace`, or to write what was opened to read. */
 export function reopen(fd: Descriptor, flags: number): Descriptor {
-  const { libc } = native();
   const address = putDescriptorPath(fd, nameOffset);
-  const again = retryInterrupted(() =>
-    libc.openat(currentDirectory, address, flags | closeOnExec | fs.O_NONBLOCK | fs.O_NOCTTY, 0),
-  );
+  const again = openRetrying(currentDirectory, address, flags | closeOnExec | fs.O_NONBLOCK | fs.O_NOCTTY, 0);
   if (again < 0) fail('openat');
   return again;
 }
@@ -155,10 +146,12 @@ function effectiveUserId(): number {
   return userId;
 }
 
-function retryInterrupted(call: () => number): number {
-  let result = call();
-  while (result < 0 && lastErrno() === os.errno.EINTR) result = call();
-  return result;
+/** openat until no signal interrupts it (network file systems, FUSE). The name must still lie at `address`. */
+function openRetrying(directoryFd: Descriptor, address: number, flags: number, mode: number): number {
+  const { libc } = native();
+  let fd = libc.openat(directoryFd, address, flags, mode);
+  while (fd < 0 && lastErrno() === os.errno.EINTR) fd = libc.openat(directoryFd, address, flags, mode);
+  return fd;
 }
 
 /** Cuts a path at slashes into stretches the kernel takes; the second and later ones are relative. */

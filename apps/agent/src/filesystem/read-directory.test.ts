@@ -28,6 +28,7 @@ function copy(bytes: Uint8Array): Uint8Array {
 test('an empty folder has no names, and a folder read again shows what came and went', (t) => {
   const { path, fd } = openTemporaryFolder(t);
   assert.equal(readDirectory(fd).count, 0);
+  assert.throws(() => readDirectory(fd).nameAt(0), RangeError);
   writeFileSync(`${path}/b`, '');
   mkdirSync(`${path}/a`);
   const names = readDirectory(fd);

@@ -90,14 +90,19 @@ class NamePack {
     const lengths = this.#lengths;
     const types = this.#types;
     const order = sortedOrder({ bytes, starts, lengths, count });
+    const entryAt = (place: number) => {
+      const entry = order[place];
+      if (entry === undefined) throw new RangeError(`place ${place} of ${count} names`);
+      return entry;
+    };
     return {
       count,
       nameAt(place) {
-        const entry = order[place] ?? 0;
+        const entry = entryAt(place);
         const start = starts[entry] as number;
         return bytes.subarray(start, start + (lengths[entry] as number));
       },
-      typeAt: (place) => typeOf[types[order[place] ?? 0] as number],
+      typeAt: (place) => typeOf[types[entryAt(place)] as number],
     };
   }
 }
