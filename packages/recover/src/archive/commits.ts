@@ -11,7 +11,11 @@ import type { RecordReader } from './record-reader.ts';
 import type { Shelf } from './shelf.ts';
 
 /** A commit record that is there: its open part and where it lies. */
-export type CommitNote = CommitOpen & { readonly hash: Buffer; readonly ordinal: Ordinal; readonly place: IndexedPlace };
+export type CommitNote = CommitOpen & {
+  readonly hash: Buffer;
+  readonly ordinal: Ordinal;
+  readonly place: IndexedPlace;
+};
 
 /** A commit whose signature holds and whose sealed part is open. */
 export type Commit = CommitNote & CommitSealed;
@@ -45,7 +49,8 @@ export class CommitLog {
     if (frame === undefined || !sha256(frame.whole).equals(note.hash)) return 'unreadable';
     const writer = this.#writer(writerOf(note.ordinal));
     if (this.keyring !== undefined) {
-      if (writer === undefined || !recordSignatureHolds(this.#reader.archiveId, frame, writer.publicKey)) return 'forged';
+      if (writer === undefined || !recordSignatureHolds(this.#reader.archiveId, frame, writer.publicKey))
+        return 'forged';
       if (this.rightfulWriter(note.number) !== writer) return 'wrong_writer';
     }
     const raw = this.#reader.open(frame);
@@ -58,7 +63,10 @@ export class CommitLog {
   rightfulWriter(commitNumber: number): Writer | undefined {
     return this.keyring?.writers
       .filter((writer) => writer.firstCommit <= commitNumber)
-      .reduce<Writer | undefined>((best, writer) => (best === undefined || writer.firstCommit >= best.firstCommit ? writer : best), undefined);
+      .reduce<Writer | undefined>(
+        (best, writer) => (best === undefined || writer.firstCommit >= best.firstCommit ? writer : best),
+        undefined,
+      );
   }
 
   #writer(number: number): Writer | undefined {
@@ -82,7 +90,11 @@ export class CommitLog {
     }
     const first = chosen ?? keys.keyrings[0];
     if (chosen === undefined && first !== undefined) {
-      findings.add({ severity: 'unproven', code: 'keyring.unproven', message: `no commit names keyring ${first.number}: its writers are not proven` });
+      findings.add({
+        severity: 'unproven',
+        code: 'keyring.unproven',
+        message: `no commit names keyring ${first.number}: its writers are not proven`,
+      });
     }
     if (keys.opened !== undefined && chosen !== keys.opened) {
       const message = `the secret opens keyring ${keys.opened.number} only; commits name keyring ${chosen?.number}`;
@@ -107,7 +119,13 @@ function gatherNotes(shelf: Shelf, findings: Findings): ReadonlyMap<string, Comm
     const open = quietly(() => readCommitOpen(frame.open));
     if (open === undefined) {
       const records = [nameOrdinal(place.ordinal)];
-      findings.add({ severity: 'notice', code: 'commit.malformed', message: 'a commit is not well formed', records, where: shelf.describe(place) });
+      findings.add({
+        severity: 'notice',
+        code: 'commit.malformed',
+        message: 'a commit is not well formed',
+        records,
+        where: shelf.describe(place),
+      });
       continue;
     }
     const hash = sha256(frame.whole);
@@ -118,7 +136,11 @@ function gatherNotes(shelf: Shelf, findings: Findings): ReadonlyMap<string, Comm
 }
 
 /** The commits that make up the state: from behind the checkpoint to the head, and the checkpoint where there is one. */
-export type Chain = { readonly head: Commit; readonly checkpoint: Commit | undefined; readonly later: readonly Commit[] };
+export type Chain = {
+  readonly head: Commit;
+  readonly checkpoint: Commit | undefined;
+  readonly later: readonly Commit[];
+};
 
 /** Walks commits down and remembers what broke, so that each is opened once. */
 export class ChainFinder {
@@ -136,7 +158,7 @@ export class ChainFinder {
     let at: CommitNote | undefined = note;
     while (at !== undefined) {
       const commit: Commit | undefined = this.#open(at);
-      if (commit === undefined || commit.checkpoint !== note.checkpoint && commit.number !== note.checkpoint) break;
+      if (commit === undefined || commit.checkpoint !== note.checkpoint) break;
       path.push(commit);
       if (isBase(commit)) return makeChain(path);
       at = this.#before(commit);
@@ -167,7 +189,7 @@ function isBase(commit: Commit): boolean {
 }
 
 function makeChain(path: readonly Commit[]): Chain {
-  const rising = [...path].reverse();
+  const rising = path.toReversed();
   const [base] = rising;
   const checkpoint = base?.root === undefined ? undefined : base;
   return { head: path[0]!, checkpoint, later: checkpoint === undefined ? rising : rising.slice(1) };

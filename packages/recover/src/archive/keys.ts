@@ -1,5 +1,14 @@
 import { RecoverError } from '../errors.ts';
-import { DRAFT_REVISION, type Epochs, type Header, type Keyring, openSlot, readHeader, readKeyring, readRing } from '../format/keyring.ts';
+import {
+  DRAFT_REVISION,
+  type Epochs,
+  type Header,
+  type Keyring,
+  openSlot,
+  readHeader,
+  readKeyring,
+  readRing,
+} from '../format/keyring.ts';
 import { associatedData, kinds, nonceOf, type RecordFrame } from '../format/record.ts';
 import { openSealed, unwrapPlaintext } from '../format/sealing.ts';
 import { readKeyFile, readRecoveryCode, recoveryWrappingKey, type Secret } from '../format/secret.ts';
@@ -58,12 +67,19 @@ function keysFromFile(
   checkFormat(header);
   const keyrings = readKeyrings(found.frames, header, findings);
   if (keyrings.length === 0) {
-    findings.add({ severity: 'unproven', code: 'keyring.missing', message: 'no keyring holds: who may sign commits is not known, and signatures are not checked' });
+    findings.add({
+      severity: 'unproven',
+      code: 'keyring.missing',
+      message: 'no keyring holds: who may sign commits is not known, and signatures are not checked',
+    });
   }
   return { archiveId, epochs, keyrings, opened: undefined };
 }
 
-function gatherFrames(shelf: Shelf): { readonly headers: readonly RecordFrame[]; readonly keyrings: readonly RecordFrame[] } {
+function gatherFrames(shelf: Shelf): {
+  readonly headers: readonly RecordFrame[];
+  readonly keyrings: readonly RecordFrame[];
+} {
   const headers = new Map<string, RecordFrame>();
   const keyrings = new Map<string, RecordFrame>();
   const take = (frame: RecordFrame): void => {
@@ -89,7 +105,11 @@ function readHeaders(frames: readonly RecordFrame[], findings: Findings): readon
   });
   if (headers.length > 1) {
     const ids = headers.map((header) => header.archiveId.toString('hex')).join(', ');
-    findings.add({ severity: 'notice', code: 'header.several', message: `the folder holds headers of several archives: ${ids}` });
+    findings.add({
+      severity: 'notice',
+      code: 'header.several',
+      message: `the folder holds headers of several archives: ${ids}`,
+    });
   }
   return headers;
 }
@@ -114,15 +134,27 @@ function readKeyrings(frames: readonly RecordFrame[], header: Header, findings: 
 
 function checkLink(keyring: Keyring, older: readonly Keyring[], findings: Findings): void {
   if (older[0]?.number === keyring.number) {
-    findings.add({ severity: 'notice', code: 'keyring.twice', message: `there are two signed keyrings of number ${keyring.number}` });
+    findings.add({
+      severity: 'notice',
+      code: 'keyring.twice',
+      message: `there are two signed keyrings of number ${keyring.number}`,
+    });
   }
   const before = older.filter((other) => other.number === keyring.number - 1);
   if (before.length === 0 || before.some((other) => other.hash.equals(keyring.previousHash))) return;
-  findings.add({ severity: 'notice', code: 'keyring.unlinked', message: `keyring ${keyring.number} does not follow the keyring before it` });
+  findings.add({
+    severity: 'notice',
+    code: 'keyring.unlinked',
+    message: `keyring ${keyring.number} does not follow the keyring before it`,
+  });
 }
 
 function noteRefused(findings: Findings, what: string): void {
-  findings.add({ severity: 'notice', code: `${what}.refused`, message: `a ${what} record is not well formed or not rightly signed` });
+  findings.add({
+    severity: 'notice',
+    code: `${what}.refused`,
+    message: `a ${what} record is not well formed or not rightly signed`,
+  });
 }
 
 /** The epochs of a keyring, through the slot a recovery code opens; undefined when none is. */
@@ -132,7 +164,10 @@ function openRing(keyring: Keyring, entropy: Buffer, archiveId: Buffer): Epochs 
     const ringKey = openSlot(keyring, slot, { wrappingKey, archiveId });
     if (ringKey === undefined) continue;
     const { frame } = keyring;
-    const plain = openSealed({ key: ringKey, nonce: nonceOf(frame), associated: associatedData(archiveId, frame) }, frame.sealed);
+    const plain = openSealed(
+      { key: ringKey, nonce: nonceOf(frame), associated: associatedData(archiveId, frame) },
+      frame.sealed,
+    );
     const epochs = plain === undefined ? undefined : quietly(() => readRing(unwrapPlaintext(plain).bytes));
     if (epochs !== undefined) return epochs;
   }

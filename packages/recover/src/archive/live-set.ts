@@ -36,7 +36,11 @@ function runHolds(runs: Float64Array, ordinal: Ordinal): boolean {
  */
 export function findLiveSet(
   shelf: Shelf,
-  found: { readonly log: CommitLog; readonly archiveId: Buffer; readonly inLine: (commit: number, hash: Buffer) => boolean },
+  found: {
+    readonly log: CommitLog;
+    readonly archiveId: Buffer;
+    readonly inLine: (commit: number, hash: Buffer) => boolean;
+  },
   findings: Findings,
 ): LiveSet | undefined {
   const sets = new Map<number, Map<number, LivePart>>();
@@ -46,14 +50,22 @@ export function findLiveSet(
     if (frame === undefined || part === undefined) continue;
     const writer = found.log.rightfulWriter(part.commit.number);
     const signed = writer !== undefined && recordSignatureHolds(found.archiveId, frame, writer.publicKey);
-    if (!signed || !found.inLine(part.commit.number, part.commit.hash)) {
-      findings.add({ severity: 'notice', code: 'live.refused', message: `a part of live set ${part.setNumber} is not rightly signed, or its commit is not in the line of the head`, where: shelf.describe(place) });
-      continue;
+    if (signed && found.inLine(part.commit.number, part.commit.hash)) addPart(sets, part);
+    else {
+      const message = `a part of live set ${part.setNumber} is not rightly signed, or its commit is not in the line of the head`;
+      findings.add({ severity: 'notice', code: 'live.refused', message, where: shelf.describe(place) });
     }
-    const parts = sets.get(part.setNumber) ?? new Map<number, LivePart>();
-    parts.set(part.part, part);
-    if (sets.size < SETS_KEPT) sets.set(part.setNumber, parts);
   }
+  return newestComplete(sets);
+}
+
+function addPart(sets: Map<number, Map<number, LivePart>>, part: LivePart): void {
+  const parts = sets.get(part.setNumber) ?? new Map<number, LivePart>();
+  parts.set(part.part, part);
+  if (sets.size < SETS_KEPT) sets.set(part.setNumber, parts);
+}
+
+function newestComplete(sets: ReadonlyMap<number, ReadonlyMap<number, LivePart>>): LiveSet | undefined {
   for (const [number, parts] of [...sets].sort(([a], [b]) => b - a)) {
     const all = [...parts.values()];
     const [first] = all;
@@ -77,7 +89,11 @@ export function reportMissing(index: PlaceIndex, set: LiveSet, findings: Finding
   }
 }
 
-function reportRun(index: PlaceIndex, run: { readonly first: Ordinal; readonly last: Ordinal }, findings: Findings): void {
+function reportRun(
+  index: PlaceIndex,
+  run: { readonly first: Ordinal; readonly last: Ordinal },
+  findings: Findings,
+): void {
   for (let ordinal = run.first; ordinal <= run.last; ordinal += 1) {
     if (index.has(ordinal)) continue;
     const from = ordinal;

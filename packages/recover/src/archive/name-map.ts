@@ -29,7 +29,11 @@ export class NameTree implements EntrySource {
   }
 
   range(range: KeyRange): Iterable<Entry> {
-    return this.#walk(this.#root, { bounds: { from: Buffer.alloc(0), to: undefined }, wanted: range, level: undefined });
+    return this.#walk(this.#root, {
+      bounds: { from: Buffer.alloc(0), to: undefined },
+      wanted: range,
+      level: undefined,
+    });
   }
 
   *#walk(
@@ -45,20 +49,14 @@ export class NameTree implements EntrySource {
       return;
     }
     if ('entries' in node) {
-      for (let index = firstAtLeast(node.entries.length, (i) => keyOf(node, i), at.wanted.from); index < node.entries.length; index += 1) {
-        const entry = node.entries[index]!;
-        if (!isBefore(entry.key, at.wanted.to)) return;
-        yield entry;
-      }
+      yield* entriesIn(node.entries, at.wanted);
       return;
     }
-    // The child whose stretch holds the first key is the last one whose key is not greater.
-    const after = firstAtLeast(node.keys.length, (i) => keyOf(node, i), at.wanted.from);
-    const first = after < node.keys.length && node.keys[after]!.equals(at.wanted.from) ? after : Math.max(0, after - 1);
-    for (let index = first; index < node.children.length; index += 1) {
-      if (index > first && !isBefore(node.keys[index]!, at.wanted.to)) return;
-      const bounds = { from: index === 0 ? at.bounds.from : node.keys[index]!, to: node.keys[index + 1] ?? at.bounds.to };
-      yield* this.#walk(node.children[index]!, { bounds, wanted: at.wanted, level: node.level - 1 });
+    const { keys, children, level } = node;
+    for (let index = firstChild(keys, at.wanted.from); index < children.length; index += 1) {
+      if (index > 0 && !isBefore(keys[index]!, at.wanted.to)) return;
+      const bounds = { from: index === 0 ? at.bounds.from : keys[index]!, to: keys[index + 1] ?? at.bounds.to };
+      yield* this.#walk(children[index]!, { bounds, wanted: at.wanted, level: level - 1 });
     }
   }
 
@@ -73,8 +71,23 @@ export class NameTree implements EntrySource {
   }
 }
 
-function keyOf(node: TreeNode, index: number): Buffer {
-  return 'entries' in node ? node.entries[index]!.key : node.keys[index]!;
+/** The child whose stretch holds a key is the last one whose own key is not greater; else the first. */
+function firstChild(keys: readonly Buffer[], key: Buffer): number {
+  const after = firstAtLeast(keys.length, (index) => keys[index]!, key);
+  return keys[after]?.equals(key) === true ? after : Math.max(0, after - 1);
+}
+
+/** The entries of a stretch, out of entries in rising order. */
+function* entriesIn(entries: readonly Entry[], range: KeyRange): Generator<Entry> {
+  for (
+    let index = firstAtLeast(entries.length, (i) => entries[i]!.key, range.from);
+    index < entries.length;
+    index += 1
+  ) {
+    const entry = entries[index]!;
+    if (!isBefore(entry.key, range.to)) return;
+    yield entry;
+  }
 }
 
 /** Index of the first key that is not below another, by halving; `count` where all are. */
@@ -109,13 +122,8 @@ export class EntryList implements EntrySource {
     this.#entries = [...byKey.values()].sort((a, b) => Buffer.compare(a.key, b.key));
   }
 
-  *range(range: KeyRange): Generator<Entry> {
-    const entries = this.#entries;
-    for (let index = firstAtLeast(entries.length, (i) => entries[i]!.key, range.from); index < entries.length; index += 1) {
-      const entry = entries[index]!;
-      if (!isBefore(entry.key, range.to)) return;
-      yield entry;
-    }
+  range(range: KeyRange): Iterable<Entry> {
+    return entriesIn(this.#entries, range);
   }
 }
 

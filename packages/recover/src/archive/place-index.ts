@@ -117,7 +117,7 @@ export class PlaceIndex {
   /** Where the first place of an ordinal stands in the table, or the free slot where it would. */
   #slotOf(ordinal: Ordinal): number {
     const mask = this.#table.length - 1;
-    let slot = mix(ordinal % 2 ** 32 ^ this.#seed[0], Math.floor(ordinal / 2 ** 32) ^ this.#seed[1]) & mask;
+    let slot = mix((ordinal % 2 ** 32) ^ this.#seed[0], Math.floor(ordinal / 2 ** 32) ^ this.#seed[1]) & mask;
     for (;;) {
       const entry = this.#table[slot]!;
       if (entry === NONE || this.#ordinalOf(entry) === ordinal) return slot;

@@ -42,13 +42,15 @@ export class RecordReader {
 
   /** Raw bytes a reference names. @throws record.missing, record.damaged, record.locked */
   follow(reference: Reference, kind: number): Buffer {
-    return this.#find(reference.ordinal, { kinds: [kind], holds: (opened) => opened.sha256.equals(reference.sha256) }).bytes;
+    return this.#find(reference.ordinal, { kinds: [kind], holds: (opened) => opened.sha256.equals(reference.sha256) })
+      .bytes;
   }
 
   /** The bytes of an extent that is no hole, checked against its hash. @throws as `follow` */
   piece(extent: Extent): Buffer {
     const slice = (opened: Opened) => opened.bytes.subarray(extent.offset, extent.offset + extent.length);
-    const holds = (opened: Opened) => slice(opened).length === extent.length && sha256(slice(opened)).equals(extent.sha256);
+    const holds = (opened: Opened) =>
+      slice(opened).length === extent.length && sha256(slice(opened)).equals(extent.sha256);
     return slice(this.#find(extent.ordinal, { kinds: [kinds.block, kinds.bundle], holds }));
   }
 
@@ -56,7 +58,10 @@ export class RecordReader {
   open(frame: RecordFrame): Raw | 'locked' | undefined {
     const key = this.#keyFor(frame);
     if (key === undefined) return 'locked';
-    const plain = openSealed({ key, nonce: nonceOf(frame), associated: associatedData(this.archiveId, frame) }, frame.sealed);
+    const plain = openSealed(
+      { key, nonce: nonceOf(frame), associated: associatedData(this.archiveId, frame) },
+      frame.sealed,
+    );
     if (plain === undefined) return undefined;
     try {
       return unwrapPlaintext(plain);
@@ -67,7 +72,8 @@ export class RecordReader {
   }
 
   #keyFor(frame: RecordFrame): Buffer | undefined {
-    const label = frame.kind === kinds.block || frame.kind === kinds.bundle ? 'holdfast v1 data' : 'holdfast v1 metadata';
+    const label =
+      frame.kind === kinds.block || frame.kind === kinds.bundle ? 'holdfast v1 data' : 'holdfast v1 metadata';
     const name = `${frame.epoch} ${label}`;
     const epoch = this.#epochs.get(frame.epoch);
     if (epoch === undefined) return undefined;
@@ -111,7 +117,8 @@ export class RecordReader {
     this.#findings.add({
       severity: 'notice',
       code: 'record.other_content',
-      message: 'a valid record does not have the content its reference names: its ordinal was sealed twice, or the reference is wrong',
+      message:
+        'a valid record does not have the content its reference names: its ordinal was sealed twice, or the reference is wrong',
       records: [nameOrdinal(place.ordinal)],
       where: this.#shelf.describe(place),
     });

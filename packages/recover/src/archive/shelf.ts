@@ -19,7 +19,12 @@ import type { Findings } from './findings.ts';
 import { type IndexedPlace, PlaceIndex } from './place-index.ts';
 
 /** A segment file of the archive, and its archive id where its head holds. */
-type SegmentFile = { readonly name: string; readonly path: string; readonly lengthBytes: number; readonly sealed: boolean };
+type SegmentFile = {
+  readonly name: string;
+  readonly path: string;
+  readonly lengthBytes: number;
+  readonly sealed: boolean;
+};
 
 const OPEN_FILES = 64;
 
@@ -64,7 +69,13 @@ export class Shelf {
       const bytes = readAll(join(this.#folder, 'keys', name), RECORD_LIMIT_BYTES);
       const frame = bytes === undefined ? undefined : readFrame(bytes, 0);
       if (frame !== undefined && isKnownShape(frame)) yield { name: `keys/${name}`, frame };
-      else this.#findings.add({ severity: 'notice', code: 'keys.damaged_copy', message: 'a copy in the keys folder does not hold', where: `keys/${name}` });
+      else
+        this.#findings.add({
+          severity: 'notice',
+          code: 'keys.damaged_copy',
+          message: 'a copy in the keys folder does not hold',
+          where: `keys/${name}`,
+        });
     }
   }
 
@@ -82,7 +93,10 @@ export class Shelf {
     this.#findings.add({
       severity: 'notice',
       code,
-      message: repaired === undefined ? 'a place of a record does not hold it any more' : 'a record was repaired from parity, in memory',
+      message:
+        repaired === undefined
+          ? 'a place of a record does not hold it any more'
+          : 'a record was repaired from parity, in memory',
       records: [nameOrdinal(place.ordinal)],
       where: this.describe(place),
     });
@@ -140,7 +154,12 @@ export class Shelf {
     const path = join(this.#folder, name);
     const fd = openPlainFile(path);
     if (fd === undefined) {
-      this.#findings.add({ severity: 'notice', code: 'segment.unreadable', message: 'a segment file cannot be opened', where: name });
+      this.#findings.add({
+        severity: 'notice',
+        code: 'segment.unreadable',
+        message: 'a segment file cannot be opened',
+        where: name,
+      });
       return;
     }
     try {
@@ -160,7 +179,12 @@ export class Shelf {
     const head = bytes === undefined ? undefined : readSegmentHead(bytes);
     const number = BigInt(name.slice(-14, -4));
     if (head?.number === number) return;
-    this.#findings.add({ severity: 'notice', code: 'segment.damaged_head', message: 'the head of a segment does not hold', where: name });
+    this.#findings.add({
+      severity: 'notice',
+      code: 'segment.damaged_head',
+      message: 'the head of a segment does not hold',
+      where: name,
+    });
   }
 
   #scan(fd: number, segment: number): void {
@@ -168,13 +192,25 @@ export class Shelf {
     const length = Math.min(lengthBytes, SEGMENT_LIMIT_BYTES);
     const bytes = readSpan(fd, { offset: 0, length });
     if (length < lengthBytes) {
-      this.#findings.add({ severity: 'notice', code: 'segment.too_long', message: 'a segment is longer than any may be; only its beginning is read', where: name });
+      this.#findings.add({
+        severity: 'notice',
+        code: 'segment.too_long',
+        message: 'a segment is longer than any may be; only its beginning is read',
+        where: name,
+      });
     }
     if (bytes === undefined) return;
     const { frames, damage } = scanSegment(bytes);
     for (const frame of frames) {
       if (!isKnownShape(frame)) this.#noteUnknown(frame, `${name}+${frame.offset}`);
-      this.index.add({ ordinal: frame.ordinal, kind: frame.kind, offset: frame.offset, length: frame.whole.length, crc: frame.crc, segment });
+      this.index.add({
+        ordinal: frame.ordinal,
+        kind: frame.kind,
+        offset: frame.offset,
+        length: frame.whole.length,
+        crc: frame.crc,
+        segment,
+      });
     }
     for (const stretch of damage) {
       this.#findings.add({
@@ -188,12 +224,23 @@ export class Shelf {
 
   #noteUnknown(frame: RecordFrame, where: string): void {
     const what = `a record of kind ${frame.kind}, version ${frame.version} was passed over`;
-    this.#findings.add({ severity: 'notice', code: 'record.unknown_kind', message: what, records: [nameOrdinal(frame.ordinal)], where });
+    this.#findings.add({
+      severity: 'notice',
+      code: 'record.unknown_kind',
+      message: what,
+      records: [nameOrdinal(frame.ordinal)],
+      where,
+    });
   }
 }
 
 function isThatOf(place: IndexedPlace, frame: RecordFrame): boolean {
-  return frame.ordinal === place.ordinal && frame.kind === place.kind && frame.whole.length === place.length && isKnownShape(frame);
+  return (
+    frame.ordinal === place.ordinal &&
+    frame.kind === place.kind &&
+    frame.whole.length === place.length &&
+    isKnownShape(frame)
+  );
 }
 
 function footerOf(file: Buffer): Footer | undefined {

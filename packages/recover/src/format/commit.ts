@@ -50,7 +50,9 @@ export function readCommitSealed(raw: Buffer): CommitSealed {
   const root = fields.bytes(5);
   return {
     at: fields.need(1, fields.instant(1)),
-    corrections: fields.all(2).map((bytes) => readWhole(bytes, 'correction', (cursor) => ({ commit: cursor.u64(), at: cursor.instant() }))),
+    corrections: fields
+      .all(2)
+      .map((bytes) => readWhole(bytes, 'correction', (cursor) => ({ commit: cursor.u64(), at: cursor.instant() }))),
     keyring: readKeyringName(fields.need(3, fields.bytes(3))),
     root: root === undefined ? undefined : readWhole(root, 'root', readReference),
     puts: readEntries(fields.bytes(6) ?? Buffer.alloc(0), 'puts'),
@@ -85,7 +87,10 @@ export function readLivePart(open: Buffer): LivePart {
     setNumber: fields.count(1),
     part,
     parts,
-    commit: fields.need(4, fields.read(4, (cursor: Cursor) => ({ number: cursor.u64(), hash: cursor.take(32) }))),
+    commit: fields.need(
+      4,
+      fields.read(4, (cursor: Cursor) => ({ number: cursor.u64(), hash: cursor.take(32) })),
+    ),
     ranges: fields.all(5).map(readRange),
   };
 }
@@ -103,7 +108,10 @@ function readRange(bytes: Buffer): LiveRange {
   if (form !== 1 && form !== 2) throw corrupt('range', `form ${form} is not known`);
   const base = writer * 2 ** 32;
   const read = form === 1 ? runsOfTurns : runsOfBitmap;
-  const runs = fields.need(5, fields.read(5, (cursor) => read(cursor, last - first + 1)));
+  const runs = fields.need(
+    5,
+    fields.read(5, (cursor) => read(cursor, last - first + 1)),
+  );
   return { first: base + first, last: base + last, runs: Float64Array.from(runs, (offset) => base + first + offset) };
 }
 
@@ -125,7 +133,8 @@ function runsOfTurns(cursor: Cursor, length: number): number[] {
 /** Form 2: a bitmap, low bit first. */
 function runsOfBitmap(cursor: Cursor, length: number): number[] {
   const bits = cursor.rest();
-  if (bits.length * 8 < length || bits.length > Math.ceil(length / 8)) throw corrupt('range', 'its bitmap has another length');
+  if (bits.length * 8 < length || bits.length > Math.ceil(length / 8))
+    throw corrupt('range', 'its bitmap has another length');
   const runs: number[] = [];
   let from: number | undefined;
   for (let index = 0; index < length; index += 1) {

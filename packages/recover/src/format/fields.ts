@@ -2,7 +2,12 @@ import { corrupt } from '../errors.ts';
 import { Cursor, type Instant, readWhole } from './bytes.ts';
 
 /** What a structure's tags mean: a name for each, whether it must be understood, may repeat, must be there. */
-export type FieldRule = { readonly name: string; readonly must: boolean; readonly repeated?: true; readonly required?: true };
+export type FieldRule = {
+  readonly name: string;
+  readonly must: boolean;
+  readonly repeated?: true;
+  readonly required?: true;
+};
 
 /** Rules by tag. */
 export type FieldRules = Readonly<Record<number, FieldRule>>;

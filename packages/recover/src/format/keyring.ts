@@ -1,5 +1,5 @@
 import { corrupt } from '../errors.ts';
-import { Cursor, readWhole } from './bytes.ts';
+import { type Cursor, readWhole } from './bytes.ts';
 import { field, readFields, type Fields } from './fields.ts';
 import { kinds, recordSignatureHolds, type RecordFrame } from './record.ts';
 import { hmac, openSealed, sha256, signatureHolds } from './sealing.ts';
@@ -10,7 +10,12 @@ export const DRAFT_REVISION = 1;
 const noArchive = Buffer.alloc(16);
 
 /** A valid header record. */
-export type Header = { readonly archiveId: Buffer; readonly firstWriterKey: Buffer; readonly format: number; readonly draft: number | undefined };
+export type Header = {
+  readonly archiveId: Buffer;
+  readonly firstWriterKey: Buffer;
+  readonly format: number;
+  readonly draft: number | undefined;
+};
 
 /** Reads a header record; undefined when it is none or its signature does not hold. */
 export function readHeader(frame: RecordFrame): Header | undefined {
@@ -25,7 +30,12 @@ export function readHeader(frame: RecordFrame): Header | undefined {
   fields.fixed(3, 32);
   const firstWriterKey = fields.fixed(5, 32);
   if (!recordSignatureHolds(noArchive, frame, firstWriterKey)) return undefined;
-  return { archiveId: sha256(frame.whole).subarray(0, 16), firstWriterKey, format: fields.count(1), draft: fields.number(2) };
+  return {
+    archiveId: sha256(frame.whole).subarray(0, 16),
+    firstWriterKey,
+    format: fields.count(1),
+    draft: fields.number(2),
+  };
 }
 
 /** A writer as a keyring lists it. */
@@ -122,14 +132,21 @@ export function introductionHolds(keyring: Keyring, writer: Writer, archiveId: B
 }
 
 /** The ring key of a keyring, through a slot and its wrapping key; undefined when the slot is not this key's. */
-export function openSlot(keyring: Keyring, slot: Slot, keys: { readonly wrappingKey: Buffer; readonly archiveId: Buffer }): Buffer | undefined {
+export function openSlot(
+  keyring: Keyring,
+  slot: Slot,
+  keys: { readonly wrappingKey: Buffer; readonly archiveId: Buffer },
+): Buffer | undefined {
   const label = Buffer.from('holdfast v1 slot commitment', 'ascii');
   // The commitment first: a forged slot must not become an oracle for the wrapping key.
   if (!hmac(keys.wrappingKey, label, keys.archiveId, slot.slotId).equals(slot.commitment)) return undefined;
   const number = Buffer.alloc(4);
   number.writeUInt32LE(keyring.number);
   const associated = Buffer.concat([Buffer.from('holdfast v1 slot', 'ascii'), keys.archiveId, number, slot.slotId]);
-  return openSealed({ key: keys.wrappingKey, nonce: slot.wrapped.subarray(0, 24), associated }, slot.wrapped.subarray(24));
+  return openSealed(
+    { key: keys.wrappingKey, nonce: slot.wrapped.subarray(0, 24), associated },
+    slot.wrapped.subarray(24),
+  );
 }
 
 /** Key epochs by number, 32 bytes each. */

@@ -85,6 +85,12 @@ export const nonceOf = (frame: RecordFrame): Buffer => frame.whole.subarray(24, 
 
 /** Whether the record's signature holds for a public key. */
 export function recordSignatureHolds(archiveId: Buffer, frame: RecordFrame, publicKey: Buffer): boolean {
-  const parts = [Buffer.from('holdfast v1 record\0', 'ascii'), archiveId, frame.whole.subarray(0, 48), frame.open, frame.sealed];
+  const parts = [
+    Buffer.from('holdfast v1 record\0', 'ascii'),
+    archiveId,
+    frame.whole.subarray(0, 48),
+    frame.open,
+    frame.sealed,
+  ];
   return signatureHolds(publicKey, parts, frame.signature);
 }

@@ -5,7 +5,12 @@ import { type Cursor, HOLE, type Ordinal } from './bytes.ts';
 export type Reference = { readonly ordinal: Ordinal; readonly sha256: Buffer };
 
 /** Bytes within the raw bytes of a block or bundle, or a hole (`ordinal` is HOLE). */
-export type Extent = { readonly ordinal: Ordinal; readonly offset: number; readonly length: number; readonly sha256: Buffer };
+export type Extent = {
+  readonly ordinal: Ordinal;
+  readonly offset: number;
+  readonly length: number;
+  readonly sha256: Buffer;
+};
 
 /** Bytes of an extent. */
 export const EXTENT_BYTES = 46;
@@ -23,7 +28,8 @@ export function readExtent(cursor: Cursor): Extent {
   const extent = { ordinal: cursor.u48(), offset: cursor.u32(), length: cursor.u32(), sha256: cursor.take(32) };
   if (extent.length < 1 || extent.length > HOLE_LIMIT_BYTES) throw corrupt('extent', 'its length is out of bounds');
   if (extent.ordinal === HOLE) {
-    if (extent.offset !== 0 || extent.sha256.some((byte) => byte !== 0)) throw corrupt('extent', 'a hole has an offset or a hash');
+    if (extent.offset !== 0 || extent.sha256.some((byte) => byte !== 0))
+      throw corrupt('extent', 'a hole has an offset or a hash');
   } else if (extent.offset + extent.length > RAW_LIMIT_BYTES) throw corrupt('extent', 'it ends out of bounds');
   return extent;
 }

@@ -28,7 +28,12 @@ export type StreamBody =
   | { readonly form: 'list'; readonly level: number; readonly list: Reference };
 
 /** One stream of a file; `contentHash` is always known, computed where the row leaves it out. */
-export type Stream = { readonly kind: number; readonly sizeBytes: number; readonly body: StreamBody; readonly contentHash: Buffer };
+export type Stream = {
+  readonly kind: number;
+  readonly sizeBytes: number;
+  readonly body: StreamBody;
+  readonly contentHash: Buffer;
+};
 
 /** A row of the tree of names (§7); what the row does not say is undefined. */
 export type Row = {
@@ -89,7 +94,8 @@ export function readRow(value: Buffer): Row {
   const type = fields.count(1);
   if (type < 1 || type > 9) throw corrupt('row', `type ${type} is not known`);
   const target = fields.bytes(13);
-  if (target !== undefined && (target.length > NAME_LIMIT_BYTES || target.includes(0))) throw corrupt('row', 'its target is not one');
+  if (target !== undefined && (target.length > NAME_LIMIT_BYTES || target.includes(0)))
+    throw corrupt('row', 'its target is not one');
   const streams = fields.all(14).map(readStream);
   return {
     type,
@@ -131,7 +137,8 @@ function readStream(bytes: Buffer): Stream | undefined {
 
 function readBody(fields: Fields, stream: { readonly kind: number; readonly sizeBytes: number }): StreamBody {
   const forms = [3, 4, 5].filter((tag) => fields.bytes(tag) !== undefined);
-  if (forms.length !== (stream.sizeBytes === 0 ? 0 : 1)) throw corrupt('stream', 'its bytes are not given in exactly one form');
+  if (forms.length !== (stream.sizeBytes === 0 ? 0 : 1))
+    throw corrupt('stream', 'its bytes are not given in exactly one form');
   const inline = fields.bytes(3);
   if (inline !== undefined) {
     const wrong = stream.kind === streamKinds.content || inline.length > 256 || inline.length !== stream.sizeBytes;
@@ -155,16 +162,9 @@ function contentHashOf(fields: Fields, body: StreamBody): Buffer {
   if (stated !== undefined) return fields.fixed(6, 32);
   if (body.form === 'empty') return sha256(Buffer.alloc(0));
   if (body.form === 'inline') return sha256(body.bytes);
-  if (body.form === 'extents' && body.extents.length === 1) return hashPieces(body.extents);
+  const only = body.form === 'extents' && body.extents.length === 1 ? body.extents[0] : undefined;
+  if (only !== undefined && only.ordinal !== HOLE) return only.sha256;
   throw corrupt('stream', 'its content hash is missing');
-}
-
-/** The hash of a content from the pieces it consists of (§7). */
-export function hashPieces(pieces: readonly Extent[]): Buffer {
-  const [first] = pieces;
-  if (first === undefined) return sha256(Buffer.alloc(0));
-  if (pieces.length === 1 && first.ordinal !== HOLE) return first.sha256;
-  return sha256(...pieces.map(pieceEntry));
 }
 
 /** What a piece adds to the hash of a content of several pieces. */
@@ -189,7 +189,8 @@ export function readXattrs(bytes: Buffer): readonly Xattr[] {
 /** Checks that a name may stand in a directory. @throws structure.corrupt */
 export function checkName(name: Buffer): Buffer {
   const plain = name.toString('latin1');
-  const bad = name.length === 0 || name.length > NAME_LIMIT_BYTES || plain === '.' || plain === '..' || /[\0/]/.test(plain);
+  const bad =
+    name.length === 0 || name.length > NAME_LIMIT_BYTES || plain === '.' || plain === '..' || /[\0/]/.test(plain);
   if (bad) throw corrupt('name', 'it may not stand in a directory');
   return name;
 }

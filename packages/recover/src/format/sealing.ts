@@ -81,7 +81,8 @@ export function unwrapPlaintext(plain: Buffer): Raw {
   const rawLength = plain.readUInt32LE(1);
   const payloadLength = plain.readUInt32LE(5);
   if (rawLength > RAW_LIMIT_BYTES) throw corrupt('plaintext', 'its raw length is out of bounds');
-  if (payloadLength > rawLength || payloadLength > plain.length - 41) throw corrupt('plaintext', 'its payload length is out of bounds');
+  if (payloadLength > rawLength || payloadLength > plain.length - 41)
+    throw corrupt('plaintext', 'its payload length is out of bounds');
   const payload = plain.subarray(41, 41 + payloadLength);
   const bytes = expand(compression, payload, rawLength);
   const expected = plain.subarray(9, 41);

@@ -16,11 +16,17 @@ export type KeyFile = { readonly archiveId: Buffer; readonly epochs: Epochs };
  * @throws secret.invalid naming the words that are not in the list, or that the checksum does not hold.
  */
 export function readRecoveryCode(code: string): Buffer {
-  const words = code.normalize('NFKD').toLowerCase().split(/\s+/u).filter((word) => word !== '');
-  if (words.length !== 24) throw new RecoverError('secret.invalid', { field: 'recoveryCode', what: `it has ${words.length} words, not 24` });
+  const words = code
+    .normalize('NFKD')
+    .toLowerCase()
+    .split(/\s+/u)
+    .filter((word) => word !== '');
+  if (words.length !== 24)
+    throw new RecoverError('secret.invalid', { field: 'recoveryCode', what: `it has ${words.length} words, not 24` });
   const known = new Set(wordlist);
   const positions = words.flatMap((word, index) => (known.has(word) ? [] : [index + 1]));
-  if (positions.length > 0) throw new RecoverError('secret.invalid', { field: 'recoveryCode', what: 'words not in the list', positions });
+  if (positions.length > 0)
+    throw new RecoverError('secret.invalid', { field: 'recoveryCode', what: 'words not in the list', positions });
   try {
     return Buffer.from(mnemonicToEntropy(words.join(' '), wordlist));
   } catch (cause) {
@@ -42,10 +48,16 @@ export function readKeyFile(text: string): KeyFile {
   const checkAt = text.lastIndexOf('\ncheck ') + 1;
   const check = /^check ([0-9a-f]{16})\n?$/.exec(text.slice(checkAt))?.[1];
   if (checkAt === 0 || check === undefined) throw invalidKeyFile('its check line is missing');
-  if (sha256(Buffer.from(text.slice(0, checkAt))).toString('hex').slice(0, 16) !== check) throw invalidKeyFile('its check line does not hold');
+  if (
+    sha256(Buffer.from(text.slice(0, checkAt)))
+      .toString('hex')
+      .slice(0, 16) !== check
+  )
+    throw invalidKeyFile('its check line does not hold');
   const [first, archiveLine = '', ...epochLines] = text.slice(0, checkAt - 1).split('\n');
   const archive = /^archive ([0-9a-f]{32})$/.exec(archiveLine)?.[1];
-  if (first !== 'holdfast-key-v1' || archive === undefined) throw invalidKeyFile('its first lines are not those of a key file');
+  if (first !== 'holdfast-key-v1' || archive === undefined)
+    throw invalidKeyFile('its first lines are not those of a key file');
   return { archiveId: Buffer.from(archive, 'hex'), epochs: readEpochLines(epochLines) };
 }
 
@@ -54,7 +66,8 @@ function readEpochLines(lines: readonly string[]): Epochs {
   let last = -1;
   for (const line of lines) {
     const parts = /^epoch (\d{1,5}) (\d{1,5}) ([0-9a-f]{64})$/.exec(line);
-    if (parts === null || Number(parts[1]) <= last) throw invalidKeyFile('a line is no epoch, or the epochs do not rise');
+    if (parts === null || Number(parts[1]) <= last)
+      throw invalidKeyFile('a line is no epoch, or the epochs do not rise');
     last = Number(parts[1]);
     if (parts[2] === '1') epochs.set(last, Buffer.from(parts[3]!, 'hex'));
   }

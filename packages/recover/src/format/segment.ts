@@ -108,7 +108,10 @@ export function* placesOf(footer: Footer): Generator<RecordPlace> {
 }
 
 /** What a scan found: records in order, and the stretches between them that hold none. */
-export type ScanResult = { readonly frames: Iterable<RecordFrame & { readonly offset: number }>; readonly damage: DamagedStretch[] };
+export type ScanResult = {
+  readonly frames: Iterable<RecordFrame & { readonly offset: number }>;
+  readonly damage: DamagedStretch[];
+};
 
 /**
  * Scans the bytes of a segment from behind its head, going on at the next good record after damage (§13).
@@ -197,7 +200,9 @@ function rebuildSector(bytes: Buffer, footer: Footer, sector: number): void {
   const places = footer.parityLength / SECTOR_BYTES;
   const place = sector % places;
   const bodySectors = footer.bodyLength / SECTOR_BYTES;
-  const rebuilt = Buffer.from(bytes.subarray((bodySectors + place) * SECTOR_BYTES, (bodySectors + place + 1) * SECTOR_BYTES));
+  const rebuilt = Buffer.from(
+    bytes.subarray((bodySectors + place) * SECTOR_BYTES, (bodySectors + place + 1) * SECTOR_BYTES),
+  );
   for (let other = place; other < bodySectors; other += places) {
     if (other === sector) continue;
     const at = other * SECTOR_BYTES;
