@@ -40,6 +40,8 @@ export const cloudModules: Readonly<Record<string, readonly string[]>> = {
   orgs: ['tenants'],
   tokens: ['tenants'],
   identity: ['orgs', 'tokens'],
+  'api-clients': ['identity'],
+  'api-clients': ['identity'],
   devices: ['identity'],
   policies: ['devices'],
   'legal-holds': ['devices'],

@@ -38,7 +38,14 @@ export function planSuites(rootDir: string, extent: Extent): readonly Suite[] {
 /** Slowest first, so that the machine is busy to the end. */
 const staticChecks: readonly Job[] = [
   staticCheck('lint', ['node_modules/oxlint/bin/oxlint', '--type-aware', '--deny-warnings', '.']),
-  staticCheck('format', ['node_modules/prettier/bin/prettier.cjs', '--check', '--cache', '--log-level=warn', '.']),
+  staticCheck('format', [
+    'node_modules/prettier/bin/prettier.cjs',
+    '--check',
+    '--cache',
+    '--cache-location=node_modules/.cache/prettier.json',
+    '--log-level=warn',
+    '.',
+  ]),
   staticCheck('types', ['node_modules/typescript/bin/tsc', '-p', '.']),
   staticCheck('boundaries', ['tools/check-boundaries.ts']),
   staticCheck('documents', ['tools/check-docs.ts']),

@@ -45,6 +45,12 @@ function printResult({ name, passed, failures, skipped, output, elapsedMs }: Job
   print(output.replaceAll(/^/gm, '          | '));
 }
 
+/** The jobs to look at first when a run takes too long. */
+function printSlowest(results: readonly JobResult[]): void {
+  const slowest = results.toSorted((a, b) => b.elapsedMs - a.elapsedMs).slice(0, 5);
+  print(`\nslowest: ${slowest.map(({ name, elapsedMs }) => `${name} ${(elapsedMs / 1000).toFixed(1)} s`).join(', ')}`);
+}
+
 /** Names what failed once more, says what was skipped and why, and ends with the line of the sums. */
 function printSummary(results: readonly JobResult[]): void {
   const failed = results.flatMap(({ name, failures }) => failures.map((failure) => `${name}: ${failure}`));
@@ -88,6 +94,7 @@ if (extent) {
   const begun = performance.now();
   const results = await runTests(extent);
   print(`\n${((performance.now() - begun) / 1000).toFixed(0)} s in all`);
+  printSlowest(results);
   printSummary(results);
 } else {
   process.stderr.write('usage: node tools/test.ts [--check | --full]\n');
