@@ -41,7 +41,6 @@ export const cloudModules: Readonly<Record<string, readonly string[]>> = {
   tokens: ['tenants'],
   identity: ['orgs', 'tokens'],
   'api-clients': ['identity'],
-  'api-clients': ['identity'],
   devices: ['identity'],
   policies: ['devices'],
   'legal-holds': ['devices'],

@@ -70,7 +70,7 @@ create table api_client_secrets (
 );
 select isolate_by_tenant('api_client_secrets');
 grant select, insert, delete on api_client_secrets to hf_api, hf_system;
-grant update (ends_at) on api_client_secrets to hf_api;
+grant update (ends_at) on api_client_secrets to hf_api, hf_system;
 
 create table sessions (
   tenant_id uuid not null,

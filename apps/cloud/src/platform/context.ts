@@ -45,6 +45,9 @@ export type AuditActor = {
   readonly name: string;
 };
 
+/** Who did what the server's operator did on the machine itself. */
+export const operator: AuditActor = { kind: 'system', id: 'operator', name: 'operator of the server' };
+
 /** What the log says became of an act. */
 export type AuditOutcome = 'done' | 'refused' | 'failed';
 

@@ -79,9 +79,16 @@ export async function endSession(
   return result.numUpdatedRows === 1n;
 }
 
-/** Forgets sessions that ended before an instant, in all tenants; for the login `hf_system`. */
-export async function deleteEndedSessions(tx: TenantTx, before: Date): Promise<number> {
-  const result = await db(tx).deleteFrom('sessions').where('absolute_ends_at', '<', before).executeTakeFirst();
+/** Forgets at most 1,000 sessions that ended before an instant; returns their cookies' hashes. For `hf_system`. */
+export async function deleteEndedSessions(tx: TenantTx, before: Date): Promise<readonly Uint8Array[]> {
+  const ended = db(tx).selectFrom('sessions').select('session_id').where('absolute_ends_at', '<', before).limit(1_000);
+  const rows = await db(tx).deleteFrom('sessions').where('session_id', 'in', ended).returning('token_sha256').execute();
+  return rows.map((row) => row.token_sha256);
+}
+
+/** Forgets browsers nobody has signed in from since an instant, in all tenants; for the login `hf_system`. */
+export async function deleteUnusedBrowsers(tx: TenantTx, before: Date): Promise<number> {
+  const result = await db(tx).deleteFrom('known_browsers').where('last_used_at', '<', before).executeTakeFirst();
   return Number(result.numDeletedRows);
 }
 

@@ -7,10 +7,12 @@
  */
 export { mountTenants } from './routes.ts';
 export {
+  deleteLocators,
   findInstallationId,
   findTenant,
   insertInstallation,
   insertTenant,
+  listTenantIds,
   lockTenant,
   tables as tenantTables,
 } from './store.ts';

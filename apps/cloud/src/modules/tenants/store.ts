@@ -71,3 +71,28 @@ export async function insertLocator(
     .executeTakeFirst();
   return result.numInsertedOrUpdatedRows === 1n;
 }
+
+/** Makes identifiers of one kind unfindable again, in whatever tenant; for the login `hf_system`. */
+export async function deleteLocators(tx: TenantTx, kind: string, identifiersSha256: readonly Uint8Array[]) {
+  if (identifiersSha256.length === 0) return;
+  await db(tx)
+    .deleteFrom('locators')
+    .where('kind', '=', kind)
+    .where(
+      'identifier_sha256',
+      'in',
+      identifiersSha256.map((hash) => Buffer.from(hash)),
+    )
+    .execute();
+}
+
+/** Every tenant's id but the installation's own, oldest first; for the login `hf_system`. */
+export async function listTenantIds(tx: TenantTx, installationId: string): Promise<readonly string[]> {
+  const rows = await db(tx)
+    .selectFrom('tenants')
+    .select('tenant_id')
+    .where('tenant_id', '!=', installationId)
+    .orderBy('created_at')
+    .execute();
+  return rows.map((row) => row.tenant_id);
+}

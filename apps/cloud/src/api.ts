@@ -1,0 +1,74 @@
+import type { Clock } from '@holdfast/base';
+import type { FastifyInstance } from 'fastify';
+import { mountApiClients, readClientState } from './modules/api-clients/index.ts';
+import { keepSigningHeads, mountAudit, writeAudit } from './modules/audit/index.ts';
+import { readDeviceState } from './modules/devices/index.ts';
+import { createAuthenticate, mountIdentity, readUserState } from './modules/identity/index.ts';
+import { mountOrgs } from './modules/orgs/index.ts';
+import { mountPolicies } from './modules/policies/index.ts';
+import { findInstallationId, mountTenants } from './modules/tenants/index.ts';
+import { createNonces, createSigningKeys, type Nonces, type SigningKeys } from './modules/tokens/index.ts';
+import type { Kms } from './platform/kms.ts';
+import type { Log } from './platform/log.ts';
+import type { HttpDeps } from './platform/mount.ts';
+import type { Database } from './platform/postgres.ts';
+
+/** What the role api is made of. */
+export type ApiOptions = {
+  /** The connections of `hf_api`. */
+  readonly database: Database;
+  /** The `Kms` of the role api. */
+  readonly kms: Kms;
+  /** Where clients reach this server, without a final slash; asked at every request. */
+  readonly publicUrl: () => string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Ends when the server stops. */
+  readonly stopping: AbortSignal;
+};
+
+/** The role api, mounted. */
+export type Api = {
+  readonly installationId: string;
+  readonly deps: HttpDeps;
+  readonly keys: SigningKeys;
+  readonly nonces: Nonces;
+  /** Signs audit heads and renews signing keys until the server stops; resolves then. */
+  runBackground(): Promise<void>;
+};
+
+const KEY_CHECK_MS = 3_600_000;
+
+/**
+ * Mounts every route of the role api on an app that `prepareHttp` has prepared: one line per module.
+ *
+ * The database is migrated and `prepareInstallation` has run.
+ */
+export async function mountApi(app: FastifyInstance, options: ApiOptions): Promise<Api> {
+  const { database, kms, publicUrl, clock, stopping } = options;
+  const installationId = await database.withoutTenant((tx) => findInstallationId(tx));
+  if (installationId === undefined) throw new Error('prepareInstallation must run before the api');
+  const keys = createSigningKeys({ database, clock, kms });
+  const nonces = createNonces({ database, kms, clock });
+  const proofs = { database, nonces, nowMs: () => clock.now() };
+  const readState = { user: readUserState, client: readClientState, device: readDeviceState };
+  const about = { role: 'api', database, installationId, publicUrl, clock, keys } as const;
+  const authenticate = createAuthenticate({ ...about, proofs, readState });
+  const deps = { ...about, authenticate, writeAudit, stopping };
+  mountTenants(app, deps);
+  mountOrgs(app, deps);
+  mountIdentity(app, deps);
+  mountApiClients(app, deps);
+  mountPolicies(app, deps);
+  mountAudit(app, deps);
+  const background = () =>
+    Promise.all([keepSigningHeads({ ...options, installationId }, stopping), keepRotating(options, keys)]);
+  return { installationId, deps, keys, nonces, runBackground: () => background().then(() => undefined) };
+}
+
+async function keepRotating({ clock, log, stopping }: ApiOptions, keys: SigningKeys): Promise<void> {
+  while (!stopping.aborted) {
+    await keys.rotate().catch((err: unknown) => log.error({ err }, 'the token signing keys were not renewed'));
+    await clock.sleep(KEY_CHECK_MS, stopping).catch(() => undefined);
+  }
+}

@@ -1,0 +1,8 @@
+/**
+ * The whole server in process, for `*.db.test.ts`, the SDK and end-to-end tests.
+ *
+ * `startTestCluster` starts PostgreSQL once for a test file (about two seconds); `startTestCloud` gives each test a
+ * server on a fresh copy of the migrated database (a fifth of a second). The caller stops both.
+ */
+export * from './testing/test-cloud.ts';
+export * from './testing/test-cluster.ts';

@@ -1,0 +1,108 @@
+import { createServer } from 'node:http';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { systemClock, systemRandom, type Clock } from '@holdfast/base';
+import { createClient, clientCredentials, type Client, type Credentials } from '@holdfast/sdk';
+import { mountApi, type Api } from '../api.ts';
+import { createTenant, prepareInstallation, type NewTenant } from '../bootstrap.ts';
+import { prepareHttp } from '../platform/http.ts';
+import { openKeyFileKms, type KeyFileKms } from '../platform/kms.ts';
+import { createPublicApp } from '../platform/listen-app.ts';
+import type { PublicListener } from '../platform/listen.ts';
+import { silentLog, type Log } from '../platform/log.ts';
+import { createMetrics } from '../platform/metrics.ts';
+import type { Database } from '../platform/postgres.ts';
+import type { TestCluster, TestDatabase } from './test-cluster.ts';
+
+/** The whole server in this process, over plain HTTP on loopback, on a database of its own. */
+export type TestCloud = {
+  readonly url: string;
+  readonly testDatabase: TestDatabase;
+  /** The pools the server uses. */
+  readonly database: Database;
+  readonly system: Database;
+  readonly kms: KeyFileKms;
+  readonly api: Api;
+  readonly clock: Clock;
+  /** What the server logged as its own fault. A test that leaves one behind should fail. */
+  readonly faults: readonly unknown[];
+  /** Makes a tenant with an administrator and an API client. */
+  addTenant(slug: string): Promise<NewTenant>;
+  /** A client of the SDK. */
+  clientFor(credentials: Credentials): Client;
+  /** The SDK with the API client of a tenant. */
+  clientOf(tenant: NewTenant): Client;
+  stop(): Promise<void>;
+};
+
+/** Starts a server on a fresh copy of the cluster's database. */
+export async function startTestCloud(cluster: TestCluster, options: { clock?: Clock } = {}): Promise<TestCloud> {
+  const clock = options.clock ?? systemClock;
+  const testDatabase = await cluster.copyDatabase();
+  const [database, system] = [testDatabase.open('hf_api'), testDatabase.open('hf_system')];
+  const homeDir = await mkdtemp(path.join(tmpdir(), 'holdfast cloud '));
+  const kms = await openKeyFileKms(path.join(homeDir, 'master-keys.json'), { nowMs: clock.now() });
+  const bootstrap = { system, kms: kms.forRole('api'), clock };
+  await prepareInstallation(bootstrap);
+  const faults: unknown[] = [];
+  const log: Log = { ...silentLog, error: (facts) => faults.push(facts) };
+  const listener = await listenPlainly();
+  const url = `http://127.0.0.1:${listener.port}`;
+  const stopping = new AbortController();
+  const app = createPublicApp({
+    listener,
+    publicUrl: undefined,
+    trustedProxies: [],
+    log,
+    metrics: createMetrics(),
+    clock,
+    random: systemRandom,
+  });
+  prepareHttp(app, { log, clock });
+  const about = { database, kms: kms.forRole('api'), publicUrl: () => url, clock, log };
+  const api = await mountApi(app, { ...about, stopping: stopping.signal });
+  await listener.serve(app);
+  const clientFor = (credentials: Credentials) => createClient({ baseUrl: url, fetch, credentials });
+  return {
+    url,
+    testDatabase,
+    database,
+    system,
+    kms,
+    api,
+    clock,
+    faults,
+    clientFor,
+    addTenant: (slug) => createTenant(bootstrap, { slug, name: `Tenant ${slug}`, adminUsername: `admin@${slug}` }),
+    clientOf: ({ apiClientId: clientId, apiClientSecret: clientSecret }) =>
+      clientFor(clientCredentials({ clientId, clientSecret }, { baseUrl: url, fetch, nowMs: () => clock.now() })),
+    async stop() {
+      stopping.abort();
+      await listener.close(0);
+      await testDatabase.close();
+      await rm(homeDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A listener without TLS: what answers behind it is the same app. */
+async function listenPlainly(): Promise<PublicListener> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  let close = async () => {};
+  return {
+    port: (server.address() as AddressInfo).port,
+    serverFactory: (handler) => server.on('request', handler),
+    async serve(app) {
+      close = () => app.close();
+      await app.ready();
+    },
+    async close() {
+      server.closeAllConnections();
+      await close();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
