@@ -8,7 +8,7 @@ const refusalWords: Readonly<Record<Refusal, readonly [Severity, string, string]
   forged: ['notice', 'commit.forged', 'is not signed by a writer of the keyring'],
   wrong_writer: [
     'notice',
-    'commit.wrong_writer',
+    'commit.branch',
     'is signed by a writer who may not sign that number: a branch of an old or cloned device',
   ],
 };

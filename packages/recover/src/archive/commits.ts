@@ -209,7 +209,7 @@ export function findHead(log: CommitLog, finder: ChainFinder, below = Infinity):
 }
 
 function later(a: Chain, b: Chain): Chain {
-  return (compareInstants(a.head.at, b.head.at) || Buffer.compare(a.head.hash, b.head.hash)) >= 0 ? a : b;
+  return (compareInstants(a.head.at, b.head.at) || Buffer.compare(b.head.hash, a.head.hash)) >= 0 ? a : b;
 }
 
 function checkFeatures(chain: Chain): void {

@@ -141,7 +141,10 @@ function openList(archive: Archive, list: Reference, level: number) {
 
 /** A whole stream of at most `limitBytes`, for what must be in memory. @throws record.*, content.mismatch */
 export function readWholeStream(archive: Archive, stream: Stream, limitBytes: number): Buffer {
-  if (stream.body.form === 'inline') return stream.body.bytes;
+  if (stream.body.form === 'inline') {
+    if (!sha256(stream.body.bytes).equals(stream.contentHash)) throw mismatch('its bytes do not have its hash');
+    return stream.body.bytes;
+  }
   if (stream.sizeBytes > limitBytes) throw mismatch(`it is longer than ${limitBytes} bytes`);
   const whole = Buffer.alloc(stream.sizeBytes);
   for (const part of readStream(archive, stream)) {

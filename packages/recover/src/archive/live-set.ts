@@ -71,7 +71,8 @@ function newestComplete(sets: ReadonlyMap<number, ReadonlyMap<number, LivePart>>
     const [first] = all;
     if (first === undefined || parts.size !== first.parts || all.some((part) => part.parts !== first.parts)) continue;
     const ranges = all.flatMap((part) => part.ranges).sort((a, b) => a.first - b.first);
-    return { number, commit: first.commit.number, ranges };
+    const apart = ranges.every((range, index) => index === 0 || range.first > ranges[index - 1]!.last);
+    if (apart) return { number, commit: first.commit.number, ranges };
   }
   return undefined;
 }

@@ -64,6 +64,8 @@ export class NameTree implements EntrySource {
     const name = reference.sha256.toString('latin1');
     const node = this.#nodes.get(name) ?? readTreeNode(this.#reader.follow(reference, kinds.tree));
     if (level !== undefined && node.level !== level) throw corrupt('tree', 'a child has another level than it must');
+    if (level !== undefined && 'entries' in node && node.entries.length === 0)
+      throw corrupt('tree', 'a child is empty');
     this.#nodes.delete(name);
     this.#nodes.set(name, node);
     if (this.#nodes.size > CACHED_NODES) this.#nodes.delete(this.#nodes.keys().next().value!);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { RecoverError } from '../errors.ts';
 import { f, instant, varint } from '../testing/write-structures.ts';
-import { Cursor, formatInstant, readWhole } from './bytes.ts';
+import { type Cursor, formatInstant, readWhole } from './bytes.ts';
 import { field, readFields } from './fields.ts';
 
 const read = (bytes: Buffer) => readWhole(bytes, 'test', (cursor: Cursor) => cursor.varint());

@@ -122,6 +122,7 @@ function runsOfTurns(cursor: Cursor, length: number): number[] {
   let needed = false;
   while (cursor.left > 0) {
     const count = cursor.varint();
+    if (count === 0 && (at > 0 || needed)) throw corrupt('range', 'a count is zero');
     if (count > length - at) throw corrupt('range', 'its counts pass its end');
     if (needed && count > 0) runs.push(at, at + count - 1);
     at += count;
@@ -135,6 +136,8 @@ function runsOfBitmap(cursor: Cursor, length: number): number[] {
   const bits = cursor.rest();
   if (bits.length * 8 < length || bits.length > Math.ceil(length / 8))
     throw corrupt('range', 'its bitmap has another length');
+  if (length % 8 !== 0 && bits[bits.length - 1]! >> (length % 8) !== 0)
+    throw corrupt('range', 'bits are set behind its end');
   const runs: number[] = [];
   let from: number | undefined;
   for (let index = 0; index < length; index += 1) {

@@ -104,10 +104,10 @@ export function readRow(value: Buffer): Row {
     gid: fields.number(5),
     modifiedAt: fields.instant(8),
     device: fields.read(11, (cursor) => ({ major: cursor.u32(), minor: cursor.u32() })),
-    linkGroup: fields.number(12),
+    linkGroup: fields.read(12, (cursor) => cursor.u64()),
     target,
     streams: streams.filter((stream) => stream !== undefined),
-    directoryNumber: fields.number(15),
+    directoryNumber: fields.read(15, (cursor) => cursor.u64()),
     since: fields.number(16) ?? 0,
     hangsIn: fields.read(17, (cursor) => ({ parent: cursor.u64(), name: cursor.rest() })),
     fuzzy: ((fields.number(18) ?? 0) & 1) === 1,
@@ -182,7 +182,14 @@ export type Xattr = { readonly name: Buffer; readonly value: Buffer };
 export function readXattrs(bytes: Buffer): readonly Xattr[] {
   const cursor = new Cursor(bytes, 'extended attributes');
   const xattrs: Xattr[] = [];
-  while (cursor.left > 0) xattrs.push({ name: cursor.take(cursor.varint()), value: cursor.take(cursor.varint()) });
+  while (cursor.left > 0) {
+    const name = cursor.take(cursor.varint());
+    const before = xattrs.at(-1);
+    if (name.length === 0 || name.includes(0)) throw corrupt('extended attributes', 'a name is empty or holds a zero');
+    if (before !== undefined && Buffer.compare(before.name, name) >= 0)
+      throw corrupt('extended attributes', 'names do not rise');
+    xattrs.push({ name, value: cursor.take(cursor.varint()) });
+  }
   return xattrs;
 }
 

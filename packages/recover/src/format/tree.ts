@@ -7,7 +7,9 @@ export type Entry = { readonly key: Buffer; readonly value: Buffer };
 
 const TREE_LIMIT_BYTES = 16_384;
 const MAX_LEVEL = 8;
-const KEY_LIMIT_BYTES = 8_192;
+const KEY_LIMIT_BYTES = 4_113;
+const VALUE_LIMIT_BYTES = 8_192;
+const KEYS_LIMIT_BYTES = 64 * 1024 * 1024;
 
 /** A node of the tree of names: entries of the map (level 0) or the first keys of children and what names them. */
 export type TreeNode =
@@ -23,14 +25,19 @@ export function readEntries(bytes: Buffer, structure: string, at = 0): readonly 
   const cursor = new Cursor(bytes, structure, at);
   const entries: Entry[] = [];
   let before: Buffer = Buffer.alloc(0);
+  let keyBytes = 0;
   while (cursor.left > 0) {
     const shared = cursor.varint();
     const rest = cursor.take(cursor.varint());
     if (shared > before.length) throw corrupt(structure, 'a key shares more than there is');
     if (shared + rest.length > KEY_LIMIT_BYTES) throw corrupt(structure, 'a key is too long');
+    keyBytes += shared + rest.length;
+    if (keyBytes > KEYS_LIMIT_BYTES) throw corrupt(structure, 'its keys are too long together');
     const key = Buffer.concat([before.subarray(0, shared), rest]);
     if (entries.length > 0 && Buffer.compare(before, key) >= 0) throw corrupt(structure, 'its keys do not rise');
-    entries.push({ key, value: cursor.take(cursor.varint()) });
+    const value = cursor.take(cursor.varint());
+    if (value.length > VALUE_LIMIT_BYTES) throw corrupt(structure, 'a value is too long');
+    entries.push({ key, value });
     before = key;
   }
   return entries;

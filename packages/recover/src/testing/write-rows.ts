@@ -32,7 +32,7 @@ function head(type: number, metadata: Metadata): readonly Buffer[] {
 }
 
 function linkField(metadata: Metadata): readonly Buffer[] {
-  return metadata.linkGroup === undefined ? [] : [f('12', metadata.linkGroup)];
+  return metadata.linkGroup === undefined ? [] : [f('12', bytes.u64(metadata.linkGroup))];
 }
 
 function contentStream(content: Content): Buffer {
@@ -78,7 +78,7 @@ export function specialRow(type: number, device?: readonly [number, number]): Bu
 }
 
 export const directoryEntry = (number: number, since: number): Buffer =>
-  Buffer.concat([f('1!', 2), f('15!', number), f('16!', since)]);
+  Buffer.concat([f('1!', 2), f('15!', bytes.u64(number)), f('16!', since)]);
 
 export function ownRow(
   parent: number,
