@@ -22,6 +22,8 @@ export type WorkerSetup = {
 export type ScanJob = {
   readonly kind: 'scan';
   readonly job: number;
+  /** Wall clock: what changed just before it may change again unseen. */
+  readonly nowMs: number;
   readonly place: DirectoryPlace;
   /** Its number and since, and where it hangs in the archive: for its own row. */
   readonly directory: number;

@@ -46,7 +46,7 @@ export type PassPorts = {
   readonly isCommitDue: (pending: { readonly rowBytes: number }) => boolean;
 };
 
-type Task = Omit<ScanJob, 'job'> & { readonly volume: RootVolume; readonly depth: number };
+type Task = Omit<ScanJob, 'job' | 'nowMs'> & { readonly volume: RootVolume; readonly depth: number };
 
 type Truths = { rows: PendingRow[]; directories: IndexedDirectory[]; links: IndexedLink[]; blocks: Uint8Array[] };
 
@@ -231,7 +231,7 @@ export class Pass {
 
   async #scan(task: Task): Promise<void> {
     const { volume, depth: _depth, ...job } = task;
-    const reply = await this.#ports.pool.ask(job);
+    const reply = await this.#ports.pool.ask({ ...job, nowMs: this.#ports.clock.now() });
     if (reply.kind === 'failed') {
       // What could not be read stays as it was; the parent says so if it is gone.
       this.#ports.onProblem({ path: pathOfPlace(task.place), code: reply.code, message: reply.message });

@@ -16,8 +16,6 @@ export type Scanning = {
   readonly reading: FileReading;
   readonly records: RecordStore;
   readonly selection: Selection;
-  /** Wall clock in milliseconds. */
-  readonly now: () => number;
 };
 
 /** How close to now a time may be before a later change could hide behind it. */
@@ -52,7 +50,7 @@ class DirectoryScan {
     this.#job = job;
     this.#fd = directoryFd;
     this.#path = path;
-    this.#racyAfterMs = scanning.now() - racyMs;
+    this.#racyAfterMs = job.nowMs - racyMs;
   }
 
   run(): Scanned {

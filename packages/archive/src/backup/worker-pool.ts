@@ -149,7 +149,9 @@ class PoolMember {
     this.#hooks.onReply(message);
     const asked = this.#asked.get(message.job);
     this.#asked.delete(message.job);
-    if (message.kind === 'failed' && message.isBug) asked?.reject(new Error(message.message));
+    if (message.kind !== 'failed') asked?.resolve(message);
+    else if (message.isBug) asked?.reject(new Error(message.message));
+    else if (message.code === backupErrors.stopped.code) asked?.reject(backupErrors.stopped());
     else asked?.resolve(message);
   }
 

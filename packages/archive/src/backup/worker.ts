@@ -62,7 +62,7 @@ class BackupWorker {
       onRead: (bytes: number) => this.#count(bytes),
     };
     const selection = new Selection(setup.sets, setup.never);
-    this.#scanning = { reading, records: this.#sealer, selection, now: Date.now };
+    this.#scanning = { reading, records: this.#sealer, selection };
   }
 
   serve(job: Job): void {
@@ -94,7 +94,12 @@ class BackupWorker {
         this.#fragments.flush();
         this.#send({ kind: 'progress', readBytes: this.#readBytes });
         this.#readBytes = 0;
-        return { kind: 'flushed', job: job.job, fresh: this.#content.takeFresh(), newBytes: this.#content.takeNewBytes() };
+        return {
+          kind: 'flushed',
+          job: job.job,
+          fresh: this.#content.takeFresh(),
+          newBytes: this.#content.takeNewBytes(),
+        };
     }
   }
 
