@@ -38,7 +38,7 @@ function problemsOf(
 const truths = [
   'Run `npm start`, `npm test` or `npm run test:full`.',
   'See `packages/base/src/x.ts`, `packages/base/`, `packages/<name>/src`, `docs/adr/NNNN-*.md`, `apps/{cli,agent}/src` and `package.json`.',
-  'A thing may be `thing.not_found`; `archive.md`, `thing.ts` and `job.id` are no codes, `store.ts` is any such file.',
+  'A thing may be `thing.not_found`; `archive.md` and `job.id` are no codes, `x.ts` is there, `x.test.ts` is any test.',
   '`holdfast up --port 1`, `holdfast cloud tenant create ACME`, and holdfast does things.',
   '[decision](docs/adr/0001-first.md#status) and [elsewhere](https://example.com/x)',
   'Set `HOLDFAST_HOME`; uses `@scope/name@1.2.3`.',
@@ -57,6 +57,7 @@ const falsehoods: readonly (readonly [string, string])[] = [
   ['```\nnpm run missing\n```', 'README.md:2: there is no npm script missing'],
   ['see `packages/base/src/y.ts`', 'README.md:1: there is no packages/base/src/y.ts'],
   ['see `packages/<name>/src/y.ts`', 'README.md:1: there is no packages/<name>/src/y.ts'],
+  ['see `thing.ts`', 'README.md:1: there is no thing.ts'],
   ['see `MISSING.md`', 'README.md:1: there is no MISSING.md'],
   ['\nan error `thing.gone`', 'README.md:2: no error has the code thing.gone'],
   ['`holdfast down`', 'README.md:1: there is no command down'],

@@ -42,7 +42,7 @@ function checkDocument(root: string, path: string, text: string, facts: Facts): 
     const code = isFenced ? [line] : Array.from(line.matchAll(/`([^`]+)`/g), ([, span]) => span!);
     return [
       ...code.flatMap((span) => checkCode(span, facts)),
-      ...(isFenced ? [] : code.flatMap((span) => checkPath(root, span))),
+      ...(isFenced ? [] : code.flatMap((span) => checkPath(root, span, facts))),
       ...(isFenced ? [] : checkLinks(root, path, line)),
     ].map((problem) => `${path}:${index + 1}: ${problem}`);
   });
@@ -79,7 +79,10 @@ function commandWords(code: string): readonly string[] {
   );
 }
 
-function checkPath(root: string, code: string): readonly string[] {
+function checkPath(root: string, code: string, { fileNames }: Facts): readonly string[] {
+  // `x.test.ts` stands for any such name.
+  const isFileName = /^[a-z][\w.-]*\.(?:tsx?|mjs|sql)$/.test(code) && !code.startsWith('x.');
+  if (isFileName) return fileNames.has(code) ? [] : [`there is no ${code}`];
   if (!/^(?:(?:apps|packages|docs|tools|e2e|\.ci)\/[^\s]*|[A-Z]+\.md|[a-z.-]+\.json)$/.test(code)) return [];
   const pattern = code.replaceAll(/<[^>]*>|NNNN/g, '*').replace(/\/$/, '');
   const exists = /[*{]/.test(pattern) ? globSync(pattern, { cwd: root }).length > 0 : existsSync(join(root, pattern));

@@ -1,11 +1,13 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 /** What documents may name, read from the sources. */
 export type Facts = {
   readonly npmScripts: ReadonlySet<string>;
   /** First words of commands and of their subcommands. */
   readonly commands: ReadonlySet<string>;
+  /** Names of source files, without their folders. */
+  readonly fileNames: ReadonlySet<string>;
   /** `noun.reason` of every declared error. */
   readonly errorCodes: ReadonlySet<string>;
   readonly errorNouns: ReadonlySet<string>;
@@ -29,6 +31,7 @@ export function readFacts(root: string): Facts {
   return {
     npmScripts: new Set(readScripts(root)),
     commands: new Set(sources.filter(([path]) => path.startsWith('apps/cli/')).flatMap(([, text]) => commandsOf(text))),
+    fileNames: new Set(sources.map(([path]) => basename(path))),
     errorCodes,
     errorNouns: new Set([...errorCodes].map((code) => code.split('.')[0]!)),
     variables: new Set(sources.flatMap(([, text]) => text.match(/\bHOLDFAST_[A-Z_]+\b/g) ?? [])),
