@@ -45,6 +45,7 @@ export function* walk(
 ): Generator<Step, void, boolean | undefined> {
   const walking: Walking = { archive, commit, seen: new Set() };
   const mount = layOutVolumes(archive, commit);
+  if (mount.volume !== undefined) walking.seen.add(mount.volume.number);
   const stack = [openNode(walking, { path: undefined, mount, directory: mount.volume, selection })];
   for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
     const next = top.children.next();
