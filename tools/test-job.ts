@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findLeftProcesses, markerVariable } from './left-processes.ts';
+import { awaitLeftProcesses, findProcesses, markerVariable } from './left-processes.ts';
 import type { TestLine } from './test-reporter.ts';
 
 /** One process to run and to judge. */
@@ -37,6 +37,7 @@ export type JobResult = {
 };
 
 const maxOutputCharacters = 200_000;
+const runMarker = `${process.pid}-${Date.now()}`;
 const running = new Set<ChildProcess>();
 
 /**
@@ -50,7 +51,7 @@ export async function runJob(job: Job, number: number, place: JobPlace): Promise
   mkdirSync(temporaryDir);
   chmodSync(temporaryDir, 0o1777); // As /tmp is: tests drop to other users.
   const linesFile = join(place.runDir, `${number}.jsonl`);
-  const marker = `${process.pid}-${number}-${Date.now()}`;
+  const marker = `${runMarker}-${number}`;
   const child = spawn(process.execPath, [...(job.hasTests ? reporterArgs(linesFile) : []), ...job.args], {
     cwd: place.rootDir,
     // Without NODE_TEST_CONTEXT, or a runner that is itself under test would make its tests report elsewhere.
@@ -80,9 +81,10 @@ export async function runJob(job: Job, number: number, place: JobPlace): Promise
   };
 }
 
-/** Ends every job under way, with all they started in their groups; for when the runner itself is told to end. */
+/** Ends every job under way with all that it started; for when the runner itself is told to end. */
 export function endRunningJobs(): void {
   for (const child of running) signalGroup(child.pid ?? 0, 'SIGKILL');
+  for (const { pid } of findProcesses(-1, runMarker)) signalProcess(pid, 'SIGKILL');
 }
 
 function reporterArgs(linesFile: string): readonly string[] {
@@ -130,7 +132,7 @@ async function waitForEnd(child: ChildProcess, timeoutMs: number, graceMs: numbe
 }
 
 async function endLeftProcesses(group: number, marker: string, graceMs: number): Promise<readonly string[]> {
-  const left = await findLeftProcesses(group, marker, graceMs);
+  const left = await awaitLeftProcesses(group, marker, graceMs);
   for (const { pid } of left) signalProcess(pid, 'SIGKILL');
   return left.map(({ pid, command }) => `it left process ${pid} behind: ${command}`);
 }
