@@ -263,8 +263,8 @@ function validate<R extends Route>(route: R, request: FastifyRequest): RouteRequ
 
 function bodyPart(route: Route, body: unknown): object {
   if (isBytes(route.body)) return {};
-  if (route.body === undefined && body !== undefined && body !== null) throw requestErrors.unsupported_media();
-  return part(route.body, 'body', body ?? (route.form === true ? {} : undefined));
+  if (route.body === undefined && body !== undefined) throw requestErrors.unsupported_media();
+  return part(route.body, 'body', body === undefined && route.form === true ? {} : body);
 }
 
 function part(shape: z.ZodType | undefined, name: string, value: unknown): object {

@@ -1,0 +1,86 @@
+import { addApiClient } from '../modules/api-clients/index.ts';
+import { signInAs, type TenantWorld, type TestBrowser } from './test-world.ts';
+
+/** One good request to a route, as somebody of a tenant makes it. */
+export type RouteExample = {
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+  /** Extra headers, such as credentials of an open route. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Asks as this browser instead of one of the administrator's. */
+  readonly browser?: TestBrowser;
+};
+
+/** Makes what a good request needs, new each time: a request may use it up. */
+export type MakeExample = (world: TenantWorld) => RouteExample | Promise<RouteExample>;
+
+/**
+ * A good request for every route of the contract, by `noun.verb`. The contract walk fails for a route without one.
+ *
+ * Ids in `params` and `body` must be ids of that tenant: the walk exchanges them for another tenant's.
+ */
+export const routeExamples: Readonly<Record<string, MakeExample>> = {
+  'oauth.token': ({ tenant }) => ({
+    headers: {
+      authorization: `Basic ${Buffer.from(`${tenant.apiClientId}:${tenant.apiClientSecret}`).toString('base64')}`,
+    },
+  }),
+  'oauth.jwks': () => ({}),
+  'sessions.signIn': ({ tenant, member, cloud }) => ({
+    params: { slug: tenant.slug },
+    body: { username: member.username, password: member.password },
+    headers: { origin: cloud.url },
+  }),
+  'sessions.current': () => ({}),
+  'sessions.signOut': async (world) => ({ browser: await signInAs(world, world.admin) }),
+  'sessions.listOwn': () => ({}),
+  'sessions.revokeOwn': async (world) => ({
+    params: { sessionId: (await signInAs(world, world.admin)).sessionId },
+  }),
+  'sessions.listOf': ({ member }) => ({ params: { userId: member.userId } }),
+  'sessions.revoke': async (world) => ({
+    params: { userId: world.member.userId, sessionId: (await signInAs(world, world.member)).sessionId },
+  }),
+  'customer.get': () => ({}),
+  'users.list': () => ({ query: { active: 'True', page: '1', pageSize: '50' } }),
+  'users.roles': () => ({}),
+  'users.role': () => ({ params: { roleId: 'org-admin' } }),
+  'users.get': ({ member }) => ({ params: { userId: member.userId } }),
+  'users.rolesOf': ({ member }) => ({ params: { userId: member.userId } }),
+  'users.setRoles': ({ member }) => ({ params: { userId: member.userId }, body: { roleIds: ['desktop-user'] } }),
+  'orgs.list': () => ({ query: { page: '1' } }),
+  'orgs.get': ({ childOrgId }) => ({ params: { orgGuid: childOrgId } }),
+  'policies.get': ({ childOrgId }) => ({ params: { orgGuid: childOrgId } }),
+  'policies.put': async (world) => ({
+    params: { orgGuid: world.childOrgId },
+    body: { own: { settings: { coldStorageDays: 30 }, locked: ['escrow'] }, revision: await revisionOf(world) },
+  }),
+  'apiClients.list': () => ({}),
+  'apiClients.create': ({ childOrgId }) => ({
+    body: { name: 'Reporting', roleId: 'desktop-user', orgGuid: childOrgId },
+  }),
+  'apiClients.rotate': async (world) => ({
+    params: { clientId: await newClientId(world) },
+    body: { overlapSeconds: 60 },
+  }),
+  'apiClients.revoke': async (world) => ({ params: { clientId: await newClientId(world) } }),
+  'audit.entries': () => ({ query: { from: '0', limit: '100' } }),
+  'audit.heads': () => ({ query: { limit: '5' } }),
+};
+
+async function revisionOf({ cloud, tenant, childOrgId }: TenantWorld): Promise<number> {
+  const { revision } = await cloud.clientOf(tenant).policies.get({ params: { orgGuid: childOrgId } });
+  return revision;
+}
+
+async function newClientId({ cloud, tenant: { tenantUid: tenantId }, childOrgId }: TenantWorld): Promise<string> {
+  const client = {
+    tenantId,
+    orgId: childOrgId,
+    name: 'Spare',
+    roleId: 'desktop-user',
+    at: new Date(cloud.clock.now()),
+  };
+  return (await cloud.database.withTenant(tenantId, (tx) => addApiClient(tx, client))).clientId;
+}
