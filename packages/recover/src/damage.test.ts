@@ -138,9 +138,9 @@ test('nothing but blocks is nothing readable', async (t) => {
 test('a branch of a cloned device is reported and never mixed in', async (t) => {
   const { contents, folder, restore } = saved(t, (sample, archive) => {
     const { writer } = sample;
-    const head = writer.commits.at(-1)!;
+    const head = writer.commits[writer.commits.length - 1]!;
     const branch = [{ key: rowKey(3, 'from the branch', 6), value: rows.fileRow({ extents: [] }) }];
-    writer.commit(branch, { number: 6, previousHash: writer.commits.at(-2)!.hash, at: 1 });
+    writer.commit(branch, { number: 6, previousHash: writer.commits[writer.commits.length - 2]!.hash, at: 1 });
     writer.commits.splice(-2, 2, head);
     writer.addDevice(7);
     writer.commit([{ key: rowKey(3, 'stale', 7), value: rows.fileRow({ extents: [] }) }], { writer: 0 });
@@ -180,7 +180,7 @@ test('a live set tells what was let go from what is lost', async (t) => {
 test('corrections change the time a commit is found at', async (t) => {
   const { writer } = makeSample();
   const { instant, u64, f, u32, entriesBytes } = await import('./testing/write-structures.ts');
-  const head = writer.commits.at(-1)!;
+  const head = writer.commits[writer.commits.length - 1]!;
   const { sha256 } = await import('./format/sealing.ts');
   const open = Buffer.concat([f('1!', 7), f('2!', head.hash), f('3!', writer.checkpoint)]);
   const raw = Buffer.concat([

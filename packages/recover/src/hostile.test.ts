@@ -96,7 +96,7 @@ test('contents whose pieces do not hold together are lost, and none is written',
   const at = swapped.indexOf(a.sha256);
   const list = writer.list([a, b], 5);
   const cases: Record<string, Buffer> = {
-    wrongHash: Buffer.concat([swapped.subarray(0, -1), Buffer.of(swapped.at(-1)! ^ 1)]),
+    wrongHash: Buffer.concat([swapped.subarray(0, -1), Buffer.of(swapped[swapped.length - 1]! ^ 1)]),
     wrongPiece: Buffer.concat([swapped.subarray(0, at), Buffer.alloc(32, 9), swapped.subarray(at + 32)]),
     beyondTheRecord: rows.fileRow({ extents: [{ ...a, offset: 1 }] }),
     noRecord: rows.fileRow({ extents: [{ ...a, ordinal: 999_999 }] }),
