@@ -106,7 +106,7 @@ function malformedBodies(route: Route, example: RouteExample): readonly Malforme
   if (typeof example.body !== 'object' || example.body === null) return whole;
   const fields = Object.entries(example.body).flatMap(([field, good]) =>
     hostileJsonValues.map((value) => ({
-      about: `body.${field} = ${String(JSON.stringify(value)).slice(0, 40)}`,
+      about: `body.${field} = ${JSON.stringify(value).slice(0, 40)}`,
       request: { path: address, ...jsonOf({ ...(example.body as object), [field]: value }) },
       mustFail: typeof value !== typeof good,
     })),
