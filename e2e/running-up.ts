@@ -131,9 +131,19 @@ export async function freePort(): Promise<number> {
 }
 
 /** Asks the server, trusting the CA it handed out and nothing else. */
-export async function ask({ url, caFile }: Handout, route: string): Promise<{ status: number; body: string }> {
-  const request = https.get(`${url}${route}`, { ca: readFileSync(caFile), agent: false });
-  return new Promise((resolve, reject) => {
+export function ask(handout: Handout, route: string): Promise<{ status: number; body: string }> {
+  return exchange(handout, { path: route });
+}
+
+/** Gets a token with the API client that was handed out. */
+export function signIn(handout: Handout): Promise<{ status: number; body: string }> {
+  const auth = `${handout['apiClientId']}:${handout['apiClientSecret']}`;
+  return exchange(handout, { method: 'POST', path: '/v1/oauth?grant_type=client_credentials', auth });
+}
+
+async function exchange({ url, caFile }: Handout, options: https.RequestOptions) {
+  const request = https.request(url, { ca: readFileSync(caFile), agent: false, ...options });
+  return new Promise<{ status: number; body: string }>((resolve, reject) => {
     request.on('error', reject);
     request.on('response', (reply) => {
       let body = '';
@@ -141,5 +151,6 @@ export async function ask({ url, caFile }: Handout, route: string): Promise<{ st
       reply.on('end', () => resolve({ status: reply.statusCode!, body }));
       reply.on('error', reject);
     });
+    request.end();
   });
 }

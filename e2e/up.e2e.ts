@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { makeClone } from './clone.ts';
 import { stillRunning, until } from './process-tree.ts';
-import { ask, freePort, kill, startUp, type RunningUp } from './running-up.ts';
+import { ask, freePort, kill, signIn, startUp, type RunningUp } from './running-up.ts';
 
 const isRoot = process.getuid?.() === 0;
 const NOBODY = 65_534;
@@ -53,6 +53,7 @@ for (const [who, options] of [
     const page = await ask(first.handout, '/');
     assert.equal(page.status, 200);
     assert.match(page.body, /console is coming/);
+    assert.equal((await signIn(first.handout)).status, 200);
     await until(() => first.up.stdout.includes('Try:'), 'its text');
     assert.ok(first.up.stdout.includes(first.handout.url));
     assert.ok(first.up.stdout.includes(quickstartOf(first.up)));
@@ -64,7 +65,7 @@ for (const [who, options] of [
     t.diagnostic(`second start: ${Math.round(second.tookMs)} ms`);
     assert.ok(second.tookMs <= 10_000, `${second.tookMs} ms`);
     assert.deepEqual(second.handout, first.handout, 'the same address, CA and credentials');
-    assert.equal((await ask(second.handout, '/')).status, 200);
+    assert.equal((await signIn(second.handout)).status, 200);
     const processesOfSecond = second.up.processes();
     second.up.child.kill('SIGTERM'); // To npm alone.
     await assertAllGone(second.up, processesOfSecond);

@@ -1,6 +1,8 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { defineErrors, systemClock, systemRandom, type Clock, type Random } from '@holdfast/base';
+import { mountApi, type Api } from './api.ts';
+import { prepareInstallation, type BootstrapDeps } from './bootstrap.ts';
 import { redactConfig, type CloudConfig } from './config.ts';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from './platform/embedded-postgres.ts';
 import { lockFile } from './platform/file-lock.ts';
@@ -12,7 +14,7 @@ import { openPublicListener, type PublicListener } from './platform/listen.ts';
 import type { Log } from './platform/log.ts';
 import { createMetrics, type Metrics } from './platform/metrics.ts';
 import { migrateDatabase, type LoginPasswords } from './platform/migrate.ts';
-import { Database, databaseTargetOf, logins, type DatabaseTarget } from './platform/postgres.ts';
+import { Database, databaseTargetOf, logins, type DatabaseTarget, type Login } from './platform/postgres.ts';
 import { certificateFiles, localCertificates, type CertificateSource } from './platform/tls.ts';
 import { mountWelcomePage } from './welcome-page.ts';
 
@@ -33,9 +35,10 @@ export type Cloud = {
   readonly caFile: string | undefined;
   /** Where `/livez`, `/readyz` and `/metrics` are: a socket file or `host:port`. */
   readonly privateAddress: string;
-  /** The connections of the api role. */
-  readonly database: Database;
-  readonly kms: KeyFileKms;
+  /** What making tenants needs. */
+  readonly bootstrap: BootstrapDeps;
+  /** The role api as mounted. */
+  readonly api: Api;
   /** Ends in order: no new requests, those under way within the deadline (10 s), then the database. Once is enough. */
   stop(deadlineMs?: number): Promise<void>;
 };
@@ -85,7 +88,7 @@ export async function migrateCloud(config: CloudConfig, edges: CloudEdges): Prom
   const assembly = newAssembly(config, edges);
   try {
     await takeHome(assembly);
-    const { applied } = await openDatabase(assembly, await openKeys(assembly));
+    const { applied } = await openDatabases(assembly, await openKeys(assembly));
     return applied;
   } finally {
     await assembly.undo.disposeAsync();
@@ -104,26 +107,24 @@ async function assemble(assembly: Assembly): Promise<Cloud> {
   const metrics = createMetrics();
   const certificates = await openCertificates(assembly);
   const closing = { deadlineMs: STOP_DEADLINE_MS };
+  // Opened before the database, so that a taken port is found out at once; closed before it when all is well.
   const listener = await openPublicListener({ address: config.listen, certificates, log, clock });
+  undo.defer(() => listener.close(0));
   const url = config.publicUrl ?? `https://localhost:${listener.port}`;
-
-  const { target, passwords, isReady } = await openDatabase(assembly, kms);
-  const database = new Database(target, { login: 'hf_api', password: passwords.hf_api, maxConnections: 20, log });
-  undo.defer(() => database.close());
-  const readiness = () => checkReadiness(database, isReady);
+  const databases = await openDatabases(assembly, kms);
+  const readiness = () => checkReadiness(databases.api, databases.isReady);
   const privateServer = await startPrivateServer({ address: privateAddressOf(config), metrics, readiness });
   undo.defer(() => privateServer.close());
+  const api = await mountEverything(assembly, { listener, metrics, databases, kms, url });
   undo.defer(() => listener.close(closing.deadlineMs));
-
-  await mountEverything(assembly, { listener, metrics });
   log.info({ port: listener.port }, 'ready');
   return {
     url,
     port: listener.port,
     caFile: certificates.caFile,
     privateAddress: privateServer.address,
-    database,
-    kms,
+    bootstrap: databases.bootstrap,
+    api,
     async stop(deadlineMs = STOP_DEADLINE_MS) {
       closing.deadlineMs = deadlineMs;
       await undo.disposeAsync();
@@ -149,11 +150,33 @@ async function openCertificates({ config, clock, random }: Assembly): Promise<Ce
   return localCertificates({ tlsDir: path.join(config.homeDir, 'tls'), hosts: [...new Set(hosts)], clock, random });
 }
 
+type Databases = {
+  /** The connections of `hf_api`. */
+  readonly api: Database;
+  readonly bootstrap: BootstrapDeps;
+  readonly isReady: () => boolean;
+  /** Names of the migrations applied just now. */
+  readonly applied: readonly string[];
+};
+
+/** Opens the connections of each login to a database that is up to date and has its identity. */
+async function openDatabases(assembly: Assembly, kms: KeyFileKms): Promise<Databases> {
+  const { log, clock, undo } = assembly;
+  const { target, passwords, isReady, applied } = await openDatabase(assembly, kms);
+  const open = (login: Login, maxConnections: number) => {
+    const database = new Database(target, { login, password: passwords[login], maxConnections, log });
+    undo.defer(() => database.close());
+    return database;
+  };
+  const bootstrap = { system: open('hf_system', 5), kms: kms.forRole('api'), clock };
+  await prepareInstallation(bootstrap);
+  return { api: open('hf_api', 20), bootstrap, isReady, applied };
+}
+
 type OpenedDatabase = {
   readonly target: DatabaseTarget;
   readonly passwords: LoginPasswords;
   readonly isReady: () => boolean;
-  /** Names of the migrations applied just now. */
   readonly applied: readonly string[];
 };
 
@@ -194,14 +217,29 @@ async function checkReadiness(database: Database, isReady: () => boolean): Promi
   return { database: await database.withoutTenant(async () => 'ok').catch(() => 'the database does not answer') };
 }
 
-/** The table of contents: one line per module. */
-async function mountEverything(
-  { config, log, clock, random }: Assembly,
-  { listener, metrics }: { listener: PublicListener; metrics: Metrics },
-): Promise<void> {
+type Parts = {
+  readonly listener: PublicListener;
+  readonly metrics: Metrics;
+  readonly databases: Databases;
+  readonly kms: KeyFileKms;
+  readonly url: string;
+};
+
+/** The table of contents: one line per role. */
+async function mountEverything({ config, log, clock, random, undo }: Assembly, parts: Parts): Promise<Api> {
+  const { listener, metrics, databases, kms, url } = parts;
   const { publicUrl, trustedProxies } = config;
+  const stopping = new AbortController();
   const app = createPublicApp({ listener, publicUrl, trustedProxies, log, metrics, clock, random });
   prepareHttp(app, { log, clock });
   mountWelcomePage(app);
+  const about = { database: databases.api, kms: kms.forRole('api'), publicUrl: () => url, clock, log };
+  const api = await mountApi(app, { ...about, stopping: stopping.signal });
   await listener.serve(app);
+  const background = api.runBackground();
+  undo.defer(async () => {
+    stopping.abort();
+    await background;
+  });
+  return api;
 }

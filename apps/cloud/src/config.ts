@@ -53,8 +53,6 @@ const Environment = z
     HOLDFAST_PRIVATE_LISTEN: HostPort.optional(),
     /** Proxies whose forwarded headers count. */
     HOLDFAST_TRUSTED_PROXIES: Networks.default([]),
-    /** Networks that requests to addresses given by tenants may reach although they are not public. */
-    HOLDFAST_EGRESS_ALLOW: Networks.default([]),
     /** Certificate chain and key (PEM) instead of the local CA's. */
     HOLDFAST_TLS_CERT_FILE: z.string().min(1).optional(),
     HOLDFAST_TLS_KEY_FILE: z.string().min(1).optional(),
@@ -75,7 +73,6 @@ export type CloudConfig = {
   readonly listen: { readonly host: string; readonly port: number };
   readonly privateListen: { readonly host: string; readonly port: number } | undefined;
   readonly trustedProxies: readonly string[];
-  readonly egressAllow: readonly string[];
   readonly certificateFiles: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly logLevel: (typeof logLevels)[number];
 };
@@ -101,7 +98,6 @@ export function readCloudConfig(env: Readonly<Record<string, string | undefined>
     listen: read.HOLDFAST_LISTEN,
     privateListen: read.HOLDFAST_PRIVATE_LISTEN,
     trustedProxies: read.HOLDFAST_TRUSTED_PROXIES,
-    egressAllow: read.HOLDFAST_EGRESS_ALLOW,
     certificateFiles:
       certFile && keyFile ? { certFile: path.resolve(certFile), keyFile: path.resolve(keyFile) } : undefined,
     logLevel: read.HOLDFAST_LOG_LEVEL,

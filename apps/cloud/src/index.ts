@@ -8,6 +8,13 @@ export {
   type Cloud,
   type CloudEdges,
 } from './app.ts';
+export {
+  bootstrapQuickstart,
+  createTenant,
+  quickstartTenant,
+  type BootstrapDeps,
+  type NewTenant,
+} from './bootstrap.ts';
 export { configErrors, readCloudConfig, redactConfig, type CloudConfig } from './config.ts';
 export { examineCloud, type Finding } from './doctor.ts';
 export { openSocketHost } from './platform/embedded-postgres.ts';

@@ -39,9 +39,20 @@ export async function withdrawQuickstart(homeDir: string): Promise<Quickstart | 
   return readFileOf(stoppedFile(homeDir));
 }
 
-/** Writes the file whole, readable by its owner alone. */
+/** Says to everybody that everything is ready. */
 export async function publishQuickstart(homeDir: string, quickstart: Quickstart): Promise<void> {
-  const partial = path.join(homeDir, `.quickstart.${process.pid}`);
+  await writeWhole(quickstartFile(homeDir), quickstart);
+  await rm(stoppedFile(homeDir), { force: true });
+}
+
+/** Puts aside what will be handed out, for the next start in case this one fails. */
+export async function keepQuickstart(homeDir: string, quickstart: Quickstart): Promise<void> {
+  await writeWhole(stoppedFile(homeDir), quickstart);
+}
+
+/** Readable by its owner alone; readers see the whole of it or nothing. */
+async function writeWhole(file: string, quickstart: Quickstart): Promise<void> {
+  const partial = `${file}.${process.pid}`;
   await rm(partial, { force: true });
   const handle = await open(partial, 'wx', 0o600);
   try {
@@ -50,8 +61,7 @@ export async function publishQuickstart(homeDir: string, quickstart: Quickstart)
   } finally {
     await handle.close();
   }
-  await rename(partial, quickstartFile(homeDir));
-  await rm(stoppedFile(homeDir), { force: true });
+  await rename(partial, file);
 }
 
 async function readFileOf(file: string): Promise<Quickstart | undefined> {

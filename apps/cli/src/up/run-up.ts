@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { defineErrors, systemClock } from '@holdfast/base';
 import {
+  bootstrapQuickstart,
   createLog,
   examineCloud,
   lockFile,
@@ -16,7 +17,13 @@ import {
 } from '@holdfast/cloud';
 import { environmentFor } from '../config.ts';
 import type { Output } from '../output.ts';
-import { publishQuickstart, readQuickstart, withdrawQuickstart, type Quickstart } from './quickstart.ts';
+import {
+  keepQuickstart,
+  publishQuickstart,
+  readQuickstart,
+  withdrawQuickstart,
+  type Quickstart,
+} from './quickstart.ts';
 import { welcomeText } from './welcome.ts';
 
 /** What keeps `up` from running, apart from its parts' own failures. */
@@ -113,6 +120,18 @@ function localPortOf(url: string): number | undefined {
 
 const portOf = (url: string) => Number(new URL(url).port || 443);
 
+/** Makes the tenant the first time; the credentials, shown once, are put aside before anything else can fail. */
+async function admit(homeDir: string, cloud: Cloud, before: Quickstart | undefined): Promise<Quickstart> {
+  const made = await bootstrapQuickstart(cloud.bootstrap, before?.apiClientSecret !== undefined);
+  const { tenantUid, adminUsername, adminPassword, apiClientId, apiClientSecret } =
+    made.status === 'new' ? made : (before ?? {});
+  const { url, caFile } = cloud;
+  const credentials = { tenantUid, adminUsername, adminPassword, apiClientId, apiClientSecret };
+  const quickstart = { url, ...(caFile !== undefined && { caFile }), ...credentials };
+  await keepQuickstart(homeDir, quickstart);
+  return quickstart;
+}
+
 type Parts = { readonly output: Output; readonly startAgent: StartAgent | undefined; readonly watch: StopWatch };
 
 async function runAll(request: UpRequest, { output, startAgent, watch }: Parts): Promise<void> {
@@ -126,7 +145,7 @@ async function runAll(request: UpRequest, { output, startAgent, watch }: Parts):
   output.note('Starting...');
   const cloud = await startCloud(config, { log });
   running.defer(() => cloud.stop());
-  let quickstart: Quickstart = { url: cloud.url, ...(cloud.caFile !== undefined && { caFile: cloud.caFile }) };
+  let quickstart = await admit(homeDir, cloud, before);
   if (withAgent && startAgent && !watch.reason) {
     const agent = await startAgent({ homeDir, protectedPath, cloud, log });
     running.defer(() => agent.stop());

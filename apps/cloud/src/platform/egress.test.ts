@@ -9,6 +9,7 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { systemClock } from '@holdfast/base';
 import fc from 'fast-check';
+import { afterwards } from '@holdfast/testing';
 import { createEgress, isGloballyRoutable, parseNetwork } from './egress.ts';
 import { localCertificates } from './tls.ts';
 
@@ -18,7 +19,7 @@ const LIMITS = { method: 'GET', timeoutMs: 2_000, maxReplyBytes: 1_000 } as cons
 async function serve(t: TestContext, listener: RequestListener) {
   const server = http.createServer(listener);
   await once(server.listen(0, '127.0.0.1'), 'listening');
-  t.after(() => {
+  afterwards(t, () => {
     server.closeAllConnections();
     server.close();
   });
@@ -148,11 +149,11 @@ test('silence, slowness and floods end with a declared error', async (t) => {
 
 test('over TLS the certificate must be for the name that was asked for', async (t) => {
   const tlsDir = mkdtempSync(path.join(tmpdir(), 'holdfast egress '));
-  t.after(() => rmSync(tlsDir, { recursive: true }));
+  afterwards(t, () => rmSync(tlsDir, { recursive: true }));
   const source = await localCertificates({ tlsDir, hosts: ['hook.test'], clock: systemClock });
   const server = https.createServer(await source.current(), (request, reply) => request.pipe(reply));
   await once(server.listen(0, '127.0.0.1'), 'listening');
-  t.after(() => {
+  afterwards(t, () => {
     server.closeAllConnections();
     server.close();
   });

@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { Client } from 'pg';
+import { afterwards } from '@holdfast/testing';
 import { startEmbeddedPostgres, type EmbeddedPostgres, type EmbeddedPostgresOptions } from './embedded-postgres.ts';
 
 const PASSWORD = "it's a password";
@@ -23,13 +24,13 @@ const isRoot = process.getuid?.() === 0;
 /** A home with a space in its path, gone after the test. */
 function home(t: TestContext, parent = tmpdir()): string {
   const folder = mkdtempSync(path.join(parent, 'holdfast postgres '));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  afterwards(t, () => rmSync(folder, { recursive: true, force: true }));
   return path.join(folder, 'home');
 }
 
 async function start(t: TestContext, options: Partial<EmbeddedPostgresOptions> & { homeDir: string }) {
   const server = await startEmbeddedPostgres({ superuserPassword: PASSWORD, ...options });
-  t.after(() => server.stop());
+  afterwards(t, () => server.stop());
   return server;
 }
 
@@ -190,7 +191,7 @@ test('a stranger whose pid stands in postmaster.pid is left alone', async (t) =>
   const leftover = await orphan(homeDir);
   const pidFile = path.join(homeDir, 'postgres', 'data', 'postmaster.pid');
   const stranger = spawn('sleep', ['60'], { cwd: path.dirname(pidFile), stdio: 'ignore' });
-  t.after(() => stranger.kill('SIGKILL'));
+  afterwards(t, () => stranger.kill('SIGKILL'));
   process.kill(leftover, 'SIGKILL');
   await until(() => processesBelow(homeDir).every((pid) => pid === stranger.pid), 'the children to end');
   writeFileSync(pidFile, readFileSync(pidFile, 'utf8').replace(/^\d+/, String(stranger.pid)));
@@ -318,7 +319,7 @@ test('root runs it in a namespace, the data its own and in place', { skip: !isRo
 test('where namespaces are refused it runs under a uid of its own', { skip: !isRoot && 'needs root' }, async (t) => {
   const homeDir = home(t, '/root');
   const ownUidDir = mkdtempSync(path.join('/var/lib', 'holdfast-test-'));
-  t.after(() => rmSync(ownUidDir, { recursive: true, force: true }));
+  afterwards(t, () => rmSync(ownUidDir, { recursive: true, force: true }));
   for (const isolation of ['own-uid', undefined] as const) {
     const server = await start(t, { homeDir, ownUidDir, ...(isolation && { isolation }) });
     assert.equal(server.isolation, 'own-uid');

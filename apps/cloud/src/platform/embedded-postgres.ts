@@ -269,6 +269,7 @@ async function checkPassword(run: Run): Promise<void> {
     password: run.superuserPassword,
     database: DATABASE,
   });
+  client.on('error', () => undefined); // `connect` rejects; the event alone would end the process.
   try {
     await client.connect();
   } catch (error) {

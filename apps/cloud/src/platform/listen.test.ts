@@ -10,6 +10,7 @@ import tls from 'node:tls';
 import { manualClock, systemClock, systemRandom, type Clock } from '@holdfast/base';
 import { Problem } from '@holdfast/contract';
 import type { FastifyInstance } from 'fastify';
+import { afterwards } from '@holdfast/testing';
 import { prepareHttp } from './http.ts';
 import { createPublicApp } from './listen-app.ts';
 import { openPublicListener } from './listen.ts';
@@ -26,7 +27,7 @@ type Setup = {
 
 async function open(t: TestContext, setup: Setup = {}) {
   const tlsDir = mkdtempSync(path.join(tmpdir(), 'holdfast listen '));
-  t.after(() => rmSync(tlsDir, { recursive: true }));
+  afterwards(t, () => rmSync(tlsDir, { recursive: true }));
   const clock = setup.clock ?? systemClock;
   const certificates = await localCertificates({ tlsDir, hosts: ['localhost', '127.0.0.1'], clock });
   const listener = await openPublicListener({
@@ -35,7 +36,7 @@ async function open(t: TestContext, setup: Setup = {}) {
     log: silentLog,
     clock,
   });
-  t.after(() => listener.close(0));
+  afterwards(t, () => listener.close(0));
   const metrics = createMetrics();
   const app = createPublicApp({
     listener,

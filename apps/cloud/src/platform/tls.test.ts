@@ -8,6 +8,7 @@ import { test, type TestContext } from 'node:test';
 import { isIP, type AddressInfo } from 'node:net';
 import tls from 'node:tls';
 import { manualClock } from '@holdfast/base';
+import { afterwards } from '@holdfast/testing';
 import { certificateFiles, localCertificates, TLS_SETTINGS } from './tls.ts';
 
 const DAY_MS = 86_400_000;
@@ -15,7 +16,7 @@ const NOW = Date.parse('2026-03-01T00:00:00Z');
 
 function folder(t: TestContext): string {
   const made = mkdtempSync(path.join(tmpdir(), 'holdfast tls '));
-  t.after(() => rmSync(made, { recursive: true, force: true }));
+  afterwards(t, () => rmSync(made, { recursive: true, force: true }));
   return made;
 }
 
@@ -103,7 +104,7 @@ test('TLS 1.2 and 1.3 are spoken, AES-256-GCM first and ChaCha20-Poly1305 second
   const server = tls.createServer({ ...TLS_SETTINGS, ...(await source.current()) }, (socket) => socket.end());
   server.on('tlsClientError', () => undefined);
   await once(server.listen(0, '127.0.0.1'), 'listening');
-  t.after(() => server.close());
+  afterwards(t, () => server.close());
   const ca = readFileSync(source.caFile!);
   const negotiate = async (options: tls.ConnectionOptions) => {
     const { port } = server.address() as AddressInfo;
