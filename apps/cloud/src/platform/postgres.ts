@@ -68,6 +68,9 @@ export class Database {
       types: { getTypeParser: typeParser },
     });
     this.#pool.on('error', (err) => options.log.warn({ err, login: options.login }, 'a database connection was lost'));
+    // The pool listens to idle connections alone; one that breaks while it is used tells its user by a rejection, and
+    // would besides end the process by an event nobody hears.
+    this.#pool.on('connect', (client) => client.on('error', () => undefined));
     this.#kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: this.#pool }) });
   }
 
