@@ -125,8 +125,6 @@ export async function locateTenant(
   return rows[0]?.tenant_id ?? undefined;
 }
 
-
-
 const typeParser: pg.CustomTypesConfig['getTypeParser'] = (oid, format) =>
   oid === pg.types.builtins.INT8 && format !== 'binary' ? parseInt8 : pg.types.getTypeParser(oid, format);
 
