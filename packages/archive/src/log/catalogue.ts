@@ -98,21 +98,27 @@ export class Catalogue {
     return [...this.#summaries.values()].filter((s) => s.folder === folder).sort((a, b) => a.segment - b.segment);
   }
 
-  /** Adds or replaces a line; returns once it is on stable storage. */
-  async put(summary: SegmentSummary): Promise<void> {
-    await this.#turn.use(() => this.#put(summary));
+  /** Adds or replaces lines; returns once they are on stable storage. */
+  async put(...summaries: readonly SegmentSummary[]): Promise<void> {
+    await this.#turn.use(() => this.#put(summaries));
   }
 
-  async #put(summary: SegmentSummary): Promise<void> {
-    if (!this.#file || !this.#isTidy) {
-      this.#remember(summary);
-      return this.#rewrite();
-    }
-    const line = formatLine(summary);
-    await this.#file.write(line, this.#position);
+  async #put(summaries: readonly SegmentSummary[]): Promise<void> {
+    for (const summary of summaries) this.#remember(summary);
+    if (!this.#file || !this.#isTidy) return this.#rewrite();
+    const lines = Buffer.concat(summaries.map(formatLine));
+    // A failure may leave half a line: the next time the whole file is written anew.
+    this.#isTidy = false;
+    await this.#file.write(lines, this.#position);
     await this.#file.sync();
-    this.#position += line.length;
-    this.#remember(summary);
+    this.#isTidy = true;
+    this.#position += lines.length;
+  }
+
+  /** Forgets all sealed segments, so that opening looks at each of them; returns once the file says the same. */
+  async dropSealed(): Promise<void> {
+    for (const [key, { state }] of this.#summaries) if (state === 'sealed') this.#summaries.delete(key);
+    await this.#turn.use(() => this.#rewrite());
   }
 
   async close(): Promise<void> {

@@ -40,7 +40,7 @@ export class FilePool {
   }
 
   async close(): Promise<void> {
-    for (const path of [...this.#held.keys()]) await this.drop(path);
+    for (const path of Array.from(this.#held.keys())) await this.drop(path);
   }
 
   async #settle(path: string, held: Held): Promise<void> {

@@ -1,3 +1,4 @@
+import { encodeKeyring } from '../format/keyring.ts';
 import { encodeRecord, RecordKind } from '../format/record.ts';
 import type { Ordinal } from '../format/ordinal.ts';
 
@@ -15,7 +16,8 @@ export function seededChance(seed: number): () => number {
 /** Bytes that depend on `seed` alone. */
 export function seededBytes(seed: number, length: number): Uint8Array<ArrayBuffer> {
   const chance = seededChance(seed);
-  return Uint8Array.from({ length }, () => Math.floor(chance() * 256));
+  const words = Uint32Array.from({ length: Math.ceil(length / 4) }, () => chance() * 2 ** 32);
+  return new Uint8Array(words.buffer, 0, length);
 }
 
 /** A valid record whose sealed part is bytes made from its ordinal; not one that opens. */
@@ -32,5 +34,19 @@ export function storedRecord(
     nonce: seededBytes(ordinal, 24),
     sealed: seededBytes(ordinal + 1, Math.max(57, sealedBytes)),
     ...(isSigned ? { signature: seededBytes(ordinal + 2, 64) } : {}),
+  });
+}
+
+/** A keyring record of that number, with one writer; its signature and ring are not real ones. */
+export function keyringRecord(number: number, ordinal: Ordinal): Uint8Array<ArrayBuffer> {
+  const writer = { number: 0, publicKey: seededBytes(number, 32), firstCommit: 1, origin: 'first' } as const;
+  return encodeRecord({
+    kind: RecordKind.keyring,
+    epoch: 0,
+    ordinal,
+    nonce: seededBytes(ordinal, 24),
+    open: encodeKeyring({ number, previous: seededBytes(number + 1, 32), slots: [], writers: [writer] }),
+    sealed: seededBytes(ordinal + 1, 700),
+    signature: seededBytes(ordinal + 2, 64),
   });
 }

@@ -11,6 +11,7 @@ export type IndexedRecord = RecordPlace & { readonly ordinal: Ordinal };
 const entryBytes = 12;
 /** Lookups that are closer together than this share one read. */
 const sharedReadBytes = 64 * 1024;
+const walkBytes = 256 * 1024;
 
 /**
  * Says in which segment a record lies: a flat file per writer, 12 bytes for each sequence number.
@@ -92,23 +93,28 @@ export class OrdinalIndex {
     this.#unsynced.add(writer);
   }
 
-  /** Every record whose place begins in `[from, to)` of a segment: reads all of a writer's file up to `lastSequence`. */
-  async *within(
-    writer: number,
-    lastSequence: number,
-    stretch: { readonly segment: number; readonly from: number; readonly to: number },
-  ): AsyncGenerator<IndexedRecord> {
+  /** Numbers of the writers that have a file, rising. */
+  async writers(): Promise<number[]> {
+    const names = await this.#disk.list(this.#directory);
+    return names
+      .flatMap((name) => /^(\d+)\.idx$/.exec(name)?.[1] ?? [])
+      .map(Number)
+      .sort((a, b) => a - b);
+  }
+
+  /** Every record whose place is in a segment: reads all of a writer's file. */
+  async *within(writer: number, segment: number): AsyncGenerator<IndexedRecord> {
     const file = await this.#fileOf(writer, 'read');
     if (!file) return;
-    const step = Math.floor(sharedReadBytes / entryBytes);
+    const last = await this.lastSequence(writer);
+    const step = Math.floor(walkBytes / entryBytes);
     const bytes = new Uint8Array(step * entryBytes);
-    for (let first = 0; first <= lastSequence; first += step) {
+    for (let first = 0; first <= last; first += step) {
       bytes.fill(0);
       await file.read(bytes, first * entryBytes).catch(unless('EIO'));
-      for (let i = 0; i < step; i++) {
+      for (let i = 0; i < Math.min(step, last - first + 1); i++) {
         const place = placeAt(bytes, i * entryBytes);
-        if (place?.segment !== stretch.segment || place.offset < stretch.from || place.offset >= stretch.to) continue;
-        yield { ordinal: ordinalOf(writer, first + i), ...place };
+        if (place?.segment === segment) yield { ordinal: ordinalOf(writer, first + i), ...place };
       }
     }
   }

@@ -27,6 +27,7 @@ export class SegmentSet {
   readonly #uncatalogued = new Map<number, SegmentSummary>();
   readonly #footers = new Map<number, SegmentFooter>();
   readonly #pool: FilePool;
+  readonly #lookedBytes = new Map<number, number>();
 
   constructor(disk: Disk, dir: string, folder: SegmentFolder, catalogue: Catalogue) {
     this.folder = folder;
@@ -50,6 +51,16 @@ export class SegmentSet {
   sealed(): SegmentSummary[] {
     const known = this.#catalogue.of(this.folder).filter(({ state }) => state === 'sealed');
     return [...known, ...this.#uncatalogued.values()].sort((a, b) => a.segment - b.segment);
+  }
+
+  /** Looks at a segment somebody else writes, unless it is as long as the last time. */
+  async look(segment: number): Promise<void> {
+    const facts = await this.disk.stat(this.pathOf(segment));
+    if (!facts || this.#lookedBytes.get(segment) === facts.sizeBytes) return;
+    await this.changed(segment);
+    this.tables.delete(segment);
+    if (!(await this.discover(segment))) this.tables.set(segment, await this.scan(segment));
+    this.#lookedBytes.set(segment, facts.sizeBytes);
   }
 
   /** Looks at a segment the catalogue does not know: remembers what its footer says; undefined where it is not sealed. */
@@ -101,7 +112,7 @@ export class SegmentSet {
 
   /** Places where the record may lie as footers and open segments say, newest first, without the index. */
   async *placesOf(ordinal: Ordinal): AsyncGenerator<RecordPlace> {
-    for (const [segment, table] of [...this.tables].reverse()) {
+    for (const [segment, table] of [...this.tables].toReversed()) {
       const entry = table.find(ordinal);
       if (entry) yield { segment, offset: entry.offset, lengthBytes: entry.lengthBytes };
     }

@@ -20,10 +20,13 @@ export type DiskCall = {
 };
 
 /**
- * What happens to a call instead of what should: it fails with a code (a `write` after `writtenBytes` of it were done), or the
- * machine loses power there and then.
+ * What happens to a call instead of what should.
+ *
+ * It fails with a code (a `write` after `writtenBytes` of it were done); or the machine loses power there and then; or the
+ * process is gone, so that the call does nothing, and what was written before waits in the page cache for the next process.
  */
-export type DiskFault = { readonly code: string; readonly writtenBytes?: number } | { readonly powerCut: true };
+export type DiskFault =
+  { readonly code: string; readonly writtenBytes?: number } | { readonly powerCut: true } | { readonly killed: true };
 
 type Change = { readonly write: Uint8Array; readonly position: number } | { readonly truncate: number };
 
@@ -49,6 +52,7 @@ export class SimulatedDisk implements Disk {
   #pendingNames: NameChange[] = [];
   #calls = 0;
   #life = 0;
+  #isOff = false;
   readonly #directories = new Set<string>();
   readonly #chance: () => number;
   readonly #now: () => number;
@@ -64,9 +68,10 @@ export class SimulatedDisk implements Disk {
     return this.#calls;
   }
 
-  /** Takes the power away: files that are open fail from now on, and the disk is what survived. */
+  /** Takes the power away: every call fails until `powerOn`, files that are open for good, and the disk is what survived. */
   cutPower(): void {
     this.#life++;
+    this.#isOff = true;
     for (const change of this.#pendingNames) if (this.#chance() < 0.5) applyNames(this.#stable, change);
     this.#pendingNames = [];
     for (const inode of new Set(this.#stable.values())) {
@@ -75,6 +80,11 @@ export class SimulatedDisk implements Disk {
       inode.seen = ownCopy(inode.stable);
     }
     this.#seen = new Map(this.#stable);
+  }
+
+  /** The machine starts again. */
+  powerOn(): void {
+    this.#isOff = false;
   }
 
   /** Every file and its bytes, as a program would see them. */
@@ -168,20 +178,27 @@ export class SimulatedDisk implements Disk {
   async #begin(operation: DiskCall['operation'], path: string, life = this.#life): Promise<DiskFault | undefined> {
     // A real disk never answers in the same turn; callers must not rest on it.
     await Promise.resolve();
-    if (life !== this.#life) throw failure('EIO', path);
-    const fault = this.fault?.({ number: ++this.#calls, operation, path });
+    if (this.#isOff || life !== this.#life) throw failure('EIO', path);
+    this.#calls++;
+    const fault = this.fault?.({ number: this.#calls, operation, path });
     if (!fault) return undefined;
     if ('powerCut' in fault) {
       this.cutPower();
       throw failure('EIO', path);
     }
+    if ('killed' in fault) throw failure('EIO', path);
     if (operation === 'write' && fault.writtenBytes) return fault;
     if (operation === 'sync') return fault;
     throw failure(fault.code, path);
   }
 
   #handle(path: string, inode: Inode, life: number): DiskFile {
-    const begin = (operation: DiskCall['operation']) => this.#begin(operation, path, life);
+    const begin = async (operation: DiskCall['operation']) => {
+      const fault = await this.#begin(operation, path, life);
+      // The power may have gone since.
+      if (life !== this.#life) throw failure('EIO', path);
+      return fault;
+    };
     const change = (made: Change) => {
       inode.seen = applied(inode.seen, made);
       inode.pending.push(made);
