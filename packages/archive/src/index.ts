@@ -15,11 +15,25 @@ export type {
 export { runBackupWorker } from './backup/worker.ts';
 export type { StartWorker, WorkerThreadData } from './backup/worker-pool.ts';
 export { LocalIndex } from './index/local-index.ts';
-export { type ArchiveKeys, bringInWriter, createArchive, type WrapSlots } from './keyring/archive-keys.ts';
+export { type ArchiveKeys, bringInWriter, createArchive, sealKeyring, type WrapSlots } from './keyring/archive-keys.ts';
 export { factsOf, loaderOf, readState } from './index/read-state.ts';
 export { deriveKeyRing } from './format/keys.node.ts';
 export { ArchiveState } from './tree/state.ts';
 export { contentOf, isFuzzy, type Row } from './format/row.ts';
 export { streamExtents } from './index/stream-extents.ts';
 export { openRecordSync } from './format/seal.node.ts';
-export { parseRecordHeader, recordLengthOf } from './format/record.ts';
+export { isSignedBy } from './crypto/ed25519.node.ts';
+export { isRecordSignedBy } from './format/seal.node.ts';
+export { parseRecordHeader, RecordKind, recordLengthOf, splitRecord } from './format/record.ts';
+export {
+  introductionMessage,
+  type Keyring,
+  type KeyringSlot,
+  parseKeyring,
+  type Writer,
+  type WriterOrigin,
+  writerOfCommit,
+} from './format/keyring.ts';
+export { type CommitOpen, parseCommitOpen } from './format/commit.ts';
+export { type Ordinal, ordinalOf, sequenceOf, writerOf } from './format/ordinal.ts';
+export { compareTimes, millisecondsOf, type Time, timeOfMilliseconds } from './format/time.ts';

@@ -1,0 +1,131 @@
+/** Making an archive's keys, and the next keyrings: a recovery code, a writer. Nothing here is stored or sent. */
+import { createHash } from 'node:crypto';
+import {
+  bringInWriter,
+  createArchive,
+  introductionMessage,
+  isRecordSignedBy,
+  isSignedBy,
+  type KeyringSlot,
+  parseKeyring,
+  sealKeyring,
+  splitRecord,
+  type Writer,
+  writerOf,
+  type WriterOrigin,
+  type WrapSlots,
+} from '@holdfast/archive';
+import { assert, type Clock, type Random } from '@holdfast/base';
+import { makeRecoverySlot, recoverySlotKind, rewrapSlot } from '@holdfast/trust';
+import type { StoredKeys } from './key-store.ts';
+
+/** Where time and chance come from. */
+export type KeyPorts = { readonly clock: Clock; readonly random: Random };
+
+/** A new archive. With the 32 bytes of a recovery code it has a slot for it from the start. */
+export function makeArchive(ports: KeyPorts, recoverySecret?: Uint8Array): StoredKeys {
+  const wrapSlots: WrapSlots = (place, ringKey) =>
+    recoverySecret ? [makeRecoverySlot(place, ringKey, recoverySecret, ports.random)] : [];
+  const { keys, header, keyring } = createArchive(ports.clock, wrapSlots, ports.random);
+  return {
+    keys,
+    keyRecords: [header, keyring],
+    ...(recoverySecret && { recoveryConfirmedAtMs: ports.clock.now() }),
+  };
+}
+
+/**
+ * The next keyring: with a slot for this recovery code, and without any older slot for one. `ordinal` was never used.
+ *
+ * What an older code could open, it still opens with the keyrings it was in.
+ */
+export function withRecoveryCode(
+  stored: StoredKeys,
+  recoverySecret: Uint8Array,
+  ports: KeyPorts & { readonly ordinal: number },
+): StoredKeys {
+  const { slots, writers } = newestKeyring(stored);
+  const kept = rewrapping(
+    stored,
+    slots.filter((slot) => slot.kind !== recoverySlotKind),
+    ports.random,
+  );
+  const wrapSlots: WrapSlots = (place, ringKey) => [
+    ...kept(place, ringKey),
+    makeRecoverySlot(place, ringKey, recoverySecret, ports.random),
+  ];
+  const { keys, record } = sealKeyring(stored.keys, { ...ports, writers, wrapSlots });
+  return { keys, keyRecords: [...stored.keyRecords, record], recoveryConfirmedAtMs: ports.clock.now() };
+}
+
+/** The next keyring: with this device as a new writer from the commit after `headNumber` on. */
+export function withNewWriter(
+  stored: StoredKeys,
+  known: { readonly headNumber: number; readonly origin: WriterOrigin },
+  ports: KeyPorts,
+): StoredKeys {
+  const { slots, writers } = newestKeyring(stored);
+  const wrapSlots = rewrapping(stored, slots, ports.random);
+  const { keys, record } = bringInWriter(stored.keys, { writers, ...known }, { ...ports, wrapSlots });
+  return { ...stored, keys, keyRecords: [...stored.keyRecords, record] };
+}
+
+/**
+ * Takes over keyrings that another life of this device wrote: those that follow ours, by rising number, each signed by
+ * the writer it says, and every writer that is new introduced by one that was known before. Others are left out.
+ */
+export function withForeignKeyrings(stored: StoredKeys, records: readonly Uint8Array[]): StoredKeys {
+  let taken = stored;
+  for (const record of records) {
+    const { open, header } = splitRecord(record);
+    const { number, previous, writers } = parseKeyring(open);
+    const { archiveId, keyring } = taken.keys;
+    if (number !== keyring.number + 1 || Buffer.compare(previous, keyring.sha256) !== 0) break;
+    const signer = writers.find((writer) => writer.number === writerOf(header.ordinal));
+    if (!signer || !isRecordSignedBy(record, archiveId, signer.publicKey)) break;
+    if (!areIntroduced(writers, writersOf(taken), archiveId)) break;
+    const sha256 = new Uint8Array(createHash('sha256').update(record).digest());
+    taken = {
+      ...taken,
+      keys: { ...taken.keys, keyring: { number, sha256 } },
+      keyRecords: [...taken.keyRecords, record],
+    };
+  }
+  return taken;
+}
+
+function areIntroduced(writers: readonly Writer[], known: readonly Writer[], archiveId: Uint8Array): boolean {
+  return writers.every((writer) => {
+    const before = known.find(({ number }) => number === writer.number);
+    if (before) return Buffer.compare(before.publicKey, writer.publicKey) === 0;
+    const { introduction } = writer;
+    const message = introductionMessage(archiveId, writer);
+    return introduction !== undefined && known.some(({ publicKey }) => isSignedBy(publicKey, message, introduction));
+  });
+}
+
+/** Who may write to the archive, by the newest keyring at hand. */
+export function writersOf(stored: StoredKeys): readonly Writer[] {
+  return newestKeyring(stored).writers;
+}
+
+/** Whether a recovery code opens the newest keyring. */
+export function hasRecoverySlot(stored: StoredKeys): boolean {
+  return newestKeyring(stored).slots.some(({ kind }) => kind === recoverySlotKind);
+}
+
+function newestKeyring({ keyRecords }: StoredKeys) {
+  const newest = keyRecords.at(-1);
+  assert(newest !== undefined, 'a key file holds at least a header and a keyring');
+  return parseKeyring(splitRecord(newest).open);
+}
+
+/** Wraps the slots whose wrapping key the ring has; a slot that another life of the device added cannot be kept. */
+function rewrapping(stored: StoredKeys, slots: readonly KeyringSlot[], random: Random): WrapSlots {
+  const { slotKeys } = stored.keys.ring;
+  return (place, ringKey) =>
+    slots.flatMap((slot) => {
+      const wrappingKey = slotKeys.find(({ slotId }) => Buffer.compare(slotId, slot.slotId) === 0)?.wrappingKey;
+      return wrappingKey ? [{ slot: rewrapSlot(slot, place, { ringKey, wrappingKey }, random), wrappingKey }] : [];
+    });
+}

@@ -1,0 +1,12 @@
+import { defineErrors } from '@holdfast/base';
+
+/** Failures around the keys of this computer's archive. `details` never hold a key or a word of a code. */
+export const keyErrors = defineErrors('keys', {
+  exposed: ['forbidden', 'Others can read or write the file with the keys of the archive'],
+  other_owner: ['forbidden', 'The file with the keys of the archive belongs to another user'],
+  damaged: ['corrupt', 'The file with the keys of the archive cannot be read'],
+  missing: ['not_found', 'This computer has no archive yet'],
+  no_code_shown: ['conflict', 'No recovery code was shown that could be confirmed'],
+  code_differs: ['invalid', 'What was typed is not the recovery code that was shown'],
+  export_exists: ['conflict', 'There is a file of that name already'],
+});

@@ -1,0 +1,142 @@
+/**
+ * The file in which a device keeps its archive's keys: the one thing that nothing can rebuild.
+ *
+ * Mode 0600, replaced whole, refused where anybody else could read or write it or owns it. Beside the keys it holds the
+ * header and every keyring, so that a destination that is new or empty can be given them.
+ */
+import { closeSync, fstatSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { z } from 'zod';
+import type { ArchiveKeys } from '@holdfast/archive';
+import { syncFolder, writePrivateFile } from '../state/write-private.ts';
+import path from 'node:path';
+import { keyErrors } from './errors.ts';
+
+/** What the file holds. */
+export type StoredKeys = {
+  readonly keys: ArchiveKeys;
+  /** The header record and all keyring records, by rising number. */
+  readonly keyRecords: readonly Uint8Array[];
+  /** When a recovery code was last typed back, in milliseconds since 1970; absent where none was. */
+  readonly recoveryConfirmedAtMs?: number;
+};
+
+const Hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
+const Moment = z.object({ seconds: z.number().int(), nanoseconds: z.number().int() });
+
+const KeyFileContent = z.strictObject({
+  version: z.literal(1),
+  archiveId: Hex(16),
+  writerNumber: z.number().int().min(0).max(65_535),
+  signingSeed: Hex(32),
+  keyring: z.strictObject({ number: z.number().int().min(1), sha256: Hex(32) }),
+  epochs: z
+    .array(
+      z.strictObject({ number: z.number().int(), suite: z.number().int(), key: Hex(32), madeAt: Moment.optional() }),
+    )
+    .min(1),
+  slotKeys: z.array(z.strictObject({ slotId: Hex(16), wrappingKey: Hex(32) })),
+  keyRecords: z.array(z.base64()).min(2),
+  recoveryConfirmedAtMs: z.number().optional(),
+});
+
+/** The key file at one path. */
+export class KeyStore {
+  readonly path: string;
+
+  constructor(file: string) {
+    this.path = file;
+  }
+
+  /** The keys; undefined where there is no file. @throws keys.exposed, keys.other_owner, keys.damaged */
+  load(): StoredKeys | undefined {
+    const text = this.#read();
+    if (text === undefined) return undefined;
+    try {
+      return fromContent(KeyFileContent.parse(JSON.parse(text)));
+    } catch {
+      // The parser's own error is not kept as the cause: it may quote what the file says.
+      throw keyErrors.damaged({ file: this.path });
+    }
+  }
+
+  /** Replaces the file; returns once it is on stable storage. */
+  save(stored: StoredKeys): void {
+    writePrivateFile(this.path, `${JSON.stringify(toContent(stored))}\n`);
+  }
+
+  /** Removes the keys for good: a device that was deauthorised keeps none. */
+  remove(): void {
+    rmSync(this.path, { force: true });
+    rmSync(`${this.path}.new`, { force: true });
+    syncFolder(path.dirname(this.path));
+  }
+
+  #read(): string | undefined {
+    let fd: number;
+    try {
+      fd = openSync(this.path, 'r');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw keyErrors.damaged({ file: this.path }, error);
+    }
+    try {
+      const { mode, uid } = fstatSync(fd);
+      if (uid !== process.geteuid?.()) throw keyErrors.other_owner({ file: this.path, uid });
+      if ((mode & 0o077) !== 0) throw keyErrors.exposed({ file: this.path, mode: (mode & 0o7777).toString(8) });
+      return readFileSync(fd, 'utf8');
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
+
+function toContent({ keys, keyRecords, recoveryConfirmedAtMs }: StoredKeys): z.infer<typeof KeyFileContent> {
+  return {
+    version: 1,
+    archiveId: hex(keys.archiveId),
+    writerNumber: keys.writerNumber,
+    signingSeed: hex(keys.signingSeed),
+    keyring: { number: keys.keyring.number, sha256: hex(keys.keyring.sha256) },
+    epochs: keys.ring.epochs.map(({ number, suite, key, madeAt }) => ({
+      number,
+      suite,
+      key: hex(key),
+      ...(madeAt && { madeAt }),
+    })),
+    slotKeys: keys.ring.slotKeys.map(({ slotId, wrappingKey }) => ({
+      slotId: hex(slotId),
+      wrappingKey: hex(wrappingKey),
+    })),
+    keyRecords: keyRecords.map((record) => Buffer.from(record).toString('base64')),
+    ...(recoveryConfirmedAtMs !== undefined && { recoveryConfirmedAtMs }),
+  };
+}
+
+function fromContent(content: z.infer<typeof KeyFileContent>): StoredKeys {
+  const epochs = content.epochs.map(({ number, suite, key, madeAt }) => ({
+    number,
+    suite,
+    key: Uint8Array.fromHex(key),
+    ...(madeAt && { madeAt }),
+  }));
+  const slotKeys = content.slotKeys.map(({ slotId, wrappingKey }) => ({
+    slotId: Uint8Array.fromHex(slotId),
+    wrappingKey: Uint8Array.fromHex(wrappingKey),
+  }));
+  const { writerNumber, keyring, recoveryConfirmedAtMs } = content;
+  return {
+    keys: {
+      archiveId: Uint8Array.fromHex(content.archiveId),
+      ring: { epochs, slotKeys },
+      writerNumber,
+      signingSeed: Uint8Array.fromHex(content.signingSeed),
+      keyring: { number: keyring.number, sha256: Uint8Array.fromHex(keyring.sha256) },
+    },
+    keyRecords: content.keyRecords.map((record) => new Uint8Array(Buffer.from(record, 'base64'))),
+    ...(recoveryConfirmedAtMs !== undefined && { recoveryConfirmedAtMs }),
+  };
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}

@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict';
+import { chmodSync, chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { parseKeyring, splitRecord } from '@holdfast/archive';
+import { CodedError, manualClock, systemClock, systemRandom } from '@holdfast/base';
+import { openSlot, parseKeyFile, parseRecoveryCode } from '@holdfast/trust';
+import {
+  hasRecoverySlot,
+  makeArchive,
+  withForeignKeyrings,
+  withNewWriter,
+  withRecoveryCode,
+  writersOf,
+} from './archive-keyring.ts';
+import { exportKey } from './export-key.ts';
+import { KeyStore, type StoredKeys } from './key-store.ts';
+import { ShownRecoveryCode } from './recovery-code.ts';
+
+const ports = { clock: systemClock, random: systemRandom };
+
+function newStore(t: TestContext): KeyStore {
+  const folder = mkdtempSync(path.join(tmpdir(), 'holdfast keys '));
+  t.after(() => rmSync(folder, { recursive: true }));
+  return new KeyStore(path.join(folder, 'keys.json'));
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof CodedError ? error.code : String(error);
+}
+
+/** Bytes as hexadecimal, whatever array they are in. */
+function plain(value: object): unknown {
+  const text = JSON.stringify(value, (_, each: unknown) =>
+    each instanceof Uint8Array || (each as { type?: string } | null)?.type === 'Buffer'
+      ? Buffer.from(each as Uint8Array).toString('hex')
+      : each,
+  );
+  return JSON.parse(text);
+}
+
+/** How many recovery slots of the newest keyring a secret opens. */
+function opens(stored: StoredKeys, secret: Uint8Array): boolean {
+  const keyring = parseKeyring(splitRecord(stored.keyRecords.at(-1)!).open);
+  const place = { archiveId: stored.keys.archiveId, keyringNumber: keyring.number };
+  return keyring.slots.some((slot) => openSlot(slot, place, secret) !== undefined);
+}
+
+test('keys are stored for their owner alone and come back as they were', (t) => {
+  const store = newStore(t);
+  assert.equal(store.load(), undefined);
+  const stored = makeArchive(ports, systemRandom(32));
+  store.save(stored);
+  assert.equal(statSync(store.path).mode & 0o7777, 0o600);
+  const loaded = store.load()!;
+  assert.deepEqual(plain(loaded.keys), plain(stored.keys));
+  assert.deepEqual(
+    loaded.keyRecords.map((record) => Buffer.from(record)),
+    stored.keyRecords.map((record) => Buffer.from(record)),
+  );
+  store.remove();
+  assert.equal(store.load(), undefined);
+});
+
+test('a key file that others can read or write is refused, until it is private again', (t) => {
+  const store = newStore(t);
+  store.save(makeArchive(ports));
+  for (const mode of [0o640, 0o604, 0o620, 0o602, 0o660, 0o666, 0o777]) {
+    chmodSync(store.path, mode);
+    assert.throws(
+      () => store.load(),
+      (error) => codeOf(error) === 'keys.exposed',
+    );
+  }
+  for (const mode of [0o600, 0o400]) {
+    chmodSync(store.path, mode);
+    assert.ok(store.load());
+  }
+});
+
+test("another user's key file is refused", { skip: process.getuid?.() !== 0 && 'needs root' }, (t) => {
+  const store = newStore(t);
+  store.save(makeArchive(ports));
+  chownSync(store.path, 65_534, 65_534);
+  assert.throws(
+    () => store.load(),
+    (error) => codeOf(error) === 'keys.other_owner',
+  );
+  chownSync(store.path, 0, 0);
+  assert.ok(store.load());
+});
+
+test('a damaged key file is said to be damaged, without what it holds', (t) => {
+  const store = newStore(t);
+  for (const text of ['', '{', '[]', '{"version":2}', '{"version":1,"signingSeed":"secret"}', '\u0000']) {
+    writeFileSync(store.path, text, { mode: 0o600 });
+    assert.throws(
+      () => store.load(),
+      (error) =>
+        error instanceof CodedError &&
+        error.code === 'keys.damaged' &&
+        !JSON.stringify(error.details).includes('secret') &&
+        error.cause === undefined,
+    );
+  }
+});
+
+test('a recovery code opens the archive only once it was typed back, and strikes the one before', () => {
+  const shown = new ShownRecoveryCode(ports);
+  const before = makeArchive(ports);
+  assert.equal(hasRecoverySlot(before), false);
+  const first = shown.show();
+  assert.throws(
+    () => shown.confirm(new ShownRecoveryCode(ports).show()),
+    (error) => codeOf(error) === 'keys.code_differs',
+  );
+  assert.throws(
+    () => shown.confirm('abandon'),
+    (error) => codeOf(error) === 'recovery_code.wrong_length',
+  );
+  const withFirst = withRecoveryCode(before, shown.confirm(first.toUpperCase()), { ...ports, ordinal: 2 });
+  assert.throws(
+    () => shown.confirm(first),
+    (error) => codeOf(error) === 'keys.no_code_shown',
+  );
+  assert.equal(opens(withFirst, parseRecoveryCode(first)), true);
+  const second = shown.show();
+  const withSecond = withRecoveryCode(withFirst, shown.confirm(second), { ...ports, ordinal: 3 });
+  assert.equal(opens(withSecond, parseRecoveryCode(second)), true);
+  assert.equal(opens(withSecond, parseRecoveryCode(first)), false);
+  assert.equal(withSecond.keys.keyring.number, 3);
+});
+
+test('a code that was shown long ago can no longer be confirmed', () => {
+  const clock = manualClock();
+  const shown = new ShownRecoveryCode({ clock, random: systemRandom });
+  const code = shown.show();
+  clock.advance(31 * 60_000);
+  assert.throws(
+    () => shown.confirm(code),
+    (error) => codeOf(error) === 'keys.no_code_shown',
+  );
+});
+
+test('a new writer keeps the recovery code, and is listed with its first commit', () => {
+  const secret = systemRandom(32);
+  const before = makeArchive(ports, secret);
+  const after = withNewWriter(before, { headNumber: 7, origin: 'state_lost' }, ports);
+  assert.equal(opens(after, secret), true);
+  assert.deepEqual(
+    writersOf(after).map(({ number, firstCommit, origin }) => [number, firstCommit, origin]),
+    [
+      [0, 1, 'first'],
+      [1, 8, 'state_lost'],
+    ],
+  );
+  assert.notDeepEqual(after.keys.signingSeed, before.keys.signingSeed);
+});
+
+test("the keyrings of a clone's other life are taken over as far as they follow ours", () => {
+  const before = makeArchive(ports);
+  const clone = withNewWriter(before, { headNumber: 3, origin: 'state_lost' }, ports);
+  const again = withNewWriter(clone, { headNumber: 9, origin: 'state_lost' }, ports);
+  const taken = withForeignKeyrings(before, again.keyRecords.slice(2));
+  assert.deepEqual(plain(taken.keys.keyring), plain(again.keys.keyring));
+  assert.equal(writersOf(taken).length, 3);
+  assert.equal(withForeignKeyrings(before, again.keyRecords.slice(3)).keys.keyring.number, 1);
+  const stranger = makeArchive(ports);
+  const forged = { ...before, keys: { ...before.keys, signingSeed: stranger.keys.signingSeed } };
+  const intruder = withNewWriter(forged, { headNumber: 3, origin: 'state_lost' }, ports);
+  assert.equal(
+    withForeignKeyrings(before, intruder.keyRecords.slice(2)).keys.keyring.number,
+    1,
+    'nobody introduced it',
+  );
+});
+
+test('an exported key file names the archive and its epochs', () => {
+  const { keys } = makeArchive(ports);
+  const parsed = parseKeyFile(exportKey(keys));
+  assert.deepEqual(Buffer.from(parsed.archiveId), Buffer.from(keys.archiveId));
+  assert.deepEqual(
+    parsed.epochs.map(({ epoch, key }) => [epoch, Buffer.from(key)]),
+    [[0, Buffer.from(keys.ring.epochs[0]!.key)]],
+  );
+});
