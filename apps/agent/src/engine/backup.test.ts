@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { contentOf, isFuzzy } from '@holdfast/archive';
+import { contentOf, isFuzzy, parseSetSetting, setSetting } from '@holdfast/archive';
 import { CodedError } from '@holdfast/base';
 import { TestDevice } from './testing.ts';
 
@@ -269,4 +269,23 @@ test('many commits fold into a tree that says the same', async () => {
   assert.ok(device.index.head().checkpoint > 0, 'a checkpoint was written');
   const listing = await device.listing(report.head);
   assert.equal([...listing.values()].filter((row) => row.type === 'file').length, 30_000);
+});
+
+test('each directory is announced before it is looked at, and settings come with the last commit', async () => {
+  const { device, tree } = newDevice();
+  write(path.join(tree, 'a/b/file'), '1');
+  const announced: string[] = [];
+  const definition = '{"includes":["/x"]}';
+  await device.backup(tree, {
+    settings: [setSetting(3, { name: 'Ä', definition })],
+    onDirectory: ({ place }) => {
+      const at = Buffer.concat(place.names.map((name) => Buffer.from(`/${Buffer.from(name).toString()}`))).toString();
+      announced.push(at);
+      if (at.endsWith('/tree/a')) write(path.join(tree, 'a/written when announced'), '2');
+    },
+  });
+  for (const below of ['/tree', '/tree/a', '/tree/a/b']) assert.ok(announced.some((at) => at.endsWith(below)));
+  assert.ok((await device.listing()).has(path.join(tree, 'a/written when announced')));
+  const value = await device.state().setting('set/3');
+  assert.deepEqual(parseSetSetting(value!), { name: 'Ä', definition });
 });

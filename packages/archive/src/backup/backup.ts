@@ -6,6 +6,7 @@
  */
 import type { Clock } from '@holdfast/base';
 import { deriveKeyRing } from '../format/keys.node.ts';
+import type { MapEntry } from '../format/tree-node.ts';
 import type { LocalIndex } from '../index/local-index.ts';
 import type { ArchiveKeys } from '../keyring/archive-keys.ts';
 import type { LoadRecord } from '../tree/tree-reader.ts';
@@ -15,7 +16,7 @@ import type { Destination } from './destination.ts';
 import { backupErrors } from './errors.ts';
 import { FragmentWriter } from './fragment-writer.ts';
 import type { Problem } from './messages.ts';
-import { Pass, type PassCounts } from './pass.ts';
+import { type LookedAt, Pass, type PassCounts } from './pass.ts';
 import type { MissingInclude } from './pass-roots.ts';
 import { type EpochSecrets, RecordSealer } from './record-sealer.ts';
 import { type ExclusionRule, type SelectedSet, Selection } from './selection.ts';
@@ -36,6 +37,10 @@ export type BackupRequest = {
   readonly never: readonly ExclusionRule[];
   /** Look only at these directories and what is new below them; everything where left out. */
   readonly directories?: readonly Uint8Array[];
+  /** Settings to be put with the last commit; what they are says the format document. */
+  readonly settings?: readonly MapEntry[];
+  /** Hears of each directory right before it is looked at: what changes in it from then on may be missed. */
+  readonly onDirectory?: (directory: LookedAt) => void;
   readonly startWorker: StartWorker;
   /** Number of worker threads. */
   readonly workers: number;
@@ -148,6 +153,8 @@ class BackupRun {
       onProblem: (problem) => this.#note(problem),
       afterCommit: () => this.#afterCommit(),
       isCommitDue: (pending) => this.#isCommitDue(pending.rowBytes),
+      onDirectory: request.onDirectory ?? (() => undefined),
+      settings: request.settings ?? [],
     });
   }
 

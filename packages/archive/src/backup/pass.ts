@@ -6,6 +6,7 @@
  */
 import type { Clock } from '@holdfast/base';
 import { encodeRow } from '../format/row.ts';
+import type { MapEntry } from '../format/tree-node.ts';
 import type { IndexedDirectory, IndexedLink, LocalIndex } from '../index/local-index.ts';
 import { joinPath } from './bytes.ts';
 import type { CommitWriter, PendingRow } from './commit-writer.ts';
@@ -44,7 +45,14 @@ export type PassPorts = {
   readonly onProblem: (problem: Problem) => void;
   /** Whether enough is under way to commit now. */
   readonly isCommitDue: (pending: { readonly rowBytes: number }) => boolean;
+  /** Called right before a directory is looked at. */
+  readonly onDirectory: (directory: LookedAt) => void;
+  /** Entries that go into the last commit. */
+  readonly settings: readonly MapEntry[];
 };
+
+/** A directory that is about to be looked at: its number in the archive, and where it lies. */
+export type LookedAt = { readonly number: number; readonly place: DirectoryPlace };
 
 type Task = Omit<ScanJob, 'job' | 'nowMs'> & { readonly volume: RootVolume; readonly depth: number };
 
@@ -212,10 +220,11 @@ export class Pass {
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
     this.#flushed.push(this.#linkedRows);
-    await this.#commit(this.#directories.takeGone());
+    await this.#commit(this.#directories.takeGone(), this.#ports.settings);
   }
 
   #start(task: Task): void {
+    this.#ports.onDirectory({ number: task.directory, place: task.place });
     this.#track(this.#scan(task));
   }
 
@@ -337,7 +346,7 @@ export class Pass {
   }
 
   /** Flushes the workers, without stopping them, and commits what they had made by then. */
-  async #commit(detached: readonly number[]): Promise<void> {
+  async #commit(detached: readonly number[], entries: readonly MapEntry[] = []): Promise<void> {
     this.#isCommitting = true;
     try {
       const settled = this.#settled.splice(0);
@@ -348,7 +357,7 @@ export class Pass {
       const links = truths.flatMap((part) => part.links);
       const blocks = truths.flatMap((part) => part.blocks);
       this.#rowBytes -= truths.flatMap((part) => part.rows).reduce((sum, row) => sum + bytesOf(row), 0);
-      await this.#ports.commits.write({ rows, directories, links, blocks, detached });
+      await this.#ports.commits.write({ rows, entries, directories, links, blocks, detached });
       await this.#ports.afterCommit();
       this.#ports.onProgress();
     } finally {

@@ -1,0 +1,146 @@
+/**
+ * What the agent knows besides the archive's index: backup sets, destinations, and how each set stands at each.
+ *
+ * SQLite; all changes are on stable storage when a method returns. The process that has it open is the only agent of
+ * this state folder: the operating system lets go of the lock when it ends, however it ends.
+ */
+import { chmodSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { defineErrors } from '@holdfast/base';
+import { BackupSet, type NumberedSet } from '../sets/backup-set.ts';
+
+/** Failures of opening the state. */
+export const stateErrors = defineErrors('state', {
+  in_use: ['conflict', 'Another agent is running on this state folder'],
+});
+
+/** A destination as it was added. */
+export type DestinationConfig = {
+  readonly destinationId: number;
+  /** Shown and typed: the folder, or the address. */
+  readonly name: string;
+  readonly kind: 'folder' | 'cloud';
+  /** Of folders: where, absolute. */
+  readonly folder?: string;
+};
+
+/** How a set stands at a destination, as it was last known. */
+export type StoredStanding = {
+  readonly setNumber: number;
+  readonly destinationId: number;
+  /** Wall clock, milliseconds since 1970, of the last moment at which all of the set was durable there. */
+  readonly completeAtMs?: number;
+};
+
+const sqliteBusy = 5;
+
+const schema = `
+  create table if not exists facts (key text primary key, value any) strict, without rowid;
+  create table if not exists sets (number integer primary key autoincrement, definition text not null) strict;
+  create table if not exists destinations (
+    destination_id integer primary key autoincrement,
+    kind text not null,
+    name text not null unique,
+    folder text
+  ) strict;
+  create table if not exists standings (
+    set_number integer not null,
+    destination_id integer not null,
+    complete_at_ms integer,
+    primary key (set_number, destination_id)
+  ) strict, without rowid;
+`;
+
+/** The open database of an agent. */
+export class AgentDatabase {
+  readonly #db: DatabaseSync;
+
+  /** @throws state.in_use while another process has it open */
+  constructor(file: string) {
+    this.#db = new DatabaseSync(file, { timeout: 0 });
+    try {
+      // Not WAL: its first write would open files that the lock does not cover.
+      this.#db.exec('pragma locking_mode = exclusive; pragma synchronous = full; begin exclusive; commit');
+    } catch (error) {
+      this.#db.close();
+      if ((error as { errcode?: number }).errcode === sqliteBusy) throw stateErrors.in_use({ file }, error);
+      throw error;
+    }
+    chmodSync(file, 0o600);
+    this.#db.exec(schema);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  fact(key: string): string | number | undefined {
+    const value = this.#db.prepare('select value from facts where key = ?').get(key)?.['value'];
+    return typeof value === 'string' || typeof value === 'number' ? value : undefined;
+  }
+
+  setFact(key: string, value: string | number | undefined): void {
+    if (value === undefined) this.#db.prepare('delete from facts where key = ?').run(key);
+    else this.#db.prepare('insert or replace into facts values (?, ?)').run(key, value);
+  }
+
+  /** The sets by rising number. */
+  sets(): readonly NumberedSet[] {
+    const rows = this.#db.prepare('select number, definition from sets order by number').all();
+    return rows.map((row) => ({
+      ...BackupSet.parse(JSON.parse(row['definition'] as string)),
+      number: row['number'] as number,
+    }));
+  }
+
+  addSet(set: BackupSet): NumberedSet {
+    const { lastInsertRowid } = this.#db.prepare('insert into sets (definition) values (?)').run(JSON.stringify(set));
+    return { ...set, number: Number(lastInsertRowid) };
+  }
+
+  changeSet({ number, ...set }: NumberedSet): void {
+    this.#db.prepare('update sets set definition = ? where number = ?').run(JSON.stringify(set), number);
+  }
+
+  removeSet(number: number): void {
+    this.#db.prepare('delete from sets where number = ?').run(number);
+    this.#db.prepare('delete from standings where set_number = ?').run(number);
+  }
+
+  /** The destinations in the order they were added. */
+  destinations(): readonly DestinationConfig[] {
+    const rows = this.#db.prepare('select * from destinations order by destination_id').all();
+    return rows.map((row) => ({
+      destinationId: row['destination_id'] as number,
+      name: row['name'] as string,
+      kind: row['kind'] as DestinationConfig['kind'],
+      ...(typeof row['folder'] === 'string' && { folder: row['folder'] }),
+    }));
+  }
+
+  addDestination(config: Omit<DestinationConfig, 'destinationId'>): DestinationConfig {
+    const insert = this.#db.prepare('insert into destinations (kind, name, folder) values (?, ?, ?)');
+    const { lastInsertRowid } = insert.run(config.kind, config.name, config.folder ?? null);
+    return { ...config, destinationId: Number(lastInsertRowid) };
+  }
+
+  removeDestination(destinationId: number): void {
+    this.#db.prepare('delete from destinations where destination_id = ?').run(destinationId);
+    this.#db.prepare('delete from standings where destination_id = ?').run(destinationId);
+  }
+
+  standings(): readonly StoredStanding[] {
+    const rows = this.#db.prepare('select * from standings').all();
+    return rows.map((row) => ({
+      setNumber: row['set_number'] as number,
+      destinationId: row['destination_id'] as number,
+      ...(typeof row['complete_at_ms'] === 'number' && { completeAtMs: row['complete_at_ms'] }),
+    }));
+  }
+
+  setComplete(setNumber: number, destinationId: number, completeAtMs: number): void {
+    this.#db
+      .prepare('insert or replace into standings values (?, ?, ?)')
+      .run(setNumber, destinationId, Math.round(completeAtMs));
+  }
+}
