@@ -253,9 +253,8 @@ async function readPastTheApi(tenantId: string) {
 test('a log that no longer continues its last signed head is not signed again, and others are', async () => {
   const [broken, whole] = [await makeWorld(cloud, 'broken'), await makeWorld(cloud, 'whole')];
   await signHeads(signing);
-  await tamper(`update audit_nodes set hash = sha256(hash) where tenant_id = $1 and node_index = 0`, [
-    broken.tenant.tenantUid,
-  ]);
+  const swap = 'update audit_heads set peaks = array(select sha256(peak) from unnest(peaks) peak) where tenant_id = $1';
+  await tamper(swap, [broken.tenant.tenantUid]);
   const newest = async ({ tenant }: TenantWorld) =>
     (await cloud.clientOf(tenant).audit.heads({ query: { limit: '1' } })).heads[0]?.treeSize ?? 0;
   const before = [await newest(broken), await newest(whole)] as const;
