@@ -1,0 +1,150 @@
+/**
+ * Carrying out a plan: directories, what is there already, contents, names, further names of one file, and last the
+ * metadata of directories, the deepest first.
+ *
+ * Nothing has its final name before it is whole and proven. Whatever ends a run, the next one with the same plan goes
+ * on: it fetches nothing that is on disk.
+ */
+import type { Destination } from '../backup/destination.ts';
+import type { OpenKeys } from '../format/seal.node.ts';
+import { restoreErrors } from './errors.ts';
+import { linkNames } from './link-names.ts';
+import { LongFiles } from './long-files.ts';
+import type { DirectoryResult, NewDirectory, RestorePolicy, RestoreSetup } from './messages.ts';
+import { entryStates as states } from './plan-schema.ts';
+import { makeContentless, restoreContents } from './restore-content.ts';
+import { RestoreJournal } from './restore-journal.ts';
+import type { RestorePlan } from './restore-plan.ts';
+import { type RestoreReport, reportOf } from './restore-report.ts';
+import { JobPlaces, type RestoreProgress, RestoreRun } from './restore-run.ts';
+import { surveyTarget } from './survey-target.ts';
+import { RestorePool, type StartRestoreWorker } from './worker-pool.ts';
+
+const directoriesAtOnce = 512;
+
+/** What a restore needs besides its plan. */
+export type RestoreOptions = RestorePolicy & {
+  /** Descriptor of the target directory, open for reading; it stays open. */
+  readonly rootFd: number;
+  /** Asked in this order. */
+  readonly destinations: readonly Destination[];
+  readonly keys: OpenKeys;
+  readonly startWorker: StartRestoreWorker;
+  readonly workers: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: RestoreProgress) => void;
+};
+
+/**
+ * Restores what the plan says and returns what came of it.
+ *
+ * @throws restore.stopped, restore.worker_died, and what made a destination or the target fail as a whole: then the same
+ * plan can be executed again
+ */
+export async function executeRestore(plan: RestorePlan, options: RestoreOptions): Promise<RestoreReport> {
+  const { onConflict, setuid, owners, sync } = options;
+  const policy = { onConflict, setuid, owners, sync };
+  const setup: RestoreSetup = { rootFd: options.rootFd, keys: options.keys, policy };
+  const pool = new RestorePool(options.startWorker, options.workers, setup);
+  const syncPool = new RestorePool(options.startWorker, 1, setup);
+  const run = new RestoreRun({
+    journal: new RestoreJournal(plan),
+    pool,
+    syncPool,
+    policy,
+    signal: options.signal,
+    onProgress: options.onProgress ?? (() => undefined),
+  });
+  try {
+    await restoreAll(run, options.destinations);
+    return reportOf(plan);
+  } catch (error) {
+    throw options.signal?.aborted ? restoreErrors.stopped({}, error) : error;
+  } finally {
+    run.journal.flush();
+    await Promise.all([pool.close(), syncPool.close()]);
+  }
+}
+
+async function restoreAll(run: RestoreRun, destinations: readonly Destination[]): Promise<void> {
+  const isResumed = run.journal.begin();
+  await makeDirectories(run);
+  if (isResumed) await placeLeftovers(run);
+  const files = new LongFiles(run);
+  await surveyTarget(run, files, isResumed);
+  for (let isMore = true; isMore;) {
+    await makeContentless(run);
+    await restoreContents(run, files, destinations);
+    await run.settleEntries();
+    isMore = await linkNames(run);
+  }
+  await run.settleEntries();
+  await settleDirectories(run);
+  await run.sync();
+}
+
+async function makeDirectories(run: RestoreRun): Promise<void> {
+  const isSettling = ({ status, wasEmpty }: DirectoryResult) =>
+    status === 'made' || (status === 'existed' && (wasEmpty || run.policy.onConflict === 'overwrite'));
+  const root = await run.pool.ask('directories', { kind: 'root', places: [] });
+  run.journal.recordRoot(root.directories[0]!, isSettling(root.directories[0]!));
+  const deepest = run.journal.deepest();
+  for (let depth = 1; depth <= deepest; depth++) {
+    let after: number | undefined = 0;
+    while (after !== undefined) after = await makeSome(run, { depth, after }, isSettling);
+  }
+  run.journal.giveUpOrphans();
+}
+
+/** Makes some directories of one depth; answers the last of them, undefined at the end. */
+async function makeSome(
+  run: RestoreRun,
+  { depth, after }: { readonly depth: number; readonly after: number },
+  isSettling: (result: DirectoryResult) => boolean,
+): Promise<number | undefined> {
+  run.check();
+  const wanted = run.journal.directoriesToMake(depth, after, directoriesAtOnce);
+  const places = new JobPlaces();
+  const directories: NewDirectory[] = [];
+  const results: DirectoryResult[] = [];
+  for (const { directory, parent, name } of wanted) {
+    const place = run.journal.placeOf(parent);
+    const isInherited = run.journal.wasThere(parent);
+    if (place) directories.push({ directory, place: places.add(place), name, isInherited });
+    else results.push(run.journal.withoutParent(directory, parent, name));
+  }
+  const job = { kind: 'directories', places: places.places, directories } as const;
+  if (directories.length > 0) results.push(...(await run.pool.ask('directories', job)).directories);
+  run.journal.recordDirectories(results, isSettling);
+  return wanted.at(-1)?.directory;
+}
+
+/** What an earlier run had written whole, and may have renamed before it ended. */
+async function placeLeftovers(run: RestoreRun): Promise<void> {
+  for (let after = 0; ;) {
+    run.check();
+    const entries = run.journal.entries(states.written, after, 512);
+    const last = entries.at(-1);
+    if (last === undefined) break;
+    after = last.entry;
+    await run.placeLeftovers(entries);
+    run.journal.flush();
+  }
+}
+
+async function settleDirectories(run: RestoreRun): Promise<void> {
+  for (;;) {
+    run.check();
+    const wanted = run.journal.directoriesToSettle(256);
+    if (wanted.length === 0) return;
+    const places = new JobPlaces();
+    const directories = wanted.map(({ directory, row, xattrs }) => ({
+      place: places.add(run.placeOf(directory)),
+      row,
+      xattrs,
+    }));
+    const reply = await run.pool.ask('entries', { kind: 'settle', places: places.places, directories });
+    await run.take({ ...reply, entries: [] }, []);
+    run.journal.recordSettled(reply.entries);
+  }
+}
