@@ -14,7 +14,9 @@ export type {
 } from './backup/source.ts';
 export { runBackupWorker } from './backup/worker.ts';
 export type { StartWorker, WorkerThreadData } from './backup/worker-pool.ts';
-export { LocalIndex } from './index/local-index.ts';
+export { type KeptCommit, LocalIndex } from './index/local-index.ts';
+export { commitChain, newestCommit, type RecordShelf } from './index/read-head.ts';
+export { isRebuilding, type RebuildCounts, rebuildIndex } from './index/rebuild-index.ts';
 export { type ArchiveKeys, bringInWriter, createArchive, sealKeyring, type WrapSlots } from './keyring/archive-keys.ts';
 export { factsOf, loaderOf, readState } from './index/read-state.ts';
 export { deriveKeyRing } from './format/keys.node.ts';

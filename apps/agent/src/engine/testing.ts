@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import {
-  ArchiveState,
+  type ArchiveState,
   type BackupReport,
   type BackupRequest,
   contentOf,
@@ -14,11 +14,13 @@ import {
   LocalIndex,
   loaderOf,
   openRecordSync,
+  parseKeyring,
   parseRecordHeader,
   readState,
   recordLengthOf,
   type Row,
   runBackup,
+  splitRecord,
   streamExtents,
 } from '@holdfast/archive';
 import { systemClock } from '@holdfast/base';
@@ -59,7 +61,10 @@ export class TestDevice {
   /** Seconds that the device's clock is ahead of the files' times: nothing is too new to be trusted. */
   aheadSeconds = 0;
   readonly folder = mkdtempSync(path.join(tmpdir(), 'holdfast engine '));
-  readonly keys = createArchive(systemClock, () => []).keys;
+  readonly #created = createArchive(systemClock, () => []);
+  keys = this.#created.keys;
+  /** Of the first writer. */
+  readonly publicKey = parseKeyring(splitRecord(this.#created.keyring).open).writers[0]!.publicKey;
   readonly destination = new MemoryDestination();
   index = LocalIndex.open(path.join(mkdtempSync(path.join(this.folder, 'state ')), 'index.db')).index;
 

@@ -1,7 +1,10 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { deserialize, serialize } from 'node:v8';
 import type { Reference } from '../format/extent.ts';
+import { commitKey } from '../format/map-key.ts';
 import type { Ordinal } from '../format/ordinal.ts';
+import { encodeCommitRow } from '../format/row.ts';
+import type { Time } from '../format/time.ts';
 import type { MapEntry } from '../format/tree-node.ts';
 import { schemaNumber, schemaSql } from './schema.ts';
 
@@ -48,6 +51,13 @@ export const noIntent: CommitIntent = { puts: [], directories: [], detached: [],
 
 /** A sealed commit that is kept. */
 export type KeptCommit = { readonly number: number; readonly sha256: Uint8Array; readonly record: Uint8Array };
+
+/** What a commit says, as far as taking it over goes. */
+export type AdoptedFacts = {
+  readonly time: Time;
+  readonly root?: Reference;
+  readonly puts?: readonly MapEntry[];
+};
 
 /** The newest commit that is known. */
 export type Head = {
@@ -187,6 +197,37 @@ export class LocalIndex {
       checkpoint: this.getNumber('checkpoint') ?? 0,
       ...(root && { root: { ordinal: this.getNumber('root.ordinal') ?? 0, sha256: root } }),
     };
+  }
+
+  /** Forgets everything but what `open` made: the index is to be rebuilt. */
+  clear(): void {
+    this.transact(() => {
+      const tables = ['meta', 'directories', 'former', 'blocks', 'links', 'commits', 'puts', 'nodes'];
+      for (const table of tables) this.#db.exec(`delete from ${table}`);
+    });
+  }
+
+  /** Takes over the newest state of an archive into an empty index: its checkpoint and the commits after it, by rising number. */
+  adoptHead(commits: readonly KeptCommit[], facts: readonly AdoptedFacts[]): void {
+    this.transact(() => {
+      for (const [place, { number, sha256, record }] of commits.entries()) {
+        this.#sql('insert or replace into commits values (?, ?, ?, zeroblob(0), 1)').run(number, sha256, record);
+        const { root, puts = [], time } = facts[place]!;
+        if (root) this.#setRoot(number, { ...root, droppedNodes: [] });
+        else for (const entry of puts) this.#put(entry);
+        this.#put({ key: commitKey(number), value: encodeCommitRow({ time, sha256 }) });
+        this.set('head', number);
+        this.set('head.sha256', sha256);
+      }
+    });
+  }
+
+  /** An acknowledged commit that is still kept. */
+  keptCommit(number: number): KeptCommit | undefined {
+    const row = this.#sql('select number, sha256, record from commits where number = ? and is_acknowledged = 1').get(
+      number,
+    );
+    return row as KeptCommit | undefined;
   }
 
   /** Keeps a sealed commit before it is sent: if its answer is lost, it is taken up as it was and never sealed anew. */
@@ -330,8 +371,11 @@ export class LocalIndex {
     return this.#sql('select raw from nodes where ordinal = ?').get(ordinal)?.['raw'] as Uint8Array | undefined;
   }
 
-  putNode(ordinal: number, raw: Uint8Array): void {
-    this.#sql('insert or replace into nodes values (?, ?)').run(ordinal, raw);
+  putNodes(nodes: ReadonlyMap<Ordinal, Uint8Array>): void {
+    this.transact(() => {
+      const put = this.#sql('insert or replace into nodes values (?, ?)');
+      for (const [ordinal, raw] of nodes) put.run(ordinal, raw);
+    });
   }
 
   removeNode(ordinal: number): void {

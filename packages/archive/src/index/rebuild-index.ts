@@ -1,0 +1,251 @@
+/**
+ * The local index from nothing but the archive and the files that are there: what was stored is not read again.
+ *
+ * Walks all rows for where bytes lie, then the directories in force beside the file system: an entry whose size and times
+ * are those of its row is taken as known. All else the next whole pass looks at, and finds its bytes among the known ones.
+ */
+import { CodedError } from '@holdfast/base';
+import { compareBytes } from '../backup/bytes.ts';
+import { digestOf } from '../backup/make-row.ts';
+import { withPlace } from '../backup/open-place.ts';
+import { DirectoryPacker } from '../backup/packed-directory.ts';
+import { birthOf } from '../backup/pass-directories.ts';
+import { emptySourceAttributes, type Source, type SourceAttributes } from '../backup/source.ts';
+import type { DirectoryPlace as MachinePlace } from '../backup/messages.ts';
+import { directoryStart } from '../format/map-key.ts';
+import { contentOf, encodeRow, isFuzzy, parseRow, type Row } from '../format/row.ts';
+import { compareTimes, type Time } from '../format/time.ts';
+import { type Extent, isHole } from '../format/extent.ts';
+import type { OpenKeys } from '../format/seal.node.ts';
+import { type ArchiveState, type DirectoryPlace, placeOf, rootDirectory } from '../tree/state.ts';
+import type { LoadRecord } from '../tree/tree-reader.ts';
+import { type KeptCommit, type LocalIndex, packedBlockBytes } from './local-index.ts';
+import { factsOf, readState } from './read-state.ts';
+import { streamExtents } from './stream-extents.ts';
+
+/** What rebuilding needs. */
+export type RebuildRequest = {
+  /** Emptied first. */
+  readonly index: LocalIndex;
+  readonly keys: OpenKeys;
+  /** From the newest checkpoint to the head, by rising number; empty for an archive without commits. */
+  readonly commits: readonly KeptCommit[];
+  readonly load: LoadRecord;
+  readonly source: Source;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (counts: Readonly<RebuildCounts>) => void;
+};
+
+/** What was found so far. */
+export type RebuildCounts = { rows: number; pieces: number; directories: number; adoptedEntries: number };
+
+const noName = new Uint8Array();
+const batchPieces = 4096;
+/** What changed so shortly before the head may have changed again within one tick of its clock: no whole pass came since. */
+const untrustedSeconds = 25 * 3600;
+
+/** Rebuilds the index. It may be stopped or killed anywhere: `isRebuilding` then says so, and it is begun again. */
+export async function rebuildIndex(request: RebuildRequest): Promise<RebuildCounts> {
+  const { index, commits, keys, load } = request;
+  index.clear();
+  index.set('rebuilding', 1);
+  const facts = commits.map(({ record }) => factsOf(record, keys));
+  index.adoptHead(commits, facts);
+  const counts: RebuildCounts = { rows: 0, pieces: 0, directories: 0, adoptedEntries: 0 };
+  const state = readState(index, keys, load);
+  await learnPieces(request, state, counts);
+  const headAt = facts.at(-1)?.time.seconds ?? 0;
+  await new DirectoryWalk(request, { state, counts, trustedBefore: headAt - untrustedSeconds }).run();
+  index.remove('rebuilding');
+  return counts;
+}
+
+/** Whether an earlier rebuilding did not come to its end. */
+export function isRebuilding(index: LocalIndex): boolean {
+  return index.getNumber('rebuilding') !== undefined;
+}
+
+/** Makes known where the bytes of every kept version lie. */
+async function learnPieces(request: RebuildRequest, state: ArchiveState, counts: RebuildCounts): Promise<void> {
+  const { index, signal, onProgress } = request;
+  let batch: Uint8Array[] = [];
+  for await (const { value } of state.range(directoryStart(0), Uint8Array.of(2))) {
+    counts.rows++;
+    for await (const extent of piecesOf(parseRow(value), state, request.load)) batch.push(packBlock(extent));
+    if (batch.length < batchPieces) continue;
+    signal?.throwIfAborted();
+    index.learn({ directories: [], detached: [], links: [], blocks: batch });
+    counts.pieces += batch.length;
+    batch = [];
+    onProgress?.(counts);
+  }
+  index.learn({ directories: [], detached: [], links: [], blocks: batch });
+  counts.pieces += batch.length;
+}
+
+/** The pieces of all streams of a row, where they lie now. */
+async function* piecesOf(row: Row, state: ArchiveState, load: LoadRecord): AsyncGenerator<Extent> {
+  for (const stream of row.streams ?? []) {
+    for await (const extent of streamExtents(stream, load)) {
+      if (!isHole(extent)) yield await state.resolveExtent(extent);
+    }
+  }
+}
+
+function packBlock(extent: Extent): Uint8Array {
+  const packed = new Uint8Array(packedBlockBytes);
+  const view = new DataView(packed.buffer);
+  packed.set(extent.sha256);
+  view.setFloat64(32, extent.ordinal, true);
+  view.setUint32(40, extent.offset, true);
+  view.setUint32(44, extent.length, true);
+  return packed;
+}
+
+type Visit = {
+  readonly place: DirectoryPlace;
+  readonly parent: number;
+  readonly name: Uint8Array;
+  /** Where it lies on the machine; undefined where its volume is not mounted. */
+  readonly machine: MachinePlace | undefined;
+};
+
+/** Goes through the directories that are in force, with the file system beside it. */
+class DirectoryWalk {
+  readonly #request: RebuildRequest;
+  readonly #state: ArchiveState;
+  readonly #counts: RebuildCounts;
+  readonly #trustedBefore: number;
+  readonly #waiting: Visit[] = [];
+
+  constructor(
+    request: RebuildRequest,
+    known: { readonly state: ArchiveState; readonly counts: RebuildCounts; readonly trustedBefore: number },
+  ) {
+    this.#request = request;
+    this.#state = known.state;
+    this.#counts = known.counts;
+    this.#trustedBefore = known.trustedBefore;
+  }
+
+  async run(): Promise<void> {
+    const { signal, onProgress } = this.#request;
+    for await (const { name, row } of this.#state.list(rootDirectory, this.#state.head)) {
+      const place = placeOf(row);
+      if (!place) continue;
+      const mountPoint = (await this.#state.rowAt(place, noName, this.#state.head))?.row.mountPoint;
+      const machine = mountPoint && this.#isMounted(name, mountPoint) ? { mountPoint, names: [] } : undefined;
+      this.#waiting.push({ place, parent: 0, name, machine });
+    }
+    for (let visit = this.#waiting.pop(); visit; visit = this.#waiting.pop()) {
+      await this.#visit(visit);
+      this.#counts.directories++;
+      onProgress?.(this.#counts);
+      signal?.throwIfAborted();
+    }
+  }
+
+  #isMounted(identifier: Uint8Array, mountPoint: Uint8Array): boolean {
+    const { source } = this.#request;
+    try {
+      const fd = source.openDirectory(mountPoint);
+      const volume = source.volumeOf(fd);
+      source.close(fd);
+      return compareBytes(Buffer.from(volume.identifier), identifier) === 0;
+    } catch (error) {
+      if (error instanceof CodedError) return false;
+      throw error;
+    }
+  }
+
+  async #visit(visit: Visit): Promise<void> {
+    const { index } = this.#request;
+    const { place, parent, name } = visit;
+    const own = await this.#state.rowAt(place, noName, this.#state.head);
+    const rows: { name: Uint8Array; row: Row }[] = [];
+    for await (const { name, row } of this.#state.list(place, this.#state.head)) rows.push({ name, row });
+    const there = this.#look(visit, rows);
+    for (const { name, row } of rows) {
+      const below = placeOf(row);
+      if (!below) continue;
+      const machine = visit.machine && { ...visit.machine, names: [...visit.machine.names, name] };
+      this.#waiting.push({ place: below, parent: place.directoryNumber, name, machine });
+    }
+    index.learn({
+      detached: [],
+      blocks: [],
+      links: there.links.map((link) => ({ ...link, directory: place.directoryNumber })),
+      directories: [
+        {
+          number: place.directoryNumber,
+          parent,
+          name,
+          since: place.since,
+          device: there.own?.device ?? 0,
+          inode: there.own?.inode ?? 0n,
+          birth: there.own ? birthOf(there.own) : '',
+          own: own ? digestOf(encodeRow(own.row)) : new Uint8Array(),
+          entries: there.entries,
+        },
+      ],
+    });
+  }
+
+  /** Packs the entries of a directory: as they are on the machine where that is what was stored. */
+  #look({ machine }: Visit, rows: readonly { name: Uint8Array; row: Row }[]) {
+    const { source } = this.#request;
+    const links: { inode: bigint; device: number; name: Uint8Array; linkGroup: number }[] = [];
+    const packer = new DirectoryPacker();
+    const pack = (fd: number | undefined) => {
+      for (const { name, row } of rows) {
+        const now = fd === undefined ? undefined : statOrNone(source, fd, name);
+        const isSame = now !== undefined && isAsRecorded(row, now);
+        if (isSame) this.#counts.adoptedEntries++;
+        if (isSame && row.linkGroup !== undefined && row.type === 'file') {
+          links.push({ inode: now.inode, device: now.device, name, linkGroup: row.linkGroup });
+        }
+        const isTrusted = isSame && now.ctimeSeconds < this.#trustedBefore;
+        packer.add(name, isSame ? { ...now } : unknownEntry(row), !isTrusted, digestOf(encodeRow(row)));
+      }
+      return fd === undefined ? undefined : source.statDescriptor(fd, emptySourceAttributes());
+    };
+    let own: SourceAttributes | undefined;
+    try {
+      own = machine ? withPlace(source, machine, pack) : pack(undefined);
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      packer.take();
+      own = pack(undefined);
+    }
+    return { own, links, entries: packer.take() };
+  }
+}
+
+function statOrNone(source: Source, fd: number, name: Uint8Array): SourceAttributes | undefined {
+  try {
+    return source.statAt(fd, name, emptySourceAttributes());
+  } catch (error) {
+    if (error instanceof CodedError) return undefined;
+    throw error;
+  }
+}
+
+/** Whether what is there is what the row says: type, size, and both times to the nanosecond; a directory by its type. */
+function isAsRecorded(row: Row, now: SourceAttributes): boolean {
+  if (row.type !== now.type || now.mountRoot) return false;
+  if (row.type === 'directory') return true;
+  if (row.type === 'file' && (contentOf(row)?.size ?? 0) !== now.sizeBytes) return false;
+  const modifiedAt = { seconds: now.mtimeSeconds, nanoseconds: now.mtimeNanoseconds };
+  const changedAt = { seconds: now.ctimeSeconds, nanoseconds: now.ctimeNanoseconds };
+  return !isFuzzy(row) && isSameTime(row.modifiedAt, modifiedAt) && isSameTime(row.changedAt, changedAt);
+}
+
+function isSameTime(recorded: Time | undefined, now: Time): boolean {
+  return recorded !== undefined && compareTimes(recorded, now) === 0;
+}
+
+/** An entry that the next pass finds changed, or gone. */
+function unknownEntry(row: Row): SourceAttributes {
+  const type = row.type === 'absent' || row.type === 'partial' ? 'file' : row.type;
+  return { ...emptySourceAttributes(), type };
+}
