@@ -1,0 +1,134 @@
+import { archiveErrors } from '../errors.ts';
+import { hkdfWeb, importHkdfSecret } from '../crypto/derive-web.ts';
+import { importXaesKey } from '../crypto/xaes-web.ts';
+import type { XaesOpener } from '../crypto/xaes.ts';
+import { equalBytes, joinBytes } from '../format/cursor.ts';
+import { type ArchiveHeader, parseHeader } from '../format/header.ts';
+import { type Keyring, parseKeyring, parseRing } from '../format/keyring.ts';
+import { keyLabels, keyUseOf } from '../format/keys.ts';
+import { isRecordSigned, openRecord, type RecordOpeners, sha256Of } from '../format/open.ts';
+import { type Ordinal, writerOf } from '../format/ordinal.ts';
+import { RecordKind, splitRecord } from '../format/record.ts';
+import { openRecoverySlot } from '../format/slot.ts';
+import type { ReadAccess, ReadProblem, ReadTools, RecordSource } from './record-source.ts';
+
+/** The header of an archive and the id that follows from it. */
+export type FoundHeader = { readonly archiveId: Uint8Array<ArrayBuffer>; readonly header: ArchiveHeader };
+
+/** The newest keyring that is valid and opens, and the keys it leads to. */
+export type FoundKeyring = {
+  readonly keyring: Keyring;
+  readonly sha256: Uint8Array;
+  readonly openers: RecordOpeners;
+};
+
+/** Finds the header record. @throws archive.no_archive; archive.unknown_format when the only one is of another format. */
+export async function findHeader(
+  source: RecordSource,
+  tools: ReadTools,
+  problems: ReadProblem[],
+): Promise<FoundHeader> {
+  let refusal: unknown;
+  for await (const ordinal of source.ordinalsOf(RecordKind.header)) {
+    const bytes = await source.read(ordinal);
+    if (bytes === undefined || ordinal !== 0) continue;
+    try {
+      const header = parseHeader(splitRecord(bytes).open);
+      const archiveId = (await sha256Of(bytes)).subarray(0, 16);
+      const key = joinBytes(header.writerKey);
+      if (await isRecordSigned(bytes, archiveId, async (message, mark) => tools.verify(key, message, mark))) {
+        return { archiveId, header };
+      }
+      problems.push({ problem: 'a header is not signed by its writer', ordinal });
+    } catch (error) {
+      refusal = error;
+    }
+  }
+  throw refusal ?? archiveErrors.no_archive();
+}
+
+/** Finds the newest keyring that is signed by a writer it lists, begins with the header's writer, and opens. @throws archive.no_keyring */
+export async function findKeyring(
+  source: RecordSource,
+  found: FoundHeader,
+  reading: { readonly access: ReadAccess; readonly tools: ReadTools; readonly problems: ReadProblem[] },
+): Promise<FoundKeyring> {
+  const { access, tools, problems } = reading;
+  const candidates = await validKeyrings(source, found, reading);
+  for (const { keyring, bytes, ordinal } of candidates) {
+    try {
+      const epochs = 'epochs' in access ? access.epochs : await ringOf(keyring, bytes, { found, access, tools });
+      if (epochs === undefined) continue;
+      const openers = await openersOf(found.archiveId, epochs, tools);
+      return { keyring, sha256: await sha256Of(bytes), openers };
+    } catch (cause) {
+      problems.push({ problem: 'a keyring does not open', ordinal, cause });
+    }
+  }
+  throw archiveErrors.no_keyring({ keyrings: candidates.length });
+}
+
+async function validKeyrings(
+  source: RecordSource,
+  { archiveId, header }: FoundHeader,
+  { tools, problems }: { readonly tools: ReadTools; readonly problems: ReadProblem[] },
+) {
+  const valid: { keyring: Keyring; bytes: Uint8Array<ArrayBuffer>; ordinal: Ordinal }[] = [];
+  const seen = new Set<Ordinal>();
+  for await (const ordinal of source.ordinalsOf(RecordKind.keyring)) {
+    const bytes = seen.has(ordinal) ? undefined : await source.read(ordinal);
+    seen.add(ordinal);
+    if (bytes === undefined) continue;
+    try {
+      const keyring = parseKeyring(splitRecord(bytes).open);
+      const first = keyring.writers[0]!;
+      const signer = keyring.writers.find(({ number }) => number === writerOf(ordinal));
+      const isFirst = first.number === 0 && equalBytes(first.publicKey, header.writerKey);
+      const isSigned = await isRecordSigned(bytes, archiveId, async (message, mark) => {
+        return signer !== undefined && tools.verify(joinBytes(signer.publicKey), message, mark);
+      });
+      if (isFirst && isSigned) valid.push({ keyring, bytes, ordinal });
+      else problems.push({ problem: 'a keyring is not signed by a writer of this archive', ordinal });
+    } catch (cause) {
+      problems.push({ problem: 'a keyring cannot be read', ordinal, cause });
+    }
+  }
+  return valid.toSorted((a, b) => b.keyring.number - a.keyring.number);
+}
+
+async function ringOf(
+  keyring: Keyring,
+  bytes: Uint8Array<ArrayBuffer>,
+  by: { readonly found: FoundHeader; readonly access: { readonly entropy: Uint8Array }; readonly tools: ReadTools },
+) {
+  const place = { archiveId: by.found.archiveId, keyringNumber: keyring.number };
+  for (const slot of keyring.slots) {
+    const ringKey = await openRecoverySlot(slot, place, by.access.entropy);
+    if (ringKey === undefined) continue;
+    const opener = await openerFor(ringKey, by.tools);
+    const keys = { archiveId: place.archiveId, openerOf: () => opener };
+    return parseRing((await openRecord(bytes, keys, by.tools)).raw).epochs;
+  }
+  return undefined;
+}
+
+/** Keys of epochs as record openers, derived by WebCrypto. */
+export async function openersOf(
+  archiveId: Uint8Array,
+  epochs: readonly { readonly number: number; readonly key: Uint8Array }[],
+  tools: ReadTools,
+): Promise<RecordOpeners> {
+  const openers = new Map<string, XaesOpener>();
+  for (const { number, key } of epochs) {
+    const secret = await importHkdfSecret(joinBytes(key));
+    for (const use of ['data', 'metadata'] as const) {
+      const derived = await hkdfWeb(secret, joinBytes(archiveId), keyLabels[use]);
+      openers.set(`${use} ${number}`, await openerFor(derived, tools));
+    }
+  }
+  return { archiveId, openerOf: (kind, epoch) => openers.get(`${keyUseOf(kind)} ${epoch}`) };
+}
+
+function openerFor(key: Uint8Array<ArrayBuffer>, tools: ReadTools): XaesOpener | Promise<XaesOpener> {
+  return tools.createOpener === undefined ? importXaesKey(key) : tools.createOpener(key);
+}

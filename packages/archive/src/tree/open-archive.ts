@@ -1,0 +1,154 @@
+import { archiveErrors, corrupt } from '../errors.ts';
+import { parseCommitOpen, parseCommitSealed } from '../format/commit.ts';
+import { equalBytes, joinBytes } from '../format/cursor.ts';
+import type { Reference } from '../format/extent.ts';
+import { type Writer, writerOfCommit } from '../format/keyring.ts';
+import { isRecordSigned, openRecord, type RecordOpeners, sha256Of } from '../format/open.ts';
+import { type Ordinal, writerOf } from '../format/ordinal.ts';
+import { RecordKind, splitRecord } from '../format/record.ts';
+import { type CommitCandidate, findHead } from './find-head.ts';
+import { findHeader, findKeyring, type FoundKeyring } from './find-keyring.ts';
+import type { ReadAccess, ReadProblem, ReadTools, RecordSource } from './record-source.ts';
+import { StreamReader } from './stream-reader.ts';
+import { ArchiveState, type CommitFacts } from './state.ts';
+import { NodeCache } from './tree-reader.ts';
+
+/** An archive that was opened for reading, at its head. */
+export type OpenedArchive = {
+  readonly archiveId: Uint8Array;
+  readonly keyring: FoundKeyring['keyring'];
+  /** The newest commit: its number, the ordinal and SHA-256 of its record, and its own time. */
+  readonly head: CommitFacts & { readonly ordinal: Ordinal };
+  readonly state: ArchiveState;
+  readonly streams: StreamReader;
+  /** Commits of listed writers that the head's line does not reach. */
+  readonly branches: readonly CommitCandidate[];
+  readonly problems: readonly ReadProblem[];
+};
+
+/** Features of commits that this version can read with. */
+const knownFeatures: ReadonlySet<string> = new Set();
+
+type Context = {
+  readonly source: RecordSource;
+  readonly tools: ReadTools;
+  readonly problems: ReadProblem[];
+};
+
+/**
+ * Opens an archive from its records alone: header, keyring, commits, head, newest checkpoint and what came after it.
+ *
+ * Nothing is taken on the source's word. Runs in a browser.
+ * @throws archive.no_archive, archive.no_keyring, archive.no_head, archive.unknown_format, archive.unknown_feature
+ */
+export async function openArchive(source: RecordSource, access: ReadAccess, tools: ReadTools): Promise<OpenedArchive> {
+  const context: Context = { source, tools, problems: [] };
+  const found = await findHeader(source, tools, context.problems);
+  const keys = await findKeyring(source, found, { access, tools, problems: context.problems });
+  const candidates = await candidatesOf(context, found.archiveId, keys.keyring.writers);
+  const line = await findHead(candidates, async (candidate) => {
+    return (await openCommit(context, keys.openers, candidate).catch(() => undefined))?.time;
+  });
+  if (line === undefined) throw archiveErrors.no_head({ commits: candidates.length });
+  const load = (reference: Reference) => loadRaw(context, keys.openers, reference);
+  const { state, head } = await stateOf(context, keys, { chain: line.chain, load });
+  const branches = await branchesIn(line.others, state);
+  const { problems } = context;
+  const streams = new StreamReader(state, {
+    load,
+    readRaw: (ordinal) => readRaw(context, keys.openers, ordinal),
+    tools,
+  });
+  return { archiveId: found.archiveId, keyring: keys.keyring, head, state, streams, branches, problems };
+}
+
+async function candidatesOf(
+  { source, tools, problems }: Context,
+  archiveId: Uint8Array,
+  writers: readonly Writer[],
+): Promise<CommitCandidate[]> {
+  const candidates: CommitCandidate[] = [];
+  const seen = new Set<Ordinal>();
+  for await (const ordinal of source.ordinalsOf(RecordKind.commit)) {
+    const bytes = seen.has(ordinal) ? undefined : await source.read(ordinal);
+    seen.add(ordinal);
+    if (bytes === undefined) continue;
+    const writer = writers.find(({ number }) => number === writerOf(ordinal));
+    try {
+      const isSigned = await isRecordSigned(bytes, archiveId, async (message, mark) => {
+        return writer !== undefined && tools.verify(joinBytes(writer.publicKey), message, mark);
+      });
+      if (!isSigned) throw archiveErrors.bad_signature({ ordinal });
+      const { number, previous, checkpoint } = parseCommitOpen(splitRecord(bytes).open);
+      const isRightful = writerOfCommit(writers, number) === writer;
+      candidates.push({ ordinal, number, previous, checkpoint, isRightful, sha256: await sha256Of(bytes) });
+    } catch (cause) {
+      problems.push({
+        problem: 'a commit cannot be read or is not signed by a writer of this archive',
+        ordinal,
+        cause,
+      });
+    }
+  }
+  return candidates;
+}
+
+async function openCommit({ source, tools }: Context, openers: RecordOpeners, candidate: CommitCandidate) {
+  const bytes = await source.read(candidate.ordinal);
+  if (bytes === undefined) throw archiveErrors.record_missing({ ordinal: candidate.ordinal });
+  if (!equalBytes(await sha256Of(bytes), candidate.sha256)) throw corrupt('commit: the record became another one');
+  const { open, raw } = await openRecord(bytes, openers, tools);
+  const unknown = parseCommitOpen(open).readFeatures.filter((feature) => !knownFeatures.has(feature));
+  if (unknown.length > 0) throw archiveErrors.unknown_feature({ features: unknown });
+  return parseCommitSealed(raw);
+}
+
+async function stateOf(
+  context: Context,
+  keys: FoundKeyring,
+  line: { readonly chain: readonly CommitCandidate[]; readonly load: (reference: Reference) => Promise<Uint8Array> },
+) {
+  const cache = new NodeCache(line.load);
+  let state: ArchiveState | undefined;
+  let head: OpenedArchive['head'] | undefined;
+  for (const candidate of line.chain) {
+    const { number, sha256, ordinal, checkpoint } = candidate;
+    const sealed = await openCommit(context, keys.openers, candidate);
+    head = { number, sha256, ordinal, time: sealed.time, corrections: sealed.corrections, puts: sealed.puts };
+    if (state === undefined && checkpoint === number) {
+      if (sealed.root === undefined) throw corrupt('commit: a checkpoint has no root');
+      state = new ArchiveState(cache, { checkpoint: head, root: sealed.root });
+    } else (state ??= new ArchiveState(cache)).apply(head);
+    if (candidate === line.chain.at(-1)) noteKeyring(context, keys, sealed.keyring);
+  }
+  if (state === undefined || head === undefined) throw archiveErrors.no_head();
+  return { state, head };
+}
+
+/** The head names the newest keyring there was: another one in hand is said. */
+function noteKeyring({ problems }: Context, keys: FoundKeyring, named: { number: number; sha256: Uint8Array }): void {
+  if (named.number > keys.keyring.number) problems.push({ problem: `keyring ${named.number} is missing` });
+  else if (named.number === keys.keyring.number && !equalBytes(named.sha256, keys.sha256)) {
+    problems.push({ problem: `keyring ${named.number} is not the one that the head names` });
+  }
+}
+
+async function branchesIn(others: readonly CommitCandidate[], state: ArchiveState): Promise<CommitCandidate[]> {
+  const known = new Set<string>();
+  if (others.length > 0) for await (const { sha256 } of state.commits()) known.add(sha256.toHex());
+  return others.filter(({ sha256 }) => !known.has(sha256.toHex()));
+}
+
+async function readRaw({ source, tools }: Context, openers: RecordOpeners, ordinal: Ordinal): Promise<Uint8Array> {
+  const bytes = await source.read(ordinal);
+  if (bytes === undefined) throw archiveErrors.record_missing({ ordinal });
+  const { header, raw } = await openRecord(bytes, openers, tools);
+  if (header.ordinal !== ordinal) throw corrupt('record: another one came in its place');
+  return raw;
+}
+
+async function loadRaw(context: Context, openers: RecordOpeners, reference: Reference): Promise<Uint8Array> {
+  const raw = await readRaw(context, openers, reference.ordinal);
+  if (!equalBytes(await sha256Of(raw), reference.sha256)) throw corrupt('reference: its record holds other bytes');
+  return raw;
+}

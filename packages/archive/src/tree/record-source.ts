@@ -1,0 +1,34 @@
+import type { XaesOpener } from '../crypto/xaes.ts';
+import type { Sha256 } from '../format/extent.ts';
+import type { OpenTools } from '../format/open.ts';
+import type { Ordinal } from '../format/ordinal.ts';
+
+/** Where records come from: a folder, a server, memory. What it gives need not be valid. */
+export type RecordSource = {
+  /** Ordinals of the records of a kind, in any order, maybe more than once. */
+  ordinalsOf(kind: number): AsyncIterable<Ordinal>;
+  /** The whole record; undefined when it is not there. */
+  read(ordinal: Ordinal): Promise<Uint8Array<ArrayBuffer> | undefined>;
+};
+
+/** What reading needs of its surroundings besides WebCrypto. */
+export type ReadTools = OpenTools & {
+  /** SHA-256 bit by bit, for content hashes. */
+  readonly createSha256: () => Sha256;
+  /** Ed25519: whether the message is signed under the 32-byte key. */
+  readonly verify: (
+    publicKey: Uint8Array<ArrayBuffer>,
+    message: Uint8Array<ArrayBuffer>,
+    signature: Uint8Array<ArrayBuffer>,
+  ) => Promise<boolean> | boolean;
+  /** XAES-256-GCM under a 32-byte key; by WebCrypto when left out. */
+  readonly createOpener?: (key: Uint8Array<ArrayBuffer>) => XaesOpener | Promise<XaesOpener>;
+};
+
+/** What opens an archive: the 32 bytes of a recovery code, or the epoch keys of a key file. */
+export type ReadAccess =
+  | { readonly entropy: Uint8Array }
+  | { readonly epochs: readonly { readonly number: number; readonly key: Uint8Array }[] };
+
+/** Something that is not as it should be and did not stop the reading. */
+export type ReadProblem = { readonly problem: string; readonly ordinal?: Ordinal; readonly cause?: unknown };
