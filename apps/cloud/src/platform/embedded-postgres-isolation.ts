@@ -146,7 +146,9 @@ const program = (binaries: PostgresBinaries, name: string) =>
 function environment(binaries: PostgresBinaries): Record<string, string> {
   const base = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C', TZ: 'UTC' };
   if (!binaries.extraLibDir) return base;
-  return { ...base, [process.platform === 'darwin' ? 'DYLD_LIBRARY_PATH' : 'LD_LIBRARY_PATH']: binaries.extraLibDir };
+  // A library found through one of our links looks for its own beside the link, so the real folder is named, too.
+  const folders = [binaries.extraLibDir, path.join(binaries.rootDir, 'lib')].join(':');
+  return { ...base, [process.platform === 'darwin' ? 'DYLD_LIBRARY_PATH' : 'LD_LIBRARY_PATH']: folders };
 }
 
 /**
