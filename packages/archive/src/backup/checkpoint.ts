@@ -43,12 +43,13 @@ export async function writeCheckpoint(
       const ordinal = ports.sealer.reserve();
       const sha256 = hash('sha256', raw, 'buffer');
       ports.sealer.put({ kind: 'tree', ordinal, raw, sha256 });
-      index.putNode(ordinal, raw);
+      stored.set(ordinal, raw);
       return { ordinal, sha256 };
     },
     remove: ({ ordinal }) => dropped.push(ordinal),
   });
   ports.flush();
+  index.putNodes(stored);
   await ports.commits.writeCheckpoint(next, dropped);
   index.set('checkpoint.at', ports.nowMs);
 }

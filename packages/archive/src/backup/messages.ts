@@ -114,7 +114,8 @@ export type MadeRow = { readonly name: Uint8Array; readonly row: Uint8Array };
 export type Scanned = {
   readonly kind: 'scanned';
   readonly job: number;
-  readonly rows: readonly MadeRow[];
+  /** Rows made, as `RowPacker` packs them. */
+  readonly rows: Uint8Array;
   readonly directories: readonly FoundDirectory[];
   readonly left: readonly LeftFile[];
   readonly lost: readonly LostName[];

@@ -12,6 +12,7 @@ import { joinPath } from './bytes.ts';
 import type { CommitWriter, PendingRow } from './commit-writer.ts';
 import type { DirectoryPlace, FoundDirectory, Problem, Reply, ScanJob, Scanned } from './messages.ts';
 import { pathOfPlace, withPlace } from './open-place.ts';
+import { unpackRows } from './packed-rows.ts';
 import { birthOf, namesBelow, PassDirectories } from './pass-directories.ts';
 import { type LeftInDirectory, PassFiles } from './pass-files.ts';
 import { findRoots, type MissingInclude, namesOnTheWay, type RootVolume } from './pass-roots.ts';
@@ -257,7 +258,7 @@ export class Pass {
     counts.selectedBytes += reply.seenBytes;
     for (const problem of reply.problems) onProblem(problem);
     const truths = this.#truthsOf.get(reply)!;
-    for (const { name, row } of reply.rows) this.#addRow(truths, { directory: task.directory, name, row });
+    for (const { name, row } of unpackRows(reply.rows)) this.#addRow(truths, { directory: task.directory, name, row });
     for (const lost of reply.lost) this.#lose(task.directory, lost, truths);
     const parent = { directory: task.directory, path, volume, names: task.place.names };
     // The queue is a stack: the first name is to come out first.

@@ -4,8 +4,9 @@ import type { StreamRef } from '../format/stream.ts';
 import { compareBytes, joinPath } from './bytes.ts';
 import { bundledBelowBytes, type RecordStore } from './content-store.ts';
 import { digestOf, makeRow, makeStream, makeXattrStream, metadataOf } from './make-row.ts';
-import type { FoundDirectory, LeftFile, LostName, MadeRow, Problem, ScanJob, Scanned } from './messages.ts';
+import type { FoundDirectory, LeftFile, LostName, Problem, ScanJob, Scanned } from './messages.ts';
 import { problemOf } from './problem.ts';
+import { RowPacker } from './packed-rows.ts';
 import { DirectoryPacker, isAsPacked, type PackedEntry, PackedReader, rowDigestBytes } from './packed-directory.ts';
 import { type FileReading, isReadInRanges, storeRange } from './read-file.ts';
 import { isCredentialPath, type Selection } from './selection.ts';
@@ -21,6 +22,8 @@ export type Scanning = {
 /** How close to now a time may be before a later change could hide behind it. */
 const racyMs = 2000;
 const maxReadTries = 3;
+const longestName = 4095;
+const empty = new Uint8Array();
 const noDigest = new Uint8Array(rowDigestBytes);
 
 /** Scans an open directory. `path` is its absolute path, for the rules and for problems. */
@@ -33,10 +36,14 @@ class DirectoryScan {
   readonly #scanning: Scanning;
   readonly #job: ScanJob;
   readonly #fd: number;
-  readonly #path: Uint8Array;
+  readonly #nameAt: number;
   readonly #racyAfterMs: number;
   readonly #packer = new DirectoryPacker();
-  readonly #rows: MadeRow[] = [];
+  readonly #rows = new RowPacker();
+  readonly #seen = emptySourceAttributes();
+  /** The directory's path, and room behind it for any name. */
+  readonly #pathBytes: Uint8Array;
+  readonly #isCredential: boolean;
   readonly #directories: FoundDirectory[] = [];
   readonly #left: LeftFile[] = [];
   readonly #lost: LostName[] = [];
@@ -49,7 +56,10 @@ class DirectoryScan {
     this.#scanning = scanning;
     this.#job = job;
     this.#fd = directoryFd;
-    this.#path = path;
+    this.#isCredential = isCredentialPath(path);
+    this.#pathBytes = new Uint8Array(path.length + 1 + longestName);
+    this.#pathBytes.set(joinPath(path, empty));
+    this.#nameAt = path.length === 1 ? 1 : path.length + 1;
     this.#racyAfterMs = job.nowMs - racyMs;
   }
 
@@ -61,7 +71,7 @@ class DirectoryScan {
     return {
       kind: 'scanned',
       job: this.#job.job,
-      rows: this.#rows,
+      rows: this.#rows.take(),
       directories: this.#directories,
       left: this.#left,
       lost: this.#lost,
@@ -82,7 +92,7 @@ class DirectoryScan {
     const row: Row = {
       type: 'directory',
       sets: job.sets,
-      ...metadataOf(attributes, reading.source.ownerNames(attributes.uid, attributes.gid)),
+      ...this.#ownMetadata(attributes),
       ...(streams.length > 0 && { streams }),
       since: job.since,
       parent: { directoryNumber: job.parent, name: job.name },
@@ -90,8 +100,17 @@ class DirectoryScan {
     };
     const encoded = encodeRow(row);
     const digest = digestOf(encoded);
-    if (compareBytes(digest, job.own) !== 0) this.#rows.push({ name: new Uint8Array(), row: encoded });
+    if (compareBytes(digest, job.own) !== 0) this.#rows.add(new Uint8Array(), encoded);
     return digest;
+  }
+
+  /** On the way to an include the times are nobody's concern, and would make a row whenever a stranger's file comes. */
+  #ownMetadata(attributes: SourceAttributes): Partial<Row> {
+    const owner = this.#scanning.reading.source.ownerNames(attributes.uid, attributes.gid);
+    const metadata = metadataOf(attributes, owner);
+    if (!this.#job.only) return metadata;
+    const { modifiedAt: _modified, changedAt: _changed, bornAt: _born, ...lasting } = metadata;
+    return lasting;
   }
 
   /** Walks the names that are there and those that were, both by rising bytes. */
@@ -125,15 +144,15 @@ class DirectoryScan {
   }
 
   #visit(name: Uint8Array, before: PackedEntry | undefined): void {
-    const path = joinPath(this.#path, name);
+    const path = this.#pathOf(name);
     try {
-      const attributes = this.#scanning.reading.source.statAt(this.#fd, name, emptySourceAttributes());
+      const attributes = this.#scanning.reading.source.statAt(this.#fd, name, this.#seen);
       if (!attributes) {
         if (before) this.#lose(before, 'gone', false);
         return;
       }
       if (attributes.mountRoot) {
-        this.#mounts.push(path);
+        this.#mounts.push(path.slice());
         if (before) this.#keep(before);
         return;
       }
@@ -144,11 +163,17 @@ class DirectoryScan {
       }
       this.#seenFiles++;
       if (attributes.type === 'file') this.#seenBytes += attributes.sizeBytes;
-      this.#compareEntry(name, { path, attributes, sets, before });
+      this.#compareEntry(name, { attributes, sets, before });
     } catch (error) {
-      this.#problems.push(problemOf(path, error));
+      this.#problems.push(problemOf(path.slice(), error));
       if (before) this.#keep(before);
     }
+  }
+
+  /** The path of an entry, valid until the next one. */
+  #pathOf(name: Uint8Array): Uint8Array {
+    this.#pathBytes.set(name, this.#nameAt);
+    return this.#pathBytes.subarray(0, this.#nameAt + name.length);
   }
 
   /** The sets that select an entry; none on the way to an include; undefined when it is left out. */
@@ -176,7 +201,7 @@ class DirectoryScan {
       const isKnown = before !== undefined && isAsPacked(before, attributes);
       this.#directories.push({
         name: name.slice(),
-        attributes,
+        attributes: { ...attributes },
         sets,
         isKnown,
         isReplacing: before !== undefined && !isKnown,
@@ -195,7 +220,7 @@ class DirectoryScan {
     if (isFile && (attributes.links > 1 || isReadInRanges(attributes.sizeBytes))) {
       const rowDigest = before?.rowDigest.slice() ?? noDigest;
       const flagsAt = this.#packer.add(name, attributes, true, rowDigest);
-      this.#left.push({ name: name.slice(), attributes, sets: seen.sets, flagsAt, rowDigest });
+      this.#left.push({ name: name.slice(), attributes: { ...attributes }, sets: seen.sets, flagsAt, rowDigest });
       return;
     }
     const made = isFile ? this.#rowOfFile(name, seen) : { row: this.#rowOfSpecial(name, seen), attributes };
@@ -206,7 +231,7 @@ class DirectoryScan {
     const encoded = encodeRow(made.row);
     const digest = digestOf(encoded);
     const isPut = before !== undefined && compareBytes(before.rowDigest, digest) === 0;
-    if (!isPut) this.#rows.push({ name: name.slice(), row: encoded });
+    if (!isPut) this.#rows.add(name, encoded);
     this.#packer.add(name, made.attributes, this.#isRacy(made.attributes) || made.row.flags !== undefined, digest);
   }
 
@@ -238,7 +263,7 @@ class DirectoryScan {
       }
       try {
         recorded = { ...after };
-        const streams = this.#streamsOf(fd, recorded, seen.path);
+        const streams = this.#streamsOf(fd, recorded, name);
         reading.source.statDescriptor(fd, after);
         const isWhole = isSameState(recorded, after) && streams.size === recorded.sizeBytes;
         if (!isWhole && tries < maxReadTries) {
@@ -254,9 +279,9 @@ class DirectoryScan {
     }
   }
 
-  #streamsOf(fd: number, attributes: SourceAttributes, path: Uint8Array): { size: number; all: StreamRef[] } {
+  #streamsOf(fd: number, attributes: SourceAttributes, name: Uint8Array): { size: number; all: StreamRef[] } {
     const { reading, records } = this.#scanning;
-    const isCredential = attributes.sizeBytes < bundledBelowBytes && isCredentialPath(path);
+    const isCredential = attributes.sizeBytes < bundledBelowBytes && (this.#isCredential || isCredentialPath(name));
     const range = { offset: 0, length: attributes.sizeBytes };
     const content = makeStream('content', storeRange(reading, { fd, attributes, isCredential }, range), records);
     const xattrs = makeXattrStream(reading.source.attributesOf(fd), reading.content, records, attributes.uid);
@@ -274,9 +299,8 @@ function listOf(names: readonly Uint8Array[]): SourceNames {
   return { count: sorted.length, nameAt: (place) => sorted[place]! };
 }
 
-/** An entry that was seen: its path, what it is now, who selects it, what it was. */
+/** An entry that was seen: what it is now, who selects it, what it was. */
 type Seen = {
-  readonly path: Uint8Array;
   readonly attributes: SourceAttributes;
   readonly sets: readonly number[];
   readonly before: PackedEntry | undefined;

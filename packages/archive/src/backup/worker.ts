@@ -89,18 +89,17 @@ class BackupWorker {
         return this.#read(job);
       case 'finish':
         return this.#finish(job);
-      case 'flush':
-        this.#content.flush();
-        this.#fragments.flush();
-        this.#send({ kind: 'progress', readBytes: this.#readBytes });
-        this.#readBytes = 0;
-        return {
-          kind: 'flushed',
-          job: job.job,
-          fresh: this.#content.takeFresh(),
-          newBytes: this.#content.takeNewBytes(),
-        };
+      default:
+        return this.#flush(job.job);
     }
+  }
+
+  #flush(job: number): Reply {
+    this.#content.flush();
+    this.#fragments.flush();
+    this.#send({ kind: 'progress', readBytes: this.#readBytes });
+    this.#readBytes = 0;
+    return { kind: 'flushed', job, fresh: this.#content.takeFresh(), newBytes: this.#content.takeNewBytes() };
   }
 
   #scan(job: ScanJob): Reply {

@@ -1,0 +1,44 @@
+/** Rows on their way from a worker: one buffer instead of thousands, since each costs a copy and its collection. */
+import type { MadeRow } from './messages.ts';
+
+/** Gathers rows of one directory: name length u16, row length u16, name, row; little-endian. */
+export class RowPacker {
+  #bytes = new Uint8Array(8192);
+  #length = 0;
+
+  /** Rows have at most 8,192 bytes, names 4,095. */
+  add(name: Uint8Array, row: Uint8Array): void {
+    const bytes = 4 + name.length + row.length;
+    if (this.#length + bytes > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + bytes));
+      grown.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes = grown;
+    }
+    const at = this.#length;
+    this.#bytes[at] = name.length;
+    this.#bytes[at + 1] = name.length >> 8;
+    this.#bytes[at + 2] = row.length;
+    this.#bytes[at + 3] = row.length >> 8;
+    this.#bytes.set(name, at + 4);
+    this.#bytes.set(row, at + 4 + name.length);
+    this.#length = at + bytes;
+  }
+
+  /** What was added, in bytes of its own. */
+  take(): Uint8Array<ArrayBuffer> {
+    const packed = this.#bytes.slice(0, this.#length);
+    this.#length = 0;
+    return packed;
+  }
+}
+
+/** The rows in the order they were added; names and rows are views. */
+export function* unpackRows(packed: Uint8Array): Generator<MadeRow> {
+  for (let at = 0; at < packed.length;) {
+    const nameAt = at + 4;
+    const rowAt = nameAt + (packed[at]! | (packed[at + 1]! << 8));
+    const end = rowAt + (packed[at + 2]! | (packed[at + 3]! << 8));
+    yield { name: packed.subarray(nameAt, rowAt), row: packed.subarray(rowAt, end) };
+    at = end;
+  }
+}
