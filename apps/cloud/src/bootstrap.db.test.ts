@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { clientCredentials } from '@holdfast/sdk';
+import { bootstrapQuickstart, createTenant, prepareInstallation, type BootstrapDeps } from './bootstrap.ts';
+import { forgetExpired } from './maintain.ts';
+import {
+  makeWorld,
+  sendRaw,
+  signInAs,
+  startTestCloud,
+  startTestCluster,
+  type TestCloud,
+  type TestCluster,
+} from './testing.ts';
+
+let cluster: TestCluster;
+let cloud: TestCloud;
+let deps: BootstrapDeps;
+before(async () => {
+  cluster = await startTestCluster();
+  cloud = await startTestCloud(cluster);
+  deps = { system: cloud.system, kms: cloud.kms.forRole('api'), clock: cloud.clock };
+});
+after(async () => {
+  await cloud.stop();
+  await cluster.stop();
+});
+
+async function canEnter(credentials: { slug: string; adminUsername: string; adminPassword: string }): Promise<number> {
+  const body = JSON.stringify({ username: credentials.adminUsername, password: credentials.adminPassword });
+  const path = `/t/${credentials.slug}/v1/sessions`;
+  return (await sendRaw(cloud.url, { method: 'POST', path, headers: { 'content-type': 'application/json' }, body }))
+    .status;
+}
+
+test('an installation gets one identity, however many nodes prepare it', async () => {
+  const ids = await Promise.all([1, 2, 3, 4].map(() => prepareInstallation(deps)));
+  assert.deepEqual(new Set(ids), new Set([cloud.api.installationId]));
+});
+
+test('the first start makes a tenant whose credentials work, later starts keep it, and lost ones are replaced', async () => {
+  const first = await bootstrapQuickstart(deps, false);
+  assert.ok(first.status === 'new');
+  assert.equal(await canEnter(first), 201);
+  const server = { baseUrl: cloud.url, fetch, nowMs: () => cloud.clock.now() };
+  const clientOf = (made: { apiClientId: string; apiClientSecret: string }) =>
+    cloud.clientFor(clientCredentials({ clientId: made.apiClientId, clientSecret: made.apiClientSecret }, server));
+  assert.equal((await clientOf(first).customer.get()).tenantId, first.tenantUid);
+  assert.deepEqual(await bootstrapQuickstart(deps, true), { status: 'kept' });
+  assert.equal(await canEnter(first), 201);
+  const replaced = await bootstrapQuickstart(deps, false);
+  assert.ok(replaced.status === 'new');
+  assert.equal(replaced.tenantUid, first.tenantUid);
+  assert.equal(await canEnter(first), 401);
+  assert.equal(await canEnter(replaced), 201);
+  assert.equal((await clientOf(replaced).customer.get()).tenantId, first.tenantUid);
+  const { entries } = await clientOf(replaced).audit.entries({ query: {} });
+  const acts = entries.map(({ eventType }) => eventType);
+  assert.ok(acts.includes('tenant.created') && acts.includes('credentials.replaced'));
+});
+
+test('an address that is taken or malformed makes no tenant, and a good one does', async () => {
+  const wanted = (slug: string) => createTenant(deps, { slug, name: 'Name', adminUsername: 'admin' });
+  await wanted('taken');
+  const count = async () =>
+    (await cluster.asSuperuser(cloud.testDatabase.target.database, 'select count(*)::int as count from tenants'))
+      .rows[0];
+  const before = await count();
+  await assert.rejects(wanted('taken'), { code: 'tenants.slug_taken' });
+  for (const slug of ['', 'UPPER', '-a', 'a b', 'a/b', 'x'.repeat(64)])
+    await assert.rejects(wanted(slug), { code: 'tenants.slug_invalid' });
+  assert.deepEqual(await count(), before);
+  for (const slug of ['a', '0-9', 'x'.repeat(63)]) await wanted(slug);
+});
+
+test('what has expired is forgotten in all tenants, and nothing else', async () => {
+  const world = await makeWorld(cloud, 'forget');
+  const browser = await signInAs(world, world.member);
+  const { database } = cloud.testDatabase.target;
+  const run = (statement: string) => cluster.asSuperuser(database, statement);
+  await run(`insert into used_proofs select tenant_id, sha256('old'), now() - interval '1 minute' from tenants`);
+  await run(`insert into used_proofs select tenant_id, sha256('new'), now() + interval '1 minute' from tenants`);
+  const count = async (from: string) => Number((await run(`select count(*) as count from ${from}`)).rows[0].count);
+  const [tenants, sessions] = [await count('tenants'), await count('sessions')];
+  await forgetExpired(cloud.system, cloud.clock.now());
+  assert.equal(await count('used_proofs'), tenants);
+  assert.equal(await count('sessions'), sessions);
+  assert.ok((await count('attempt_counters')) > 0);
+  await run(
+    `update sessions set absolute_ends_at = now() - interval '31 days' where session_id = '${browser.sessionId}'`,
+  );
+  await run(`update attempt_counters set last_attempt_at = now() - interval '2 days'`);
+  const locators = await count('locators');
+  await forgetExpired(cloud.system, cloud.clock.now());
+  assert.equal(await count('sessions'), sessions - 1);
+  assert.equal(await count('locators'), locators - 1);
+  assert.equal(await count('attempt_counters'), 0);
+});
