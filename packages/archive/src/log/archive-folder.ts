@@ -8,6 +8,7 @@ import { FolderReader, type ReadOutcome } from './folder-reader.ts';
 import { archiveOfHead, maxBodyBytes, segmentHeadBytes, type SegmentEntry } from './footer.ts';
 import { splitFragment } from './fragment.ts';
 import { expectKeyNameFree, keyFileName, writeKeyFiles } from './key-files.ts';
+import { GroupRun } from './group-run.ts';
 import { type IndexedRecord, OrdinalIndex } from './ordinal-index.ts';
 import type { SegmentDamage } from './recover-segment.ts';
 import { repairFolder, type RepairReport } from './repair.ts';
@@ -82,9 +83,8 @@ export class ArchiveFolder {
   /** Headers and keyrings that were appended and are not yet in the keys folder. */
   readonly #pendingKeys = new Set<Uint8Array>();
   readonly #turn = new Semaphore(1);
+  readonly #syncing = new GroupRun(() => this.#syncNow());
   #writers: Writers | undefined;
-  #syncing: Promise<FolderPosition> | undefined;
-  #nextSync: Promise<FolderPosition> | undefined;
   #broken: { readonly cause: unknown } | undefined;
   #isClosed = false;
 
@@ -145,27 +145,17 @@ export class ArchiveFolder {
     });
   }
 
-  /** Which of the records `bytes` are would be new, without adding them. @throws as `append` does before it writes. */
-  async examine(bytes: Uint8Array): Promise<readonly FramedRecord[]> {
+  /** The records `bytes` are, and which of them are here already; adds nothing. @throws as `append` does before it writes. */
+  async examine(bytes: Uint8Array): Promise<readonly { readonly bytes: Uint8Array; readonly isKnown: boolean }[]> {
     this.#usable();
     const records = splitFragment(bytes);
     const known = await this.#knownOf(records);
-    return records.filter(({ frame }) => !known.has(frame.ordinal));
+    return records.map(({ frame, bytes: record }) => ({ bytes: record, isKnown: known.has(frame.ordinal) }));
   }
 
   /** Returns once all that was appended before is on stable storage and indexed. Calls that come meanwhile share one sync. */
   sync(): Promise<FolderPosition> {
-    if (!this.#syncing) return this.#startSync();
-    this.#nextSync ??= this.#syncing
-      .then(
-        () => undefined,
-        () => undefined,
-      )
-      .then(() => {
-        this.#nextSync = undefined;
-        return this.#startSync();
-      });
-    return this.#nextSync;
+    return this.#syncing.run();
   }
 
   /** Whether a record of that ordinal was stored here; it is not read. */
@@ -246,7 +236,7 @@ export class ArchiveFolder {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    await this.#syncing?.catch(() => undefined);
+    await this.#syncing.settle();
     await this.#turn.use(() => this.#release());
   }
 
@@ -284,11 +274,6 @@ export class ArchiveFolder {
         this.#pending.set(record.ordinal, record);
       }
     });
-  }
-
-  #startSync(): Promise<FolderPosition> {
-    this.#syncing = this.#syncNow().finally(() => (this.#syncing = undefined));
-    return this.#syncing;
   }
 
   async #syncNow(): Promise<FolderPosition> {
