@@ -242,6 +242,13 @@ export class ByteWriter {
   }
 }
 
+/** How many bytes a number takes as a varint. */
+export function varintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 128)) bytes += 1;
+  return bytes;
+}
+
 /** Bytes compared one by one: negative, 0 or positive; a prefix comes first. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const shared = Math.min(a.length, b.length);

@@ -1,6 +1,8 @@
+import { assert } from '@holdfast/base';
+
 import { archiveErrors, corrupt } from '../errors.ts';
-import { ByteReader, ByteWriter } from './cursor.ts';
-import { readTime, type Time, writeTime } from './time.ts';
+import { ByteReader, ByteWriter, varintBytes } from './cursor.ts';
+import { readTime, type Time, timeBytes, writeTime } from './time.ts';
 
 /** A field this version does not know and need not understand: kept as it is when the structure is written again. */
 export type UnknownField = { readonly tag: number; readonly value: Uint8Array };
@@ -137,7 +139,6 @@ export class FieldWriter {
   readonly #shape: FieldShape;
   readonly #unknown: readonly UnknownField[];
   #nextUnknown = 0;
-  readonly #scratch = new ByteWriter(64);
 
   constructor(shape: FieldShape, unknown: readonly UnknownField[] = []) {
     this.#shape = shape;
@@ -148,16 +149,19 @@ export class FieldWriter {
   /** A varint; left out when undefined. */
   number(tag: number, value: number | undefined): this {
     if (value === undefined) return this;
-    this.#scratch.clear();
-    return this.bytes(tag, this.#scratch.varint(value).written());
+    this.#begin(tag, varintBytes(value)).varint(value);
+    return this;
+  }
+
+  /** A `u64`; left out when undefined. */
+  u64(tag: number, value: number | undefined): this {
+    if (value !== undefined) this.#begin(tag, 8).u64(value);
+    return this;
   }
 
   /** Bytes; left out when undefined. */
   bytes(tag: number, value: Uint8Array | undefined): this {
-    if (value === undefined) return this;
-    const mark = this.#shape.marks.get(tag);
-    this.#putUnknownBelow(tag);
-    this.#writer.varint(tag * 2 + (mark?.startsWith('must') ? 1 : 0)).putSized(value);
+    if (value !== undefined) this.#begin(tag, value.length).put(value);
     return this;
   }
 
@@ -166,20 +170,28 @@ export class FieldWriter {
   }
 
   time(tag: number, value: Time | undefined): this {
-    return value === undefined ? this : this.built(tag, (writer) => writeTime(writer, value));
+    if (value !== undefined) writeTime(this.#begin(tag, timeBytes), value);
+    return this;
   }
 
   /** Whatever `build` writes. */
   built(tag: number, build: (writer: ByteWriter) => void): this {
-    this.#scratch.clear();
-    build(this.#scratch);
-    return this.bytes(tag, this.#scratch.written());
+    const writer = new ByteWriter(64);
+    build(writer);
+    return this.bytes(tag, writer.written());
   }
 
   /** The encoded fields. */
   finish(): Uint8Array<ArrayBuffer> {
     this.#putUnknownBelow(Infinity);
     return this.#writer.written();
+  }
+
+  #begin(tag: number, length: number): ByteWriter {
+    const mark = this.#shape.marks.get(tag);
+    assert(mark !== undefined, `a ${this.#shape.what} has a field ${tag}`);
+    this.#putUnknownBelow(tag);
+    return this.#writer.varint(tag * 2 + (mark.startsWith('must') ? 1 : 0)).varint(length);
   }
 
   #putUnknownBelow(tag: number): void {

@@ -148,11 +148,9 @@ export function encodeRow(row: Row): Uint8Array<ArrayBuffer> {
   fields.time(8, row.modifiedAt).time(9, row.changedAt).time(10, row.bornAt);
   const { device, parent, absence } = row;
   if (device !== undefined) fields.built(11, (writer) => writer.u32(device.major).u32(device.minor));
-  putU64(fields, 12, row.linkGroup);
-  fields.bytes(13, row.target);
+  fields.u64(12, row.linkGroup).bytes(13, row.target);
   for (const stream of row.streams ?? []) fields.bytes(14, encodeStream(stream));
-  putU64(fields, 15, row.directoryNumber);
-  fields.number(16, row.since);
+  fields.u64(15, row.directoryNumber).number(16, row.since);
   if (parent !== undefined) fields.built(17, (writer) => writer.u64(parent.directoryNumber).put(parent.name));
   fields.number(18, row.flags).number(19, absence === undefined ? undefined : absence === 'gone' ? 1 : 2);
   const value = fields.bytes(20, row.mountPoint).bytes(21, row.platform).finish();
@@ -165,10 +163,6 @@ function putOwner(fields: FieldWriter, row: Row): void {
   if (sets !== undefined) fields.built(2, (writer) => sets.forEach((set) => writer.varint(set)));
   fields.number(3, row.mode).number(4, row.uid).number(5, row.gid);
   fields.bytes(6, row.userName).bytes(7, row.groupName);
-}
-
-function putU64(fields: FieldWriter, tag: number, value: number | undefined): void {
-  if (value !== undefined) fields.built(tag, (writer) => writer.u64(value));
 }
 
 function readType(fields: FieldReader): RowType {

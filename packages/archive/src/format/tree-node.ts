@@ -1,5 +1,5 @@
 import { archiveErrors, corrupt } from '../errors.ts';
-import { ByteReader, ByteWriter, compareBytes, joinBytes } from './cursor.ts';
+import { ByteReader, ByteWriter, compareBytes, joinBytes, varintBytes } from './cursor.ts';
 import { readReference, type Reference, writeReference } from './extent.ts';
 
 /** The most raw bytes of a tree record. */
@@ -118,8 +118,4 @@ export function findEntry(entries: readonly MapEntry[], key: Uint8Array): number
 function checkEntry({ key, value }: MapEntry): void {
   if (key.length > maxKeyBytes) throw archiveErrors.too_large({ what: 'key', bytes: key.length });
   if (value.length > maxValueBytes) throw archiveErrors.too_large({ what: 'value', bytes: value.length });
-}
-
-function varintBytes(value: number): number {
-  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : 4;
 }

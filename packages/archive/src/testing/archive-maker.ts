@@ -45,6 +45,7 @@ export type CommitPlan = {
   /** Number and predecessor, where they are not simply the next: for branches. */
   readonly after?: MadeCommit;
   readonly writer?: number;
+  readonly readFeatures?: readonly string[];
   readonly unknown?: readonly UnknownField[];
 };
 
@@ -83,12 +84,12 @@ export class ArchiveMaker {
   #lives = 0;
 
   /** Writes the header. `entropy` is what the recovery code stands for. */
-  constructor(seed: string, entropy: Uint8Array, unknown: readonly UnknownField[] = []) {
+  constructor(seed: string, entropy: Uint8Array, unknown: readonly UnknownField[] = [], draft: number = draftRevision) {
     this.#seed = seed;
     this.entropy = entropy;
     const key = createSigningKey(this.random(32));
     this.writers.push({ number: 0, key, firstCommit: 1, origin: 'first' });
-    const header = { formatVersion: 1, draft: draftRevision, salt: this.random(32), suite: suiteOne, unknown };
+    const header = { formatVersion: 1, draft, salt: this.random(32), suite: suiteOne, unknown };
     const open = encodeHeader({ ...header, writerKey: key.publicKey });
     const bytes = this.#seal({ kind: 'header', epoch: 0, ordinal: this.#nextOrdinal(0), open }, new Uint8Array(16));
     this.archiveId = hash('sha256', bytes, 'buffer').subarray(0, 16);
@@ -216,7 +217,7 @@ export class ArchiveMaker {
     const open = encodeCommitOpen({
       ...chain,
       checkpoint: this.#checkpoint,
-      readFeatures: [],
+      readFeatures: plan.readFeatures ?? [],
       writeFeatures,
       ...unknown,
     });

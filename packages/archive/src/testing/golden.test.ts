@@ -9,6 +9,8 @@ import { goldenArchives } from './golden-archives.ts';
 import { goldenEntropy } from './golden-begin.ts';
 import { goldenFiles, readFiles } from './golden-folder.ts';
 import { escapeName } from './golden-scene.ts';
+import { isSignedBy } from '../crypto/ed25519.node.ts';
+import { introductionMessage } from '../format/keyring.ts';
 import { formatOrdinal } from '../format/ordinal.ts';
 import { RecordKind, splitRecord } from '../format/record.ts';
 import { contentOf, isFuzzy, type Row } from '../format/row.ts';
@@ -221,6 +223,22 @@ test('the golden archives are of every kind of record and small enough to be kep
   assert.deepEqual((await readdir(goldenFolder)).sort(), Object.keys(goldenArchives).sort());
   const files = await readFiles(goldenFolder);
   assert.ok([...files.values()].reduce((sum, bytes) => sum + bytes.length, 0) < 350_000);
+});
+
+test('a writer that was introduced carries the signature of the one before, and one that was not carries none', async () => {
+  const { archive, source } = await open('writers');
+  const { writers } = archive.keyring;
+  assert.deepEqual(
+    writers.map(({ introduction }) => introduction !== undefined),
+    [false, true, true, false],
+  );
+  for (const [index, writer] of writers.entries()) {
+    if (writer.introduction === undefined) continue;
+    const message = introductionMessage(archive.archiveId, writer);
+    assert.ok(isSignedBy(writers[index - 1]!.publicKey, message, writer.introduction));
+    assert.ok(!isSignedBy(writer.publicKey, message, writer.introduction));
+  }
+  await source.close();
 });
 
 test('another recovery code opens no golden archive, and a key file of an older epoch opens no newer commit', async () => {
