@@ -1,0 +1,7 @@
+/** Hashes leaves as inner nodes are hashed. */
+export const mutant = {
+  file: 'apps/cloud/migrations/postgres/0002_audit.sql',
+  find: "bytea := sha256('\\x00'::bytea",
+  replace: "bytea := sha256('\\x01'::bytea",
+  test: 'apps/cloud/src/modules/audit/audit.db.test.ts',
+};

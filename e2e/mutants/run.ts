@@ -1,0 +1,143 @@
+import { spawn } from 'node:child_process';
+import {
+  cpSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { stripTypeScriptTypes } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+/** One fault, put into one file: the test must turn red. */
+type Mutant = {
+  readonly name: string;
+  readonly file: string;
+  /** Text that stands in the file exactly once. */
+  readonly find: string;
+  readonly replace: string;
+  /** The test file that guards against the fault. */
+  readonly test: string;
+};
+
+type Verdict = { readonly mutant: Mutant; readonly outcome: 'killed' | 'survived' | 'stale'; readonly note: string };
+
+const rootDir = path.join(import.meta.dirname, '../..');
+const TIMEOUT_MS = 300_000;
+/** What a test needs of the tree; packages from the registry are linked. */
+const copied = ['packages', 'apps', 'e2e', 'tools', 'docs', 'package.json', 'tsconfig.json'];
+
+const print = (line: string) => process.stdout.write(`${line}\n`);
+
+/** Puts each fault into a copy of the tree, one at a time, and fails when a test stays green. Arguments: name prefixes. */
+async function main(prefixes: readonly string[]): Promise<void> {
+  const mutants = await loadMutants(prefixes);
+  if (mutants.length === 0) throw new Error(`no mutant is called ${prefixes.join(' or ')}`);
+  const copyDir = copyTree();
+  try {
+    const verdicts = await runAll(mutants, copyDir);
+    const alive = verdicts.filter(({ outcome }) => outcome !== 'killed');
+    print(`\n${verdicts.length - alive.length} of ${verdicts.length} faults found`);
+    for (const { mutant, outcome, note } of alive) print(`  ${outcome}: ${mutant.name} ${note}`);
+    process.exitCode = alive.length === 0 ? 0 : 1;
+  } finally {
+    rmSync(copyDir, { recursive: true, force: true });
+  }
+}
+
+async function loadMutants(prefixes: readonly string[]): Promise<readonly Mutant[]> {
+  const names = globSync('*.ts', { cwd: import.meta.dirname })
+    .map((file) => path.basename(file, '.ts'))
+    .filter((name) => name !== 'run')
+    .filter((name) => prefixes.length === 0 || prefixes.some((prefix) => name.startsWith(prefix)))
+    .toSorted();
+  return Promise.all(
+    names.map(async (name) => {
+      const loaded = (await import(`./${name}.ts`)) as { mutant?: Omit<Mutant, 'name'> };
+      if (!loaded.mutant) throw new Error(`${name}.ts exports no mutant`);
+      return { name, ...loaded.mutant };
+    }),
+  );
+}
+
+/** A tree of its own, whose workspaces are the copied ones: the checkout is never touched. */
+function copyTree(): string {
+  const copyDir = mkdtempSync(path.join(tmpdir(), 'holdfast mutants '));
+  for (const name of copied) cpSync(path.join(rootDir, name), path.join(copyDir, name), { recursive: true });
+  const modules = path.join(rootDir, 'node_modules');
+  mkdirSync(path.join(copyDir, 'node_modules', '@holdfast'), { recursive: true });
+  for (const name of readdirSync(modules)) {
+    if (name !== '@holdfast') symlinkSync(path.join(modules, name), path.join(copyDir, 'node_modules', name));
+  }
+  const workspaces = globSync(['packages/*/package.json', 'apps/*/package.json'], { cwd: copyDir });
+  for (const file of workspaces) {
+    const { name } = JSON.parse(readFileSync(path.join(copyDir, file), 'utf8')) as { name: string };
+    symlinkSync(path.join(copyDir, path.dirname(file)), path.join(copyDir, 'node_modules', name));
+  }
+  return copyDir;
+}
+
+async function runAll(mutants: readonly Mutant[], copyDir: string): Promise<readonly Verdict[]> {
+  const verdicts: Verdict[] = [];
+  for (const [test, ofTest] of Object.entries(Object.groupBy(mutants, (mutant) => mutant.test))) {
+    // A test that is red anyway finds nothing.
+    const isGreen = await passes(test, copyDir);
+    for (const mutant of ofTest ?? []) {
+      const verdict: Verdict = isGreen
+        ? await tryMutant(mutant, copyDir)
+        : { mutant, outcome: 'stale', note: `(${test} fails without it)` };
+      print(`${verdict.outcome.padEnd(8)} ${mutant.name} ${verdict.note}`);
+      verdicts.push(verdict);
+    }
+  }
+  return verdicts;
+}
+
+async function tryMutant(mutant: Mutant, copyDir: string): Promise<Verdict> {
+  const file = path.join(copyDir, mutant.file);
+  const source = readFileSync(file, 'utf8');
+  const found = source.split(mutant.find).length - 1;
+  if (found !== 1) return { mutant, outcome: 'stale', note: `(its text stands ${found} times in ${mutant.file})` };
+  const mutated = source.replace(mutant.find, () => mutant.replace);
+  // A file that cannot be loaded turns every test red, and shows nothing.
+  if (file.endsWith('.ts') && !canLoad(mutated)) return { mutant, outcome: 'stale', note: '(it is no TypeScript)' };
+  const startedAt = performance.now();
+  try {
+    writeFileSync(file, mutated);
+    const survived = await passes(mutant.test, copyDir);
+    const note = `(${((performance.now() - startedAt) / 1000).toFixed(1)} s)`;
+    return { mutant, outcome: survived ? 'survived' : 'killed', note };
+  } finally {
+    writeFileSync(file, source);
+  }
+}
+
+function canLoad(source: string): boolean {
+  try {
+    stripTypeScriptTypes(source);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a test file is green; one that hangs is not. */
+function passes(test: string, copyDir: string): Promise<boolean> {
+  const child = spawn(process.execPath, ['--test', test], { cwd: copyDir, stdio: 'ignore', detached: true });
+  return new Promise((resolve, reject) => {
+    // The group, so that what the test started ends too.
+    const timer = setTimeout(() => child.pid !== undefined && process.kill(-child.pid, 'SIGKILL'), TIMEOUT_MS);
+    child.once('error', reject);
+    child.once('exit', (code) => {
+      clearTimeout(timer);
+      resolve(code === 0);
+    });
+  });
+}
+
+await main(process.argv.slice(2));

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CodedError, isRetryable } from '@holdfast/base';
+import {
+  anonymous,
+  bearer,
+  browserSession,
+  clientCredentials,
+  createClient,
+  type Fetch,
+  type FetchInit,
+} from './index.ts';
+
+type Sent = { readonly url: string; readonly init: FetchInit };
+
+/** A server that remembers what it was sent and answers by path. */
+function serverOf(answers: Readonly<Record<string, () => Response>>): { fetch: Fetch; sent: Sent[] } {
+  const sent: Sent[] = [];
+  const fetch: Fetch = async (url, init) => {
+    sent.push({ url, init });
+    const answer = answers[new URL(url).pathname];
+    if (!answer) throw new TypeError('fetch failed');
+    return answer();
+  };
+  return { fetch, sent };
+}
+
+const baseUrl = 'https://cloud.example';
+const customer = { name: 'Tenant', registrationKey: 'K', tenantId: '01a20022-3f71-794d-8c9b-3f8a283bb6c9' };
+const json =
+  (body: unknown, status = 200, headers: Record<string, string> = {}) =>
+  () =>
+    new Response(JSON.stringify(body), { status, headers });
+
+test('a call puts its parts where the contract says and checks the reply', async () => {
+  const user = '01a20022-3f71-794d-8c9b-3f8a283bb6c9';
+  const { fetch, sent } = serverOf({
+    '/v1/users': json({ users: [], totalCount: 0 }),
+    [`/v1/users/${user}/sessions/a%2Fb%3F`]: () => new Response(null, { status: 204 }),
+    [`/v1/users/${user}/roles`]: json({
+      processedReplacementRoleIds: ['x'],
+      newlyAssignedRolesIds: [],
+      unassignedRolesIds: [],
+      ignoredRolesIds: [],
+    }),
+  });
+  const client = createClient({ baseUrl, fetch, credentials: bearer('token') });
+  assert.deepEqual(await client.users.list({ query: { username: 'a&b=ö', page: '2' } }), { users: [], totalCount: 0 });
+  assert.equal(await client.sessions.revoke({ params: { userId: user, sessionId: 'a/b?' } }), undefined);
+  await client.users.setRoles({ params: { userId: user }, body: { roleIds: ['x'] } });
+  const [list, revoke, set] = sent;
+  assert.equal(list?.url, `${baseUrl}/v1/users?username=a%26b%3D%C3%B6&page=2`);
+  assert.equal(list?.init.headers['authorization'], 'Bearer token');
+  assert.equal(revoke?.init.method, 'DELETE');
+  assert.equal(set?.init.body, '{"roleIds":["x"]}');
+  assert.equal(set?.init.headers['content-type'], 'application/json');
+});
+
+test("a problem becomes the server's own error, with when to come back; one to wait for is retryable", async () => {
+  const problem = { code: 'auth.slow_down', kind: 'exhausted', title: 'Wait', details: { a: 1 }, requestId: 'r1' };
+  const { fetch } = serverOf({ '/v1/customer': json(problem, 429, { 'retry-after': '7' }) });
+  const client = createClient({ baseUrl, fetch, credentials: anonymous });
+  const error: unknown = await client.customer.get().catch((caught: unknown) => caught);
+  assert.ok(error instanceof CodedError && isRetryable(error));
+  assert.deepEqual([error.code, error.message], ['auth.slow_down', 'Wait']);
+  assert.deepEqual(error.details, { a: 1, requestId: 'r1', retryAfterSeconds: 7 });
+});
+
+test('an answer that is not of this API, a fault, and no answer are told apart', async () => {
+  const internal = { code: 'server.internal', kind: 'internal', title: 'x', details: {}, requestId: 'r' };
+  const answers: readonly (readonly [string, (() => Response) | undefined])[] = [
+    ['sdk.not_a_problem', () => new Response('<html>proxy</html>', { status: 502 })],
+    ['sdk.not_a_problem', () => new Response('<html>login</html>')],
+    ['sdk.not_a_problem', json({ ...customer, tenantId: 5 })],
+    ['sdk.server_bug', json(internal, 500)],
+    ['sdk.unreachable', undefined],
+  ];
+  for (const [code, answer] of answers) {
+    const { fetch } = serverOf(answer ? { '/v1/customer': answer } : {});
+    await assert.rejects(createClient({ baseUrl, fetch, credentials: anonymous }).customer.get(), { code });
+  }
+  const { fetch } = serverOf({ '/v1/customer': json(customer) });
+  assert.deepEqual(await createClient({ baseUrl, fetch, credentials: anonymous }).customer.get(), customer);
+});
+
+test('an aborted call rejects with the reason it was given', async () => {
+  const fetch: Fetch = async (_, { signal }) => {
+    throw signal?.reason ?? new Error('not aborted');
+  };
+  const reason = new Error('stopped by the user');
+  const client = createClient({ baseUrl, fetch, credentials: anonymous });
+  await assert.rejects(client.customer.get({ signal: AbortSignal.abort(reason) }), reason);
+});
+
+test('client credentials ask for one token however many calls wait for it, and again a minute before it ends', async () => {
+  const token = json({ token_type: 'bearer', expires_in: 900, access_token: 'abc' });
+  const { fetch, sent } = serverOf({ '/v1/oauth': token, '/v1/customer': json(customer) });
+  let nowMs = 1_000;
+  const server = { baseUrl, fetch, nowMs: () => nowMs };
+  const credentials = clientCredentials({ clientId: 'key-1', clientSecret: 'sécret' }, server);
+  const client = createClient({ baseUrl, fetch, credentials });
+  const asked = () => sent.filter(({ url }) => url.endsWith('/v1/oauth')).length;
+  await Promise.all([client.customer.get(), client.customer.get(), client.customer.get()]);
+  assert.equal(asked(), 1);
+  assert.equal(sent[0]?.init.headers['authorization'], `Basic ${Buffer.from('key-1:sécret').toString('base64')}`);
+  nowMs += 839_000;
+  await client.customer.get();
+  assert.equal(asked(), 1);
+  nowMs += 2_000;
+  await client.customer.get();
+  assert.equal(asked(), 2);
+});
+
+test('a refused secret is reported, and asked for again at the next call', async () => {
+  const refusal = { code: 'auth.invalid', kind: 'unauthenticated', title: 'x', details: {}, requestId: 'r' };
+  const { fetch, sent } = serverOf({ '/v1/oauth': json(refusal, 401) });
+  const server = { baseUrl, fetch, nowMs: () => 0 };
+  const credentials = clientCredentials({ clientId: 'key-1', clientSecret: 'x' }, server);
+  const client = createClient({ baseUrl, fetch, credentials });
+  for (const _ of [1, 2]) await assert.rejects(client.customer.get(), { code: 'auth.invalid' });
+  assert.equal(sent.length, 2);
+});
+
+test('a page sends its token and lets the browser add the cookie', async () => {
+  const { fetch, sent } = serverOf({ '/v1/customer': json(customer) });
+  await createClient({ baseUrl, fetch, credentials: browserSession('page') }).customer.get();
+  assert.equal(sent[0]?.init.headers['x-csrf-token'], 'page');
+  assert.equal(sent[0]?.init.credentials, 'include');
+});
