@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { recover, RecoverError, type RecoverReport } from './index.ts';
 import { assertFiles, readFiles } from './testing/compare-restored.ts';
 import { makeSample, noise, type Sample, temporaryFolder } from './testing/sample-archive.ts';
-import type { WrittenRecord } from './testing/write-archive.ts';
+import { ArchiveWriter, type WrittenRecord } from './testing/write-archive.ts';
 import * as rows from './testing/write-rows.ts';
 import { rowKey } from './testing/write-structures.ts';
 
@@ -125,6 +125,48 @@ test('without any commit the loose leaves give what they hold, unproven', async 
   const report = await restore('out');
   assert.ok(codesOf(report).includes('state.loose') && !report.proven);
   assertFiles(join(folder, 'out'), new Map([...contents, ['home/changes', Buffer.from('small file\n')]]));
+});
+
+test('a directory whose entry is lost with its leaf is put below the root, and a deleted one is not', async (t) => {
+  const writer = new ArchiveWriter();
+  writer.nodeEntries = 2;
+  const file = (directory: number, name: string) => ({
+    key: rowKey(directory, name, 1),
+    value: rows.fileRow({ extents: [writer.block(Buffer.from(name))] }),
+  });
+  writer.commit([
+    ...rows.directory({ parent: 0, name: 'v', number: 1, commit: 1 }, { mountedAt: '/' }),
+    ...rows.directory({ parent: 1, name: 'home', number: 2, commit: 1 }),
+    ...rows.directory({ parent: 2, name: 'inner', number: 3, commit: 1 }),
+    ...rows.directory({ parent: 1, name: 'old', number: 4, commit: 1 }),
+    file(2, 'a'),
+    file(3, 'b'),
+    file(4, 'c'),
+  ]);
+  const gone = { key: rowKey(1, 'old', 2), value: rows.absentRow() };
+  writer.commit([gone], { checkpoint: true });
+  const keys = [...writer.state.values()]
+    .map(({ key }) => key)
+    .filter((key) => key[0] === 1)
+    .sort((a, b) => Buffer.compare(a, b));
+  const lostLeaf = keys.findIndex((key) => key.equals(rowKey(1, 'home', 1)));
+  const leaves = writer.records.filter((record) => record.kind === 6);
+  const folder = temporaryFolder(t);
+  const records = writer.records.filter((record) => record.kind !== 7 && record !== leaves[lostLeaf >> 1]);
+  writer.save(join(folder, 'archive'), { records });
+  const report = await recover({
+    folder: join(folder, 'archive'),
+    secret: { keyFile: writer.keyFile },
+    outDir: join(folder, 'out'),
+  });
+  assert.ok(codesOf(report).includes('directory.orphan') && !report.proven);
+  assertFiles(
+    join(folder, 'out'),
+    new Map([
+      ['lost-directory-2/a', Buffer.from('a')],
+      ['lost-directory-2/inner/b', Buffer.from('b')],
+    ]),
+  );
 });
 
 test('nothing but blocks is nothing readable', async (t) => {
@@ -255,6 +297,6 @@ test('whatever bytes are hurt, the outcome is the same or a named loss, and no n
         if (!(error instanceof RecoverError)) throw error;
       }
     }),
-    { numRuns: 150 },
+    { numRuns: 60 },
   );
 });

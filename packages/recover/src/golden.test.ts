@@ -3,15 +3,19 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   type BigIntStats,
+  cpSync,
   createReadStream,
   existsSync,
   lstatSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { listArchive, recover, RecoverError } from './index.ts';
 import { temporaryFolder } from './testing/sample-archive.ts';
 
@@ -246,6 +250,72 @@ function assertLinkGroups(outDir: string, entries: ReadonlyMap<string, ExpectedE
     const same = `${entry.linkGroup} ${entry.sha256 ?? entry.target}`;
     assert.equal(inodes.get(same) ?? ino, ino);
     inodes.set(same, ino);
+  }
+}
+
+test('whatever bytes of a golden archive are hurt, no name gets a content it never had', async (t) => {
+  const folder = temporaryFolder(t);
+  const [archive, out] = [join(folder, 'archive'), join(folder, 'out')];
+  const damage = fc.record({
+    file: fc.nat(),
+    at: fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }),
+    bits: fc.integer({ min: 1, max: 255 }),
+  });
+  const run = async (
+    name: string,
+    damages: readonly { readonly file: number; readonly at: number; readonly bits: number }[],
+  ) => {
+    for (const path of [archive, out]) rmSync(path, { recursive: true, force: true });
+    const { expected, folder: whole, keyFile } = load(name);
+    cpSync(whole, archive, { recursive: true });
+    const files = readdirSync(archive, { recursive: true, withFileTypes: true }).flatMap((entry) =>
+      entry.isFile() ? [join(entry.parentPath, entry.name)] : [],
+    );
+    for (const { file, at, bits } of damages) {
+      const path = files[file % files.length]!;
+      const bytes = readFileSync(path);
+      bytes[Math.floor(at * bytes.length)]! ^= bits;
+      writeFileSync(path, bytes);
+    }
+    const hashes = allHashes(expected);
+    try {
+      await recover({ folder: archive, secret: { keyFile }, outDir: out });
+    } catch (error) {
+      if (!(error instanceof RecoverError)) throw error;
+      return;
+    }
+    await assertKnownHashes(Buffer.from(out), '', hashes);
+  };
+  await fc.assert(fc.asyncProperty(fc.constantFrom(...names), fc.array(damage, { minLength: 1, maxLength: 12 }), run), {
+    numRuns: 60,
+  });
+});
+
+/** Every hash a path ever had, and `big` for files too long to hash here. */
+function allHashes(expected: Expected): ReadonlyMap<string, ReadonlySet<string>> {
+  const hashes = new Map<string, Set<string>>();
+  for (const instant of expected.instants) {
+    for (const [path, entry] of placed(instant.entries)) {
+      if (entry.type !== 'file') continue;
+      hashes.set(path, (hashes.get(path) ?? new Set()).add(entry.sha256 ?? 'big'));
+    }
+  }
+  return hashes;
+}
+
+async function assertKnownHashes(
+  folder: Buffer,
+  below: string,
+  hashes: ReadonlyMap<string, ReadonlySet<string>>,
+): Promise<void> {
+  for (const name of readdirSync(folder, { encoding: 'buffer' })) {
+    const path = Buffer.concat([folder, Buffer.from('/'), name]);
+    const shown = `${below}/${name.toString('latin1')}`;
+    const stat = lstatSync(path);
+    if (stat.isDirectory()) await assertKnownHashes(path, shown, hashes);
+    if (!stat.isFile() || shown.startsWith('/lost-directory-')) continue;
+    const hash = stat.size > 100_000_000 ? 'big' : await hashOf(path);
+    assert.ok(hashes.get(shown)?.has(hash), `a content under ${shown} that it never had`);
   }
 }
 

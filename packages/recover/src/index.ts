@@ -4,6 +4,7 @@
  * Written from `docs/formats/archive-v1.md` alone. It only reads the archive's folder, and writes only below an empty
  * target. What it gives back was checked piece by piece; what is lost or unproven is in the report.
  */
+import { RecoverError } from './errors.ts';
 import { openArchive } from './archive/archive.ts';
 import { Findings } from './archive/findings.ts';
 import { selectPaths } from './archive/selection.ts';
@@ -61,6 +62,8 @@ export type RecoverRequest = ArchiveRequest & {
  * @throws RecoverError: request.invalid, secret.*, folder.not_found, archive.*, time.nothing_then, target.*
  */
 export async function recover(request: RecoverRequest): Promise<RecoverReport> {
+  if (request.dryRun !== true && (request.outDir ?? '') === '')
+    throw new RecoverError('request.invalid', { field: 'outDir', what: 'it is missing' });
   const findings = new Findings();
   const selection = selectPaths(request.paths);
   const archive = openArchive({ ...request, unproven: request.unproven ?? false }, findings, reportSegments(request));
@@ -75,7 +78,7 @@ export async function recover(request: RecoverRequest): Promise<RecoverReport> {
         keepPartial: request.keepPartial ?? false,
         onEntry: (counts) => request.onProgress?.({ segments: archive.shelf.segments, counts }),
       },
-      request.dryRun === true ? undefined : (request.outDir ?? ''),
+      request.dryRun === true ? undefined : request.outDir,
     );
     return makeReport(archive, { moment, head: chooseMoment(archive, undefined), counts, findings });
   } finally {

@@ -25,6 +25,8 @@ export type Archive = {
   /** Number of the newest commit whose rows are taken. */
   readonly headCommit: number;
   readonly map: EntrySource;
+  /** Whether parts of the map came from loose leaves, so that a directory's entry may be lost and its rows not. */
+  readonly mayHaveOrphans: () => boolean;
   /** Whether the map holds any row of space 3. */
   readonly hasMoves: boolean;
   readonly liveSet: LiveSet | undefined;
@@ -90,6 +92,7 @@ function assemble(parts: Parts): Archive {
     chain,
     headCommit,
     map,
+    mayHaveOrphans: () => findings.has('state.loose') || findings.has('tree.lost'),
     hasMoves: hasMoves ?? false,
     liveSet,
     keyringNumber: log.keyring?.number,

@@ -79,28 +79,32 @@ export class CommitLog {
    * Anybody can sign a keyring that lists himself; only who holds the keys can seal a commit that names it.
    */
   #chooseKeyring(keys: ArchiveKeys, findings: Findings): Keyring | undefined {
-    const open = new Map(keys.keyrings.map((keyring) => [keyring.hash.toString('latin1'), keyring]));
-    const newer = (a: Keyring | undefined, b: Keyring) => (a === undefined || b.number > a.number ? b : a);
-    let chosen = keys.opened;
-    for (const note of this.notes) {
-      if (chosen === keys.keyrings[0] && chosen !== undefined) break;
-      const named = this.#keyringNamedBy(note);
-      const keyring = named === undefined ? undefined : open.get(named);
-      if (keyring !== undefined) chosen = newer(chosen, keyring);
+    const { opened, keyrings } = keys;
+    const named = this.#newestNamed(keys);
+    // Of two with one number the one a commit names counts.
+    const chosen = opened !== undefined && opened.number > (named?.number ?? -1) ? opened : named;
+    if (chosen === undefined && keyrings[0] !== undefined) {
+      const message = `no commit names keyring ${keyrings[0].number}: its writers are not proven`;
+      findings.add({ severity: 'unproven', code: 'keyring.unproven', message });
     }
-    const first = chosen ?? keys.keyrings[0];
-    if (chosen === undefined && first !== undefined) {
-      findings.add({
-        severity: 'unproven',
-        code: 'keyring.unproven',
-        message: `no commit names keyring ${first.number}: its writers are not proven`,
-      });
-    }
-    if (keys.opened !== undefined && chosen !== keys.opened) {
-      const message = `the secret opens keyring ${keys.opened.number} only; commits name keyring ${chosen?.number}`;
+    if (opened !== undefined && chosen !== opened) {
+      const message = `the secret opens keyring ${opened.number} only; commits name keyring ${chosen?.number}`;
       findings.add({ severity: 'notice', code: 'keyring.older', message });
     }
-    return first;
+    return chosen ?? keyrings[0];
+  }
+
+  #newestNamed(keys: ArchiveKeys): Keyring | undefined {
+    const newest = keys.keyrings[0];
+    if (newest === undefined || isOnlyNewest(keys)) return undefined;
+    const byHash = new Map(keys.keyrings.map((keyring) => [keyring.hash.toString('latin1'), keyring]));
+    let best: Keyring | undefined;
+    for (const note of this.notes) {
+      const keyring = byHash.get(this.#keyringNamedBy(note) ?? '');
+      if (keyring !== undefined && keyring.number > (best?.number ?? -1)) best = keyring;
+      if (best?.number === newest.number) break;
+    }
+    return best;
   }
 
   #keyringNamedBy(note: CommitNote): string | undefined {
@@ -133,6 +137,12 @@ function gatherNotes(shelf: Shelf, findings: Findings): ReadonlyMap<string, Comm
     notes.set(hash.toString('latin1'), { ...open, previousHash, hash, ordinal: place.ordinal, place });
   }
   return notes;
+}
+
+/** Whether the secret opened the newest keyring, and there is no other of its number to choose between. */
+function isOnlyNewest(keys: ArchiveKeys): boolean {
+  const [newest, second] = keys.keyrings;
+  return newest === keys.opened && second?.number !== newest?.number;
 }
 
 /** The commits that make up the state: from behind the checkpoint to the head, and the checkpoint where there is one. */

@@ -1,6 +1,7 @@
 import { RecoverError } from '../errors.ts';
 import { checkName, peekRowType, readRow, type Row, rowTypes } from '../format/row.ts';
 import type { Archive } from './archive.ts';
+import { quietly } from './keys.ts';
 import { withPrefix } from './name-map.ts';
 import { directoryPrefix, namePrefix, readRowKey } from './row-key.ts';
 
@@ -47,21 +48,27 @@ function* asChild(candidate: Candidate): Generator<Child> {
   }
 }
 
+/** The row of a name in force at a commit, absent rows included; undefined where there is none that can be read. */
+export function childAt(
+  archive: Archive,
+  directory: DirectoryRef,
+  wanted: { readonly name: Buffer; readonly commit: number },
+): Row | undefined {
+  let best: Buffer | undefined;
+  const prefix = namePrefix(directory.number, wanted.name);
+  for (const { key, value } of archive.map.range(withPrefix(prefix))) {
+    if (key.length !== prefix.length + 8 || peekRowType(value) === rowTypes.partial) continue;
+    const at = Number(key.readBigUInt64BE(prefix.length));
+    if (at >= directory.since && at <= wanted.commit) best = value;
+  }
+  const value = best;
+  return value === undefined ? undefined : quietly(() => readRow(value));
+}
+
 /** A directory's own row at a commit: its metadata; undefined where there is none that can be read. */
 export function ownRow(archive: Archive, directory: DirectoryRef, commit: number): Row | undefined {
-  let best: Buffer | undefined;
-  for (const { key, value } of archive.map.range(withPrefix(namePrefix(directory.number, Buffer.alloc(0))))) {
-    if (key.length !== 18) continue;
-    const at = Number(key.readBigUInt64BE(10));
-    if (at >= directory.since && at <= commit) best = value;
-  }
-  try {
-    const row = best === undefined ? undefined : readRow(best);
-    return row?.type === rowTypes.directory ? row : undefined;
-  } catch (error) {
-    if (!(error instanceof RecoverError)) throw error;
-    return undefined;
-  }
+  const row = childAt(archive, directory, { name: Buffer.alloc(0), commit });
+  return row?.type === rowTypes.directory ? row : undefined;
 }
 
 /** The directory an entry leads to; undefined where the row is no entry of a directory. */

@@ -29,6 +29,10 @@ export class Findings {
     if (counted.count <= KEPT_PER_CODE) this.#kept.push(finding);
   }
 
+  has(code: string): boolean {
+    return this.#counts.has(code);
+  }
+
   get kept(): readonly Finding[] {
     return this.#kept;
   }

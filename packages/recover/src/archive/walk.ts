@@ -3,6 +3,7 @@ import type { Row } from '../format/row.ts';
 import { rowTypes } from '../format/row.ts';
 import type { Archive } from './archive.ts';
 import { type Child, childrenAt, type DirectoryRef, directoryOf, ownRow } from './directories.ts';
+import { findOrphans } from './orphans.ts';
 import { type Selection, selectBelow } from './selection.ts';
 import { layOutVolumes, type Mount } from './volumes.ts';
 
@@ -83,6 +84,15 @@ function* childrenOf(walking: Walking, node: Node): Generator<Step | Descent> {
     const selection = selectBelow(node.selection, Buffer.from(name, 'latin1'));
     const path = { above: node.path, name: Buffer.from(name, 'latin1') };
     if (selection !== undefined) yield* descend(walking, { path, mount, directory: mount.volume, selection });
+  }
+  if (node.path === undefined) yield* orphansOf(walking, node.selection);
+}
+
+/** Directories whose entries are lost are put below the root, when all else has been walked. */
+function* orphansOf(walking: Walking, selection: Selection): Generator<Descent> {
+  if (!selection.whole || !walking.archive.mayHaveOrphans()) return;
+  for (const { name, directory } of findOrphans(walking.archive, walking.commit, walking.seen)) {
+    yield* descend(walking, { path: { above: undefined, name }, mount: undefined, directory, selection });
   }
 }
 
