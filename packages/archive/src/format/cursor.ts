@@ -145,6 +145,11 @@ export class ByteWriter {
     return this.#length;
   }
 
+  /** Bytes it can hold before it grows. */
+  get capacity(): number {
+    return this.#bytes.length;
+  }
+
   u8(value: number): this {
     const at = this.#grow(1, value, 0xff);
     this.#bytes[at] = value;

@@ -133,17 +133,33 @@ export class FieldReader {
   }
 }
 
+// Rows are written by the million: their writers are used again, and only what was written is copied out.
+const spare: ByteWriter[] = [];
+const keptCapacity = 16 * 1024;
+
+function takeWriter(): ByteWriter {
+  return spare.pop() ?? new ByteWriter(512);
+}
+
+/** What was written, in bytes of its own; the writer is not to be used again. */
+function finishWriter(writer: ByteWriter): Uint8Array<ArrayBuffer> {
+  if (writer.capacity > keptCapacity) return writer.written();
+  const bytes = writer.written().slice();
+  writer.clear();
+  spare.push(writer);
+  return bytes;
+}
+
 /** Writes tagged fields by rising tag, and unknown ones kept from an earlier reading where they belong. */
 export class FieldWriter {
-  readonly #writer: ByteWriter;
   readonly #shape: FieldShape;
   readonly #unknown: readonly UnknownField[];
+  #writer: ByteWriter | undefined = takeWriter();
   #nextUnknown = 0;
 
   constructor(shape: FieldShape, unknown: readonly UnknownField[] = []) {
     this.#shape = shape;
     this.#unknown = unknown;
-    this.#writer = new ByteWriter(128);
   }
 
   /** A varint; left out when undefined. */
@@ -176,29 +192,34 @@ export class FieldWriter {
 
   /** Whatever `build` writes. */
   built(tag: number, build: (writer: ByteWriter) => void): this {
-    const writer = new ByteWriter(64);
+    const writer = takeWriter();
     build(writer);
-    return this.bytes(tag, writer.written());
+    return this.bytes(tag, finishWriter(writer));
   }
 
-  /** The encoded fields. */
+  /** The encoded fields; nothing can be added after it. */
   finish(): Uint8Array<ArrayBuffer> {
-    this.#putUnknownBelow(Infinity);
-    return this.#writer.written();
+    const writer = this.#putUnknownBelow(Infinity);
+    this.#writer = undefined;
+    return finishWriter(writer);
   }
 
   #begin(tag: number, length: number): ByteWriter {
     const mark = this.#shape.marks.get(tag);
     assert(mark !== undefined, `a ${this.#shape.what} has a field ${tag}`);
-    this.#putUnknownBelow(tag);
-    return this.#writer.varint(tag * 2 + (mark.startsWith('must') ? 1 : 0)).varint(length);
+    return this.#putUnknownBelow(tag)
+      .varint(tag * 2 + (mark.startsWith('must') ? 1 : 0))
+      .varint(length);
   }
 
-  #putUnknownBelow(tag: number): void {
+  #putUnknownBelow(tag: number): ByteWriter {
+    const writer = this.#writer;
+    assert(writer !== undefined, 'fields are finished once');
     for (; this.#nextUnknown < this.#unknown.length; this.#nextUnknown += 1) {
       const field = this.#unknown[this.#nextUnknown]!;
-      if (field.tag >= tag) return;
-      this.#writer.varint(field.tag * 2).putSized(field.value);
+      if (field.tag >= tag) break;
+      writer.varint(field.tag * 2).putSized(field.value);
     }
+    return writer;
   }
 }

@@ -1,4 +1,4 @@
-import { corrupt } from '../errors.ts';
+import { archiveErrors, corrupt } from '../errors.ts';
 import { ByteWriter } from './cursor.ts';
 import { defineFields, FieldReader, FieldWriter, type WithUnknown } from './fields.ts';
 import type { Time } from './time.ts';
@@ -179,8 +179,9 @@ function encodeWriter(writer: Writer): Uint8Array {
 }
 
 function readOrigin(fields: FieldReader): WriterOrigin {
-  const origin = writerOrigins[fields.number() - 1];
-  if (origin === undefined) throw fields.value.corrupt('it came in by an unknown way');
+  const number = fields.number();
+  const origin = writerOrigins[number - 1];
+  if (origin === undefined) throw archiveErrors.unknown_field({ what: 'writer', origin: number });
   return origin;
 }
 

@@ -115,8 +115,8 @@ async function stateOf(
     const { number, sha256, ordinal, checkpoint } = candidate;
     const sealed = await openCommit(context, keys.openers, candidate);
     head = { number, sha256, ordinal, time: sealed.time, corrections: sealed.corrections, puts: sealed.puts };
-    if (state === undefined && checkpoint === number) {
-      if (sealed.root === undefined) throw corrupt('commit: a checkpoint has no root');
+    if ((sealed.root === undefined) === (checkpoint === number)) throw corrupt('commit: root and checkpoint disagree');
+    if (state === undefined && sealed.root !== undefined) {
       state = new ArchiveState(cache, { checkpoint: head, root: sealed.root });
     } else (state ??= new ArchiveState(cache)).apply(head);
     if (candidate === line.chain.at(-1)) noteKeyring(context, keys, sealed.keyring);
