@@ -12,7 +12,7 @@ export async function makeDamaged(): Promise<GoldenArchive> {
   const scene = begin('damaged');
   const { maker } = scene;
   const home = putVolume(scene);
-  putFile(scene, `${home}/healed`, [maker.random(8200)], { kind: 'block' });
+  putFile(scene, `${home}/healed`, [maker.random(6000)], { kind: 'block' });
   const healed = newestOf(maker.records);
   putFile(scene, `${home}/whole`, [prose('whole', 500)]);
   await scene.commit({ time: golden(0) });
@@ -25,7 +25,7 @@ export async function makeDamaged(): Promise<GoldenArchive> {
     { records: maker.records.slice(0, split), end: 'parity' },
     { records: maker.records.slice(split), end: 'no parity' },
   ] as const;
-  const files = archiveFiles(maker.archiveId, maker.records, { segments, copies: 'parity' });
+  const files = archiveFiles(maker.archiveId, maker.records, { segments, copies: 'no parity' });
   const [first, second] = ['segments/0000000001.seg', 'segments/0000000002.seg'];
   spoilSector(files, first, healed);
   spoil(files, second, { record: lost, at: 3000 });

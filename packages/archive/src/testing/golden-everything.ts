@@ -24,7 +24,7 @@ export async function makeEverything(): Promise<GoldenArchive> {
   linked('linked, changed');
   scene.remove(`${home}/ana/empty`, 'unselected');
   await scene.commit({ time: golden(315_360_000), isCheckpoint: true });
-  putFile(scene, `${home}/ana/random`, [maker.random(5000), prose('tail', 30)], { kind: 'block' });
+  putFile(scene, `${home}/ana/random`, [maker.random(3000), prose('tail', 30)], { kind: 'block' });
   const corrections = [{ commit: 4, time: golden(180) }];
   await scene.commit({ time: golden(240), corrections });
   scene.entry(`${home}/ana/pipe`, { ...owned, type: 'file' });
@@ -46,6 +46,6 @@ export async function makeEverything(): Promise<GoldenArchive> {
     { at: expectTime(golden(180)), commit: 4 },
     { at: expectTime(golden(9999)), commit: last.number },
   ];
-  const files = archiveFiles(maker.archiveId, maker.records, { segments, copies: 'no parity' });
+  const files = archiveFiles(maker.archiveId, maker.records, { segments });
   return { files, keyFile: maker.keyFile(), expected: expectOf(scene, { commits: times, at }) };
 }

@@ -42,7 +42,7 @@ export async function makeListsAndMoves(): Promise<GoldenArchive> {
   const gone = maker.records.filter(({ ordinal }) => goneOrdinals.has(ordinal));
   maker.live(commit, [liveRanges(maker, gone)]);
   const records = maker.records.filter((record) => !gone.includes(record));
-  const files = archiveFiles(maker.archiveId, records, { segments: [{ records, end: 'parity' }] });
+  const files = archiveFiles(maker.archiveId, records, { segments: [{ records, end: 'no parity' }] });
   const notNeeded = gone.map(({ ordinal }) => formatOrdinal(ordinal));
   return { files, keyFile: maker.keyFile(), expected: expectOf(scene, { liveSet: 1, notNeeded }) };
 }

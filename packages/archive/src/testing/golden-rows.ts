@@ -96,8 +96,8 @@ export function putEveryType(scene: GoldenScene, home: string): void {
 }
 
 function halfOf(maker: ArchiveMaker) {
-  const pieces = [maker.random(3000), maker.random(3500)];
-  return [streamOf('content', storePieces(maker, pieces, 'block'), pieces).stream];
+  const pieces = [maker.random(1500), maker.random(1800)];
+  return [streamOf('content', storePieces(maker, pieces, 'bundle'), pieces).stream];
 }
 
 function putPieces(scene: GoldenScene, home: string): void {
@@ -128,8 +128,9 @@ function putAttributes(scene: GoldenScene, home: string): void {
   const bytes = inlineXattrs(long).pieces[0] as Uint8Array;
   const stored = streamOf('xattrs', storePieces(maker, [bytes], 'bundle'), [bytes]);
   const fork = [prose('fork', 700)];
-  const forked = streamOf('fork', storePieces(maker, fork, 'bundle'), fork);
-  const alternate = streamOf('alternate', storePieces(maker, fork, 'bundle'), fork);
+  const extents = storePieces(maker, fork, 'bundle');
+  const forked = streamOf('fork', extents, fork);
+  const alternate = streamOf('alternate', extents, fork);
   const all = streamsOf(content, stored, withName(forked, 'rsrc'), withName(alternate, 'Zone.Identifier'));
   scene.entry(`${home}/long attributes`, { ...owned, type: 'file', ...all.row }, { ...all.kept, xattrs: long });
 }

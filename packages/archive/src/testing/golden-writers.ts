@@ -72,7 +72,7 @@ function finish(scene: GoldenScene, facts: { branch: MadeCommit; gone: readonly 
   const segments = [
     { records: records.slice(0, middle), end: 'parity' },
     // A compaction left some records twice.
-    { records: [...records.slice(middle - 5, middle), ...records.slice(middle)], end: 'parity' },
+    { records: [...records.slice(middle - 5, middle), ...records.slice(middle)], end: 'no parity' },
   ] as const;
   const files = archiveFiles(maker.archiveId, maker.records, { segments });
   const expected = {
