@@ -32,6 +32,9 @@ const TIMEOUT_MS = 300_000;
 /** What a test needs of the tree; packages from the registry are linked. */
 const copied = ['packages', 'apps', 'e2e', 'tools', 'docs', 'package.json', 'tsconfig.json'];
 
+/** Ends the test that runs just now, if any. */
+let endTest: () => unknown = () => undefined;
+
 const print = (line: string) => process.stdout.write(`${line}\n`);
 
 /** Puts each fault into a copy of the tree, one at a time, and fails when a test stays green. Arguments: name prefixes. */
@@ -39,6 +42,14 @@ async function main(prefixes: readonly string[]): Promise<void> {
   const mutants = await loadMutants(prefixes);
   if (mutants.length === 0) throw new Error(`no mutant is called ${prefixes.join(' or ')}`);
   const copyDir = copyTree();
+  const remove = () => rmSync(copyDir, { recursive: true, force: true });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      endTest();
+      remove();
+      process.exit(1);
+    });
+  }
   try {
     const verdicts = await runAll(mutants, copyDir);
     const alive = verdicts.filter(({ outcome }) => outcome !== 'killed');
@@ -46,7 +57,7 @@ async function main(prefixes: readonly string[]): Promise<void> {
     for (const { mutant, outcome, note } of alive) print(`  ${outcome}: ${mutant.name} ${note}`);
     process.exitCode = alive.length === 0 ? 0 : 1;
   } finally {
-    rmSync(copyDir, { recursive: true, force: true });
+    remove();
   }
 }
 
@@ -129,12 +140,14 @@ function canLoad(source: string): boolean {
 /** Whether a test file is green; one that hangs is not. */
 function passes(test: string, copyDir: string): Promise<boolean> {
   const child = spawn(process.execPath, ['--test', test], { cwd: copyDir, stdio: 'ignore', detached: true });
+  // The group, so that what the test started ends too.
+  endTest = () => child.pid !== undefined && process.kill(-child.pid, 'SIGKILL');
   return new Promise((resolve, reject) => {
-    // The group, so that what the test started ends too.
-    const timer = setTimeout(() => child.pid !== undefined && process.kill(-child.pid, 'SIGKILL'), TIMEOUT_MS);
+    const timer = setTimeout(() => endTest(), TIMEOUT_MS);
     child.once('error', reject);
     child.once('exit', (code) => {
       clearTimeout(timer);
+      endTest = () => undefined;
       resolve(code === 0);
     });
   });

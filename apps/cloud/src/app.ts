@@ -3,7 +3,9 @@ import path from 'node:path';
 import { defineErrors, systemClock, systemRandom, type Clock, type Random } from '@holdfast/base';
 import { mountApi, type Api } from './api.ts';
 import { prepareInstallation, type BootstrapDeps } from './bootstrap.ts';
+import { mountCaPage } from './ca-page.ts';
 import { redactConfig, type CloudConfig } from './config.ts';
+import { keepForgetting } from './maintain.ts';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from './platform/embedded-postgres.ts';
 import { lockFile } from './platform/file-lock.ts';
 import { startPrivateServer, type Readiness } from './platform/health.ts';
@@ -16,6 +18,7 @@ import { createMetrics, type Metrics } from './platform/metrics.ts';
 import { migrateDatabase, type LoginPasswords } from './platform/migrate.ts';
 import { Database, databaseTargetOf, logins, type DatabaseTarget, type Login } from './platform/postgres.ts';
 import { certificateFiles, localCertificates, type CertificateSource } from './platform/tls.ts';
+import { mountStorageRole } from './storage-role.ts';
 import { mountWelcomePage } from './welcome-page.ts';
 
 /** What keeps a server from starting, apart from its parts' own failures. */
@@ -115,7 +118,7 @@ async function assemble(assembly: Assembly): Promise<Cloud> {
   const readiness = () => checkReadiness(databases.api, databases.isReady);
   const privateServer = await startPrivateServer({ address: privateAddressOf(config), metrics, readiness });
   undo.defer(() => privateServer.close());
-  const api = await mountEverything(assembly, { listener, metrics, databases, kms, url });
+  const api = await mountEverything(assembly, { listener, metrics, databases, kms, url, caFile: certificates.caFile });
   undo.defer(() => listener.close(closing.deadlineMs));
   log.info({ port: listener.port }, 'ready');
   return {
@@ -153,6 +156,8 @@ async function openCertificates({ config, clock, random }: Assembly): Promise<Ce
 type Databases = {
   /** The connections of `hf_api`. */
   readonly api: Database;
+  /** The connections of `hf_storage`. */
+  readonly storage: Database;
   readonly bootstrap: BootstrapDeps;
   readonly isReady: () => boolean;
   /** Names of the migrations applied just now. */
@@ -170,7 +175,7 @@ async function openDatabases(assembly: Assembly, kms: KeyFileKms): Promise<Datab
   };
   const bootstrap = { system: open('hf_system', 5), kms: kms.forRole('api'), clock };
   await prepareInstallation(bootstrap);
-  return { api: open('hf_api', 20), bootstrap, isReady, applied };
+  return { api: open('hf_api', 20), storage: open('hf_storage', 20), bootstrap, isReady, applied };
 }
 
 type OpenedDatabase = {
@@ -223,11 +228,15 @@ type Parts = {
   readonly databases: Databases;
   readonly kms: KeyFileKms;
   readonly url: string;
+  readonly caFile: string | undefined;
 };
+
+/** Folder of all archives below HOLDFAST_HOME. */
+export const BLOBS_DIR = 'blobs';
 
 /** The table of contents: one line per role. */
 async function mountEverything({ config, log, clock, random, undo }: Assembly, parts: Parts): Promise<Api> {
-  const { listener, metrics, databases, kms, url } = parts;
+  const { listener, metrics, databases, kms, url, caFile } = parts;
   const { publicUrl, trustedProxies } = config;
   const stopping = new AbortController();
   const app = createPublicApp({ listener, publicUrl, trustedProxies, log, metrics, clock, random });
@@ -236,7 +245,8 @@ async function mountEverything({ config, log, clock, random, undo }: Assembly, p
   const about = { database: databases.api, kms: kms.forRole('api'), publicUrl: () => url, clock, log };
   const api = await mountApi(app, { ...about, stopping: stopping.signal });
   await listener.serve(app);
-  const background = api.runBackground();
+  const { system } = databases.bootstrap;
+  const background = Promise.all([api.runBackground(), keepForgetting({ system, clock, log }, stopping.signal)]);
   undo.defer(async () => {
     stopping.abort();
     await background;

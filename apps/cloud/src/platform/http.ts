@@ -1,6 +1,13 @@
 import type { Readable } from 'node:stream';
 import { CodedError, httpStatusOf, type Clock } from '@holdfast/base';
-import { DEFAULT_MAX_BODY_BYTES, isBytes, requestErrors, type Problem, type Route } from '@holdfast/contract';
+import {
+  authErrors,
+  DEFAULT_MAX_BODY_BYTES,
+  isBytes,
+  requestErrors,
+  type Problem,
+  type Route,
+} from '@holdfast/contract';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Log } from './log.ts';
 import { translateDatabaseError } from './postgres-errors.ts';
@@ -109,13 +116,21 @@ function sendProblem(log: Log, thrown: unknown, request: FastifyRequest, reply: 
     return;
   }
   const { code, kind, message: title, details } = error;
-  if (kind === 'unauthenticated') void reply.header('www-authenticate', 'Bearer, DPoP algs="EdDSA ES256"');
+  if (kind === 'unauthenticated') void reply.header('www-authenticate', challengeOf(code));
   const { retryAfterSeconds, dpopNonce } = details;
   if (typeof retryAfterSeconds === 'number') void reply.header('retry-after', String(retryAfterSeconds));
   if (typeof dpopNonce === 'string') void reply.header('dpop-nonce', dpopNonce);
   // What is left of a body that was not read would be taken for the next request.
   if (!request.raw.readableEnded) void reply.header('connection', 'close');
   void send(reply, statusOfCode[code] ?? httpStatusOf[kind], { code, kind, title, details, requestId: request.id });
+}
+
+/** What a client is asked for, in the words of RFC 6750 and RFC 9449. */
+function challengeOf(code: string): string {
+  const algorithms = 'algs="EdDSA ES256"';
+  return code === authErrors.use_nonce.code
+    ? `DPoP error="use_dpop_nonce", ${algorithms}`
+    : `Bearer, DPoP ${algorithms}`;
 }
 
 function send(reply: FastifyReply, status: number, problem: Problem): FastifyReply {

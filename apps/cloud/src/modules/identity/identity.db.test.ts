@@ -6,6 +6,7 @@ import {
   clientProof,
   deviceProof,
   forgedProof,
+  makeDpop,
   makeUser,
   makeWorld,
   sendRaw,
@@ -281,6 +282,21 @@ test("a device's token is worth nothing without its key", async () => {
     { authorization, dpop: elsewhere['dpop'] ?? '' },
   ])
     assert.equal(codeOf(await get(async () => headers, path)), 'auth.invalid');
+});
+
+test('a proof without a nonce gets one with the refusal, and the proof made with it is accepted', async () => {
+  const world = await makeWorld(cloud, 'nonce');
+  const path = '/v1/customer';
+  const { authorization = '' } = await (await deviceProof(world, 'api'))({ method: 'GET', path });
+  const about = { method: 'GET', url: cloud.url + path, token: authorization.slice('DPoP '.length) };
+  const ask = async (nonce: string) =>
+    get(async () => ({ authorization, dpop: await makeDpop(world.device, { ...about, nonce }) }), path);
+  const refused = await ask('');
+  assert.equal(codeOf(refused), 'auth.use_nonce');
+  assert.match(String(refused.headers['www-authenticate']), /^DPoP error="use_dpop_nonce"/);
+  const accepted = await ask(String(refused.headers['dpop-nonce']));
+  assert.equal(codeOf(accepted), 'auth.wrong_kind');
+  assert.match(String(accepted.headers['dpop-nonce']), /^[\w-]{30}$/);
 });
 
 test('a token carries no more than its scopes and no more than its principal holds now', async () => {
