@@ -95,6 +95,7 @@ for (const name of names) {
         [expected.archiveId, expected.head.number, expected.keyring, expected.liveSet],
       );
       assert.ok(report.proven);
+      assert.equal(report.findingCounts['keyring.bad_introduction'], undefined);
       const times = moments.map(({ commit, at }) => [commit, Math.round(Date.parse(at ?? '') / 1000)]);
       assert.deepEqual(
         times,

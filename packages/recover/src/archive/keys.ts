@@ -2,6 +2,7 @@ import { RecoverError } from '../errors.ts';
 import {
   DRAFT_REVISION,
   type Epochs,
+  introductionHolds,
   type Header,
   type Keyring,
   openSlot,
@@ -128,7 +129,10 @@ function readKeyrings(frames: readonly RecordFrame[], header: Header, findings: 
     else if (!keyrings.some((other) => other.hash.equals(keyring.hash))) keyrings.push(keyring);
   }
   keyrings.sort((a, b) => b.number - a.number || Buffer.compare(a.hash, b.hash));
-  for (const [index, keyring] of keyrings.entries()) checkLink(keyring, keyrings.slice(index + 1), findings);
+  for (const [index, keyring] of keyrings.entries()) {
+    checkLink(keyring, keyrings.slice(index + 1), findings);
+    checkIntroductions(keyring, header.archiveId, findings);
+  }
   return keyrings;
 }
 
@@ -147,6 +151,14 @@ function checkLink(keyring: Keyring, older: readonly Keyring[], findings: Findin
     code: 'keyring.unlinked',
     message: `keyring ${keyring.number} does not follow the keyring before it`,
   });
+}
+
+function checkIntroductions(keyring: Keyring, archiveId: Buffer, findings: Findings): void {
+  for (const writer of keyring.writers) {
+    if (introductionHolds(keyring, writer, archiveId) !== false) continue;
+    const message = `keyring ${keyring.number}: the introduction of writer ${writer.number} is not signed by the writer before it`;
+    findings.add({ severity: 'notice', code: 'keyring.bad_introduction', message });
+  }
 }
 
 function noteRefused(findings: Findings, what: string): void {

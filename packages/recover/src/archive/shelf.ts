@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from
 import { join } from 'node:path';
 import { RecoverError, systemCode } from '../errors.ts';
 import { nameOrdinal } from '../format/bytes.ts';
-import { isKnownShape, kinds, readFrame, RECORD_LIMIT_BYTES, type RecordFrame } from '../format/record.ts';
+import { isKnownShape, readFrame, RECORD_LIMIT_BYTES, type RecordFrame } from '../format/record.ts';
 import {
   type Footer,
   placesOf,
@@ -305,6 +305,3 @@ function listFolder(path: string, must: boolean): readonly string[] {
     throw new RecoverError('folder.not_found', { folder: path, system: systemCode(cause) }, { cause });
   }
 }
-
-/** Kinds a reader gathers before it follows anything. */
-export const controlKinds = [kinds.header, kinds.keyring, kinds.commit, kinds.live];

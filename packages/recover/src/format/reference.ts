@@ -12,9 +12,6 @@ export type Extent = {
   readonly sha256: Buffer;
 };
 
-/** Bytes of an extent. */
-export const EXTENT_BYTES = 46;
-
 const HOLE_LIMIT_BYTES = 2 ** 31;
 const RAW_LIMIT_BYTES = 4_194_304;
 
