@@ -146,5 +146,6 @@ async function settleDirectories(run: RestoreRun): Promise<void> {
     const reply = await run.pool.ask('entries', { kind: 'settle', places: places.places, directories });
     await run.take({ ...reply, entries: [] }, []);
     run.journal.recordSettled(reply.entries);
+    run.keepNotes();
   }
 }

@@ -146,8 +146,8 @@ class RecordReading {
     const places = new JobPlaces();
     const begun = await this.#beginAll([...parts.values()], places);
     if (whole.length === 0 && begun.length === 0) return;
-    // What a destination yields may be a part of a larger buffer: only these bytes are handed over.
-    const bytes = record.slice();
+    // What a destination yields may be a part of a larger buffer, or a `Buffer`, whose slices are views: only a copy is handed over.
+    const bytes = new Uint8Array(record);
     const job = {
       kind: 'record',
       record: bytes,

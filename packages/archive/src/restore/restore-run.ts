@@ -162,6 +162,11 @@ export class RestoreRun {
     await this.#flushWaiting();
     await this.#flushing;
     this.journal.flush();
+    this.keepNotes();
+  }
+
+  /** Takes down what was counted so far. */
+  keepNotes(): void {
     keepNotes(this.journal.plan, this.#notes);
   }
 

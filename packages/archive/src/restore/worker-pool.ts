@@ -60,6 +60,7 @@ class Member {
   readonly #jobs: MessagePort;
   readonly #asked = new Map<number, Asked>();
   #isClosed = false;
+  #death: CodedError | undefined;
 
   constructor(start: StartRestoreWorker, setup: RestoreSetup) {
     const { port1, port2 } = new MessageChannel();
@@ -71,7 +72,7 @@ class Member {
       asked?.resolve(reply);
     });
     this.#thread.on('error', (error) => this.#die(error));
-    this.#thread.on('exit', () => this.#die(undefined));
+    this.#thread.on('exit', (exitCode) => this.#die(undefined, exitCode));
   }
 
   get asked(): number {
@@ -79,7 +80,7 @@ class Member {
   }
 
   ask(job: RestoreJob, transfer: readonly ArrayBuffer[]): Promise<RestoreReply> {
-    if (this.#isClosed) return Promise.reject(restoreErrors.worker_died());
+    if (this.#isClosed) return Promise.reject(this.#death ?? restoreErrors.worker_died());
     return new Promise((resolve, reject) => {
       this.#asked.set(job.job, { resolve, reject });
       this.#jobs.postMessage(job, transfer as ArrayBuffer[]);
@@ -97,11 +98,10 @@ class Member {
     clearTimeout(timer);
   }
 
-  #die(cause: unknown): void {
+  #die(cause: unknown, exitCode?: number): void {
     this.#isClosed = true;
-    for (const { reject } of this.#asked.values()) {
-      reject(cause instanceof CodedError ? cause : restoreErrors.worker_died({}, cause));
-    }
+    this.#death ??= cause instanceof CodedError ? cause : restoreErrors.worker_died({ exitCode }, cause);
+    for (const { reject } of this.#asked.values()) reject(this.#death);
     this.#asked.clear();
   }
 }
