@@ -3,5 +3,5 @@ export const mutant = {
   file: 'apps/cloud/src/modules/audit/verify-audit.ts',
   find: 'if (logIndex !== tree.size) {',
   replace: 'if (logIndex < 0) {',
-  test: 'apps/cloud/src/modules/audit/audit.db.test.ts',
+  test: 'apps/cloud/src/modules/audit/verify-audit.test.ts',
 };

@@ -3,5 +3,5 @@ export const mutant = {
   file: 'apps/cloud/src/modules/audit/verify-audit.ts',
   find: "problems.push({ kind: 'truncated', found: tree.size, treeSize });",
   replace: 'void treeSize;',
-  test: 'apps/cloud/src/modules/audit/audit.db.test.ts',
+  test: 'apps/cloud/src/modules/audit/verify-audit.test.ts',
 };
