@@ -43,3 +43,21 @@ export { type CommitOpen, parseCommitOpen } from './format/commit.ts';
 export { type Ordinal, ordinalOf, sequenceOf, writerOf } from './format/ordinal.ts';
 export { compareTimes, millisecondsOf, type Time, timeOfMilliseconds } from './format/time.ts';
 export * from './restore/index.ts';
+export { LocalDestination } from './log/local-destination.ts';
+export { nodeDisk } from './log/node-disk.ts';
+export { readLockHost } from './log/node-host.ts';
+export { logErrors } from './log/errors.ts';
+export { type CommitName, judgeSession, type SessionVerdict } from './log/sessions.ts';
+export { parseCommitRow, encodeRow, parseRow } from './format/row.ts';
+export { commitKey } from './format/map-key.ts';
+export {
+  type DirectoryPlace,
+  type FoundPath,
+  type FoundRow,
+  type ListedRow,
+  type PathVersion,
+  placeOf,
+} from './tree/state.ts';
+export { type Extent, isHole, type Reference } from './format/extent.ts';
+export { fileKey, parseFileKey } from './format/map-key.ts';
+export { parseXattrs } from './format/xattrs.ts';

@@ -27,8 +27,6 @@ export const BackupSet = z.strictObject({
   /** Absolute paths of folders or files. */
   includes: z.array(PathText).min(1).max(1000),
   excludes: z.array(ExclusionInput).max(1000),
-  /** Names of the destinations it goes to; all of them when absent. */
-  destinations: z.array(z.string().min(1).max(128)).max(32).optional(),
   /** Most seconds between a change and its commit while changes go on: 15 s to 15 min. */
   commitIntervalSeconds: z.number().int().min(15).max(900),
   /** Daily hours in which nothing is backed up by itself, as minutes of the local day; may pass midnight. */

@@ -1,0 +1,125 @@
+/** This device's archive: its keys, and what is known of it here. Where it lies is the destinations' affair. */
+import path from 'node:path';
+import {
+  type ArchiveState,
+  commitKey,
+  deriveKeyRing,
+  isRebuilding,
+  type Destination,
+  loaderOf,
+  LocalIndex,
+  parseCommitRow,
+  readState,
+} from '@holdfast/archive';
+import { makeArchive, type KeyPorts } from '../keys/archive-keyring.ts';
+import { KeyStore, type StoredKeys } from '../keys/key-store.ts';
+
+type Reading = Pick<Destination, 'read'>;
+
+/** The open archive of a device. One process has it open. */
+export class DeviceArchive {
+  readonly index: LocalIndex;
+  readonly #store: KeyStore;
+  #stored: StoredKeys;
+  /** Who reads records that the index does not keep. */
+  #readers: () => readonly Reading[] = () => [];
+
+  private constructor(store: KeyStore, stored: StoredKeys, index: LocalIndex) {
+    this.#store = store;
+    this.#stored = stored;
+    this.index = index;
+  }
+
+  /**
+   * Opens the archive of a state folder; where there is no key file, a new archive is made.
+   *
+   * @throws keys.exposed, keys.other_owner, keys.damaged
+   */
+  static open(stateDir: string, ports: KeyPorts): DeviceArchive {
+    const store = new KeyStore(path.join(stateDir, 'keys.json'));
+    const before = store.load();
+    const { index } = LocalIndex.open(path.join(stateDir, 'index.db'));
+    if (before) return new DeviceArchive(store, before, index);
+    const stored = makeArchive(ports);
+    // Whatever an index of that name knows is of another archive.
+    index.clear();
+    store.save(stored);
+    const archive = new DeviceArchive(store, stored, index);
+    // The header and the first keyring have the first two ordinals.
+    archive.claimIndex(2);
+    return archive;
+  }
+
+  get stored(): StoredKeys {
+    return this.#stored;
+  }
+
+  get archiveId(): Uint8Array {
+    return this.#stored.keys.archiveId;
+  }
+
+  get openKeys() {
+    const { archiveId, ring } = this.#stored.keys;
+    return { archiveId, ring: deriveKeyRing(archiveId, ring.epochs) };
+  }
+
+  /** Replaces the keys, on stable storage. */
+  save(stored: StoredKeys): void {
+    this.#store.save(stored);
+    this.#stored = stored;
+  }
+
+  /** The index is this writer's from now on, and this is the next sequence number it may use. */
+  claimIndex(nextSequence: number): void {
+    this.index.transact(() => {
+      this.index.set('ordinals', nextSequence);
+      this.index.set('archive', this.archiveId);
+      this.index.set('writer', this.#stored.keys.writerNumber);
+    });
+  }
+
+  /** Whether the index is lost, half rebuilt, or another writer's: then it says nothing about what ordinals were used. */
+  get isIndexLost(): boolean {
+    const archiveId = this.index.getBytes('archive');
+    const isOurs = archiveId !== undefined && Buffer.compare(archiveId, this.archiveId) === 0;
+    return !isOurs || isRebuilding(this.index) || this.index.getNumber('writer') !== this.#stored.keys.writerNumber;
+  }
+
+  /** Sets who reads records that the index does not keep, the nearest first. */
+  readFrom(readers: () => readonly Reading[]): void {
+    this.#readers = readers;
+  }
+
+  /** Loads the raw bytes of a record from whatever destination has it. @throws archive.record_missing */
+  get load() {
+    const readers = this.#readers;
+    return loaderOf(async function* (ordinals) {
+      for (const reader of readers()) yield* reader.read(ordinals);
+    }, this.openKeys);
+  }
+
+  /** The newest acknowledged state. */
+  state(): ArchiveState {
+    return readState(this.index, this.openKeys, this.load);
+  }
+
+  /** SHA-256 (hex) of a commit of ours, acknowledged or not; undefined where there is none of that number, or it is forgotten. */
+  async commitHash(number: number): Promise<string | undefined> {
+    const unacknowledged = this.index.unacknowledgedCommit();
+    const known = this.index.keptCommit(number) ?? (unacknowledged?.number === number ? unacknowledged : undefined);
+    if (known) return Buffer.from(known.sha256).toString('hex');
+    if (number > this.index.head().number) return undefined;
+    const row = await this.state().get(commitKey(number));
+    return row && Buffer.from(parseCommitRow(row).sha256).toString('hex');
+  }
+
+  /** Forgets the keys and all that is known of the archive, for good. The archive itself stays where it is. */
+  destroy(): void {
+    this.index.clear();
+    this.#store.remove();
+  }
+
+  close(): void {
+    this.index.close();
+  }
+}

@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs';
+import { parseXattrs, type Row } from '@holdfast/archive';
+
+/** Who asks, as the kernel says. */
+export type Caller = {
+  readonly uid: number;
+  /** Primary and further groups. */
+  readonly gids: ReadonlySet<number>;
+  /** Root, or the user the agent runs as: may do and see everything. */
+  readonly isPrivileged: boolean;
+};
+
+/** The caller of a peer: its groups are those that group(5) gives its user, and its own. */
+export function callerOf(peer: { readonly uid: number; readonly gid: number }, agentUid: number): Caller {
+  const isPrivileged = peer.uid === 0 || peer.uid === agentUid;
+  return { uid: peer.uid, gids: new Set([peer.gid, ...groupsOf(peer.uid)]), isPrivileged };
+}
+
+/** Numbers of the groups that list the user of a uid. */
+export function groupsOf(uid: number, passwdFile = '/etc/passwd', groupFile = '/etc/group'): readonly number[] {
+  const user = linesOf(passwdFile).find((fields) => fields[2] === String(uid));
+  if (!user) return [];
+  const listed = linesOf(groupFile).filter((fields) => (fields[3] ?? '').split(',').includes(user[0]!));
+  return [user[3]!, ...listed.map((fields) => fields[2]!)].map(Number).filter(Number.isSafeInteger);
+}
+
+function linesOf(file: string): readonly (readonly string[])[] {
+  try {
+    return readFileSync(file, 'utf8')
+      .split('\n')
+      .map((line) => line.split(':'));
+  } catch {
+    // Without the file nobody is in further groups.
+    return [];
+  }
+}
+
+/** Rights of an entry, as its permission bits have them. */
+export const rights = { read: 4, search: 1, list: 5 } as const;
+
+/**
+ * Whether the recorded owner, group and mode give a caller these rights. Where there is an access list, only its owner's
+ * bits count: less than the list may give, never more.
+ */
+export function mayAccess(row: Row, caller: Caller, wanted: number): boolean {
+  if (caller.isPrivileged) return true;
+  if (row.type === 'symlink') return true;
+  const { mode, uid, gid } = row;
+  if (mode === undefined || uid === undefined || gid === undefined) return false;
+  if (uid === caller.uid) return ((mode >> 6) & wanted) === wanted;
+  if (hasAccessList(row)) return false;
+  if (caller.gids.has(gid)) return ((mode >> 3) & wanted) === wanted;
+  return (mode & wanted) === wanted;
+}
+
+function hasAccessList({ streams = [] }: Row): boolean {
+  const stream = streams.find(({ kind }) => kind === 'xattrs');
+  if (!stream) return false;
+  // Long attributes lie elsewhere: what they say is not looked up for this.
+  if (!stream.bytes) return true;
+  return parseXattrs(stream.bytes).some(({ name }) => Buffer.from(name).toString() === 'system.posix_acl_access');
+}

@@ -1,0 +1,78 @@
+import { defineErrors } from '@holdfast/base';
+
+/** What `--at` cannot be. */
+export const timeErrors = defineErrors('time', {
+  invalid: ['invalid', 'The time is not understood'],
+  before_first: ['not_found', 'Nothing was backed up at that time yet'],
+});
+
+const unitMs: Readonly<Record<string, number>> = {
+  second: 1000,
+  minute: 60_000,
+  hour: 3_600_000,
+  day: 86_400_000,
+  week: 604_800_000,
+};
+
+/**
+ * An instant from what a person writes, in milliseconds since 1970: an ISO 8601 time, a local date (its last moment) or
+ * local date and time, `now`, `today` and `yesterday` with or without a time, `2 days ago`.
+ *
+ * @throws time.invalid
+ */
+export function parseTime(text: string, nowMs: number): number {
+  const words = text.trim().toLowerCase().replace(/\s+/g, ' ');
+  const parsed = agoOf(words, nowMs) ?? dayOf(words, nowMs) ?? dateOf(words) ?? zonedOf(text.trim());
+  if (parsed === undefined || !Number.isFinite(parsed)) {
+    throw timeErrors.invalid({
+      field: 'at',
+      value: text,
+      remedy: 'write 2026-03-01, "2026-03-01 14:00", "2 days ago" or "yesterday 14:00"',
+    });
+  }
+  return parsed;
+}
+
+function agoOf(words: string, nowMs: number): number | undefined {
+  if (words === 'now') return nowMs;
+  const match = /^(\d{1,6}|an?) (second|minute|hour|day|week|month|year)s? ago$/.exec(words);
+  if (!match) return undefined;
+  const count = /^an?$/.test(match[1]!) ? 1 : Number(match[1]);
+  const unit = match[2]!;
+  if (unitMs[unit] !== undefined) return nowMs - count * unitMs[unit];
+  const date = new Date(nowMs);
+  if (unit === 'month') date.setMonth(date.getMonth() - count);
+  else date.setFullYear(date.getFullYear() - count);
+  return date.getTime();
+}
+
+function dayOf(words: string, nowMs: number): number | undefined {
+  const match = /^(today|yesterday)(?: (?:at )?(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/.exec(words);
+  if (!match) return undefined;
+  const now = new Date(nowMs);
+  const day = now.getDate() - (match[1] === 'yesterday' ? 1 : 0);
+  return localTime([now.getFullYear(), now.getMonth() + 1, day], match.slice(2));
+}
+
+function dateOf(words: string): number | undefined {
+  const match = /^(\d{4})-(\d{2})-(\d{2})(?:[t ](\d{2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?)?$/.exec(words);
+  if (!match) return undefined;
+  const [year, month, day] = match.slice(1, 4).map(Number) as [number, number, number];
+  const check = new Date(year, month - 1, day);
+  if (check.getMonth() !== month - 1 || check.getDate() !== day) return undefined;
+  return localTime([year, month, day], match.slice(4));
+}
+
+/** The last moment of a day, or of the minute or second that is named. */
+function localTime([year, month, day]: readonly [number, number, number], time: readonly (string | undefined)[]) {
+  const [hours, minutes, seconds] = time.map((part) => (part === undefined ? undefined : Number(part)));
+  if (hours === undefined) return new Date(year, month - 1, day, 23, 59, 59, 999).getTime();
+  if (hours > 23 || (minutes ?? 0) > 59 || (seconds ?? 0) > 59) return undefined;
+  return new Date(year, month - 1, day, hours, minutes, seconds ?? 59, 999).getTime();
+}
+
+function zonedOf(text: string): number | undefined {
+  if (!/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})$/i.test(text)) return undefined;
+  const parsed = Date.parse(text);
+  return Number.isNaN(parsed) ? undefined : parsed;
+}

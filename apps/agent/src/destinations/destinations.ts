@@ -1,0 +1,278 @@
+/**
+ * The destinations of a device, and bringing them to one head.
+ *
+ * `connect` opens those that are there and settles each against what the device knows: the same head, a head whose answer
+ * was lost, a destination that lags, or another life of this device. One that is away does not stop the others.
+ */
+import { type CommitName, judgeSession, type SessionVerdict } from '@holdfast/archive';
+import { CodedError, isRetryable, retryDelayMs } from '@holdfast/base';
+import type { DeviceArchive } from '../archive/device-archive.ts';
+import type { DestinationConfig } from '../state/agent-database.ts';
+import { catchUp, sendKeyRecords } from './catch-up.ts';
+import type { DestinationPlace, DestinationSession } from './destination-place.ts';
+import { destinationErrors } from './errors.ts';
+import { takeForeignKeyrings, takeOver, type TakeOverPorts } from './take-over.ts';
+
+/** How a destination stands with the device. */
+export type DestinationStanding =
+  | { readonly status: 'closed' }
+  /** Open, and at the device's head. */
+  | { readonly status: 'ready' }
+  /** Records are being copied to it from another one. */
+  | { readonly status: 'catching_up'; readonly copiedBytes: number }
+  /** Not to be had; tried again by itself. */
+  | { readonly status: 'away'; readonly error: CodedError }
+  /** A person has to act. */
+  | { readonly status: 'failed'; readonly error: CodedError };
+
+/** What connecting did. */
+export type Connected = {
+  /** Sessions at the device's head. */
+  readonly sessions: readonly DestinationSession[];
+  /** The device goes on as another writer: everything is to be looked at anew. */
+  readonly isTakenOver: boolean;
+};
+
+type Slot = {
+  readonly place: DestinationPlace;
+  session: DestinationSession | undefined;
+  standing: DestinationStanding;
+  tries: number;
+  retryAtMs: number;
+};
+
+const retryPolicy = { attempts: Number.POSITIVE_INFINITY, firstDelayMs: 2000, maxDelayMs: 300_000 };
+
+/** The destinations of one device. Not for several callers at once. */
+export class Destinations {
+  readonly #archive: DeviceArchive;
+  readonly #ports: TakeOverPorts;
+  #slots: Slot[];
+
+  constructor(archive: DeviceArchive, places: readonly DestinationPlace[], ports: TakeOverPorts) {
+    this.#archive = archive;
+    this.#ports = ports;
+    this.#slots = places.map(newSlot);
+    archive.readFrom(() => this.sessions());
+  }
+
+  get configs(): readonly DestinationConfig[] {
+    return this.#slots.map(({ place }) => place.config);
+  }
+
+  standingOf(destinationId: number): DestinationStanding {
+    return this.#find(destinationId)?.standing ?? { status: 'closed' };
+  }
+
+  add(place: DestinationPlace): void {
+    this.#slots = [...this.#slots, newSlot(place)];
+  }
+
+  async remove(destinationId: number): Promise<void> {
+    const slot = this.#find(destinationId);
+    this.#slots = this.#slots.filter((other) => other !== slot);
+    await slot?.session?.close().catch(() => undefined);
+  }
+
+  /** The sessions that are open and at the device's head. */
+  sessions(): readonly DestinationSession[] {
+    return this.#slots.flatMap(({ session, standing }) => (session && standing.status === 'ready' ? [session] : []));
+  }
+
+  sessionOf(destinationId: number): DestinationSession | undefined {
+    return this.#find(destinationId)?.session;
+  }
+
+  /** When the next destination that is away is worth trying, by the monotonic clock; undefined where none is away. */
+  get retryAtMs(): number | undefined {
+    const waiting = this.#slots.filter(({ standing }) => standing.status === 'away');
+    return waiting.length === 0 ? undefined : Math.min(...waiting.map((slot) => slot.retryAtMs));
+  }
+
+  /** Forgets how long those that are away are to be left alone. */
+  retryNow(): void {
+    for (const slot of this.#slots) {
+      slot.retryAtMs = 0;
+      if (slot.standing.status === 'failed') slot.standing = { status: 'closed' };
+    }
+  }
+
+  /** Opens what can be opened and brings it to the device's head. @throws only what concerns every destination */
+  async connect(): Promise<Connected> {
+    const opened = await this.#openDue();
+    if (opened.length === 0) return { sessions: this.sessions(), isTakenOver: false };
+    const isTakenOver = await this.#settleAll(opened);
+    return { sessions: this.sessions(), isTakenOver };
+  }
+
+  /** Drops a session that failed; it is opened anew later. */
+  async lose(session: DestinationSession, error: unknown): Promise<void> {
+    const slot = this.#slots.find((each) => each.session === session);
+    if (slot) await this.#fail(slot, error);
+  }
+
+  async closeAll(): Promise<void> {
+    for (const slot of this.#slots) {
+      await slot.session?.close().catch(() => undefined);
+      slot.session = undefined;
+      slot.standing = { status: 'closed' };
+    }
+  }
+
+  async #openDue(): Promise<Slot[]> {
+    const now = this.#ports.clock.monotonic();
+    const due = this.#slots.filter(
+      ({ session, standing, retryAtMs }) => !session && standing.status !== 'failed' && retryAtMs <= now,
+    );
+    for (const slot of due) await this.#try(slot, () => this.#open(slot));
+    return due.filter(({ session }) => session);
+  }
+
+  async #open(slot: Slot): Promise<void> {
+    const { archiveId, stored, index } = this.#archive;
+    const { number, sha256 } = index.head();
+    const known = number === 0 ? undefined : { number, sha256: Buffer.from(sha256).toString('hex') };
+    slot.session = await slot.place.open({ archiveId, known, keyRecords: stored.keyRecords, ...this.#ports });
+  }
+
+  /** @returns whether the device goes on as another writer */
+  async #settleAll(opened: readonly Slot[]): Promise<boolean> {
+    const foreign = await this.#findForeign(opened);
+    let isTakenOver = false;
+    if (foreign) {
+      isTakenOver = await this.#try(foreign, async () => {
+        await sendKeyRecords(foreign.session!, this.#archive.stored.keyRecords);
+        await takeOver(this.#archive, foreign.session!, this.#ports);
+        this.#ready(foreign);
+      });
+      this.#archive.readFrom(() => this.sessions());
+      if (!isTakenOver) return false;
+      await this.#reopenOthers(foreign);
+    }
+    const waiting = this.#slots.filter(({ session, standing }) => session && standing.status !== 'ready');
+    for (const slot of waiting) await this.#try(slot, () => this.#takeUp(slot));
+    const { index } = this.#archive;
+    if (this.sessions().length > 0 && index.unacknowledgedCommit()) index.dropUnacknowledged();
+    for (const slot of waiting) {
+      if (slot.session && slot.standing.status !== 'ready') await this.#try(slot, () => this.#send(slot));
+    }
+    return isTakenOver;
+  }
+
+  /** The others were opened with a head that is no longer ours. */
+  async #reopenOthers(foreign: Slot): Promise<void> {
+    for (const slot of this.#slots) {
+      if (slot === foreign || !slot.session) continue;
+      await slot.session.close().catch(() => undefined);
+      slot.session = undefined;
+      slot.standing = { status: 'closed' };
+      await this.#try(slot, () => this.#open(slot));
+    }
+  }
+
+  /** The destination whose state this device has to go on from, if its own is not to be relied on. */
+  async #findForeign(opened: readonly Slot[]): Promise<Slot | undefined> {
+    const byHead = opened.toSorted((a, b) => headOf(b) - headOf(a));
+    if (this.#archive.isIndexLost) return byHead[0];
+    const own = this.#archive.index.head().number;
+    for (const slot of byHead) {
+      const verdict = await this.#judge(slot.session!);
+      if (verdict.status === 'new_writer' && verdict.head.number > own) return slot;
+      if (await this.#hasUnknownOrdinals(slot.session!)) return slot;
+    }
+    // All that are left lag behind: what is lost with the others is made again from the files.
+    const isAnyAhead = this.sessions().length > 0 || (await this.#isAnyAtHead(opened));
+    const isAnyAway = this.#slots.some(({ session }) => !session);
+    return isAnyAhead || isAnyAway || own === 0 ? undefined : byHead[0];
+  }
+
+  async #isAnyAtHead(opened: readonly Slot[]): Promise<boolean> {
+    for (const { session } of opened) {
+      const { status } = await this.#judge(session!);
+      if (status === 'go_on' || status === 'take_up') return true;
+    }
+    return false;
+  }
+
+  /** Whether records of this writer are there that it cannot have made: those of a clone, or of a time after a rollback. */
+  async #hasUnknownOrdinals(session: DestinationSession): Promise<boolean> {
+    const { index, stored } = this.#archive;
+    const highest = await session.highestSequence(stored.keys.writerNumber);
+    return highest !== undefined && highest >= (index.getNumber('ordinals') ?? 0);
+  }
+
+  async #judge(session: DestinationSession): Promise<SessionVerdict> {
+    const { index } = this.#archive;
+    const { number, sha256 } = index.head();
+    const known: CommitName | undefined =
+      number === 0 ? undefined : { number, sha256: Buffer.from(sha256).toString('hex') };
+    const { head } = session;
+    const own = head && (await this.#archive.commitHash(head.number));
+    return judgeSession(head, known, () => own);
+  }
+
+  async #takeUp(slot: Slot): Promise<void> {
+    const session = slot.session!;
+    await takeForeignKeyrings(this.#archive, session);
+    await sendKeyRecords(session, this.#archive.stored.keyRecords);
+    const verdict = await this.#judge(session);
+    if (verdict.status === 'new_writer') throw destinationErrors.branched({ destination: session.name });
+    if (verdict.status === 'take_up') this.#archive.index.acknowledge(verdict.head.number);
+    if (verdict.status !== 'send') this.#ready(slot);
+  }
+
+  async #send(slot: Slot): Promise<void> {
+    const to = slot.session!;
+    const from = this.sessions()[0];
+    if (!from) throw destinationErrors.behind({ destination: to.name });
+    slot.standing = { status: 'catching_up', copiedBytes: 0 };
+    const onCopied = (copiedBytes: number) => void (slot.standing = { status: 'catching_up', copiedBytes });
+    await catchUp(from, to, { signal: this.#ports.signal, onCopied });
+    this.#ready(slot);
+  }
+
+  #ready(slot: Slot): void {
+    slot.standing = { status: 'ready' };
+    slot.tries = 0;
+  }
+
+  /** Runs `work` on a slot; its failure is that destination's alone. Returns whether it succeeded. */
+  async #try(slot: Slot, work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      this.#ports.signal.throwIfAborted();
+      await this.#fail(slot, error);
+      return false;
+    }
+  }
+
+  async #fail(slot: Slot, error: unknown): Promise<void> {
+    const { session } = slot;
+    slot.session = undefined;
+    await session?.close().catch(() => undefined);
+    if (!(error instanceof CodedError)) {
+      slot.standing = { status: 'failed', error: destinationErrors.interrupted({}, error) };
+      throw error;
+    }
+    const { clock, random } = this.#ports;
+    const unit = new DataView(random(4).buffer).getUint32(0) / 2 ** 32;
+    slot.retryAtMs = clock.monotonic() + retryDelayMs(retryPolicy, ++slot.tries, unit);
+    // A lock that another machine holds, or a fence, may be gone the next time.
+    const isAway = isRetryable(error) || error.code === 'log.locked' || error.code === 'log.fenced';
+    slot.standing = { status: isAway ? 'away' : 'failed', error };
+  }
+
+  #find(destinationId: number): Slot | undefined {
+    return this.#slots.find(({ place }) => place.config.destinationId === destinationId);
+  }
+}
+
+function headOf({ session }: Slot): number {
+  return session?.head?.number ?? 0;
+}
+
+function newSlot(place: DestinationPlace): Slot {
+  return { place, session: undefined, standing: { status: 'closed' }, tries: 0, retryAtMs: 0 };
+}

@@ -1,0 +1,19 @@
+import { defineErrors } from '@holdfast/base';
+
+/** Failures around destinations. */
+export const destinationErrors = defineErrors('destinations', {
+  away: ['unavailable', 'The destination is not there just now'],
+  interrupted: ['unavailable', 'Writing to the destination failed; it is opened anew'],
+  behind: ['unavailable', 'The destination lacks records that only destinations have that are away now'],
+  branched: [
+    'conflict',
+    'The destination has commits of another life of this computer that no other destination has; nothing is added there',
+  ],
+  not_found: ['not_found', 'There is no destination of that name'],
+  known: ['conflict', 'This destination is there already'],
+  not_a_folder: ['invalid', 'A destination on a disk is an absolute path of a folder that is there'],
+  only_copy: ['conflict', 'This is the only destination that holds the archive'],
+  is_state: ['invalid', "A folder inside Holdfast's own state cannot be a destination"],
+  kind_unknown: ['invalid', 'This agent cannot use destinations of that kind'],
+  writers_exhausted: ['exhausted', 'The archive has as many writers as there can be'],
+});

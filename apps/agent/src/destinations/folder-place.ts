@@ -1,0 +1,118 @@
+/** A destination in a folder of a disk or a share: several devices may use one folder, each has a folder of its own in it. */
+import { mkdirSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { type CommitName, LocalDestination, nodeDisk, type Ordinal, readLockHost } from '@holdfast/archive';
+import { CodedError } from '@holdfast/base';
+import type { DestinationConfig } from '../state/agent-database.ts';
+import type { DestinationPlace, DestinationSession, OpenFacts } from './destination-place.ts';
+import { destinationErrors } from './errors.ts';
+
+/** Where in a destination folder an archive lies: what `holdfast recover` is given. */
+export function archiveFolderIn(folder: string, archiveId: Uint8Array): string {
+  return path.join(folder, `holdfast-${Buffer.from(archiveId).toString('hex')}`);
+}
+
+/**
+ * Makes the archive's folder in a destination folder, when it is added. Later it is only opened: where it is gone, the
+ * disk is another one or not mounted.
+ *
+ * @throws destinations.not_a_folder
+ */
+export function prepareFolder(folder: string, archiveId: Uint8Array): void {
+  const isFolder = path.isAbsolute(folder) && statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
+  if (!isFolder) throw destinationErrors.not_a_folder({ field: 'folder', folder });
+  try {
+    mkdirSync(archiveFolderIn(folder, archiveId), { mode: 0o700, recursive: true });
+  } catch (error) {
+    throw destinationErrors.not_a_folder({ field: 'folder', folder, problem: (error as Error).message }, error);
+  }
+}
+
+/** The place of a folder destination. */
+export function folderPlace(config: DestinationConfig): DestinationPlace {
+  return { config, open: (facts) => openFolder(config, facts) };
+}
+
+async function openFolder({ name, folder = '' }: DestinationConfig, facts: OpenFacts): Promise<DestinationSession> {
+  const { archiveId, clock, random, known } = facts;
+  const dir = archiveFolderIn(folder, archiveId);
+  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() !== true) throw destinationErrors.away({ folder });
+  try {
+    const local = await LocalDestination.open({
+      dir,
+      disk: nodeDisk,
+      archiveId,
+      clock,
+      random,
+      host: await readLockHost(),
+    });
+    const answer = await local.openSession(known);
+    return new FolderSession(name, local, answer);
+  } catch (error) {
+    throw asAway(error, folder);
+  }
+}
+
+class FolderSession implements DestinationSession {
+  readonly name: string;
+  readonly head: CommitName | undefined;
+  readonly #local: LocalDestination;
+  readonly #sessionEpoch: number;
+  #nextFragment: number;
+  #broken: { readonly cause: unknown } | undefined;
+
+  constructor(
+    name: string,
+    local: LocalDestination,
+    answer: { readonly sessionEpoch: number; readonly nextFragment: number; readonly head?: CommitName },
+  ) {
+    this.name = name;
+    this.head = answer.head;
+    this.#local = local;
+    this.#sessionEpoch = answer.sessionEpoch;
+    this.#nextFragment = answer.nextFragment;
+  }
+
+  get keyringNumber(): number {
+    return this.#local.state.keyring?.number ?? 0;
+  }
+
+  async append(fragment: Uint8Array): Promise<void> {
+    if (this.#broken) throw destinationErrors.interrupted({ destination: this.name }, this.#broken.cause);
+    const sequence = this.#nextFragment++;
+    try {
+      const receipt = await this.#local.append(this.#sessionEpoch, sequence, fragment);
+      if (receipt.status !== 'acknowledged') throw destinationErrors.interrupted({ destination: this.name });
+    } catch (error) {
+      // Later fragments follow one that is not there.
+      this.#broken ??= { cause: error };
+      throw asAway(error, this.name);
+    }
+  }
+
+  async *read(ordinals: readonly Ordinal[], signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    for await (const outcome of this.#local.folder.read(ordinals)) {
+      signal?.throwIfAborted();
+      if (outcome.status === 'found') yield outcome.bytes;
+    }
+  }
+
+  list(kind?: number): AsyncIterable<{ readonly ordinal: Ordinal; readonly kind: number }> {
+    return this.#local.folder.list(kind);
+  }
+
+  async highestSequence(writerNumber: number): Promise<number | undefined> {
+    return (await this.#local.folder.status()).highestSequences.get(writerNumber);
+  }
+
+  close(): Promise<void> {
+    return this.#local.close();
+  }
+}
+
+/** What the system says when a disk is full, gone or broken: the destination is away until it is not. */
+function asAway(error: unknown, folder: string): unknown {
+  if (error instanceof CodedError) return error;
+  const isSystemError = error instanceof Error && 'syscall' in error;
+  return isSystemError ? destinationErrors.away({ folder, problem: error.message }, error) : error;
+}

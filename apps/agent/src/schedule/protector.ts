@@ -1,0 +1,400 @@
+/**
+ * Continuous protection: looks at what changed, brings destinations up to date, tries again what failed.
+ *
+ * One thing at a time. Whatever else touches the archive (keys, sets, destinations) goes through `exclusive`, which stops a
+ * pass under way; the next one goes on where it was. Intervals are measured on the monotonic clock: wrong wall clocks and
+ * their corrections change nothing but the times commits bear.
+ */
+import {
+  type BackupReport,
+  type BackupRequest,
+  type ExclusionRule,
+  type MapEntry,
+  type Problem,
+  runBackup,
+  Selection,
+  setSetting,
+  type Source,
+} from '@holdfast/archive';
+import { type Clock, CodedError, Semaphore } from '@holdfast/base';
+import type { DeviceArchive } from '../archive/device-archive.ts';
+import type { Destinations } from '../destinations/destinations.ts';
+import { listMounts } from '../filesystem/index.ts';
+import type { AgentLog } from '../log.ts';
+import { definitionOf, type NumberedSet, selectedSet } from '../sets/backup-set.ts';
+import type { AgentDatabase } from '../state/agent-database.ts';
+import { type Due, isPaused, minuteOf, nextDue } from './due.ts';
+import { protectionErrors } from './errors.ts';
+import { TreeWatch } from './tree-watch.ts';
+
+/** What protection needs. */
+export type ProtectorPorts = {
+  readonly archive: DeviceArchive;
+  readonly destinations: Destinations;
+  readonly database: AgentDatabase;
+  readonly source: Source;
+  readonly startWorker: BackupRequest['startWorker'];
+  readonly workers: number;
+  readonly clock: Clock;
+  readonly log: AgentLog;
+  /** What is never read, as things are now. */
+  readonly never: () => readonly ExclusionRule[];
+};
+
+/** Counts of a pass under way. */
+export type PassProgress = Parameters<NonNullable<BackupRequest['onProgress']>>[0];
+
+/** What is known about how protection goes, for `status`. */
+export type ProtectionView = {
+  readonly activity: 'idle' | 'connecting' | 'looking';
+  readonly progress: PassProgress | undefined;
+  readonly isEverComplete: boolean;
+  readonly hasChanges: boolean;
+  readonly watchedDirectories: number;
+  readonly unwatchedDirectories: number;
+  readonly missing: BackupReport['missing'];
+  readonly problems: readonly Problem[];
+  readonly moreProblems: number;
+  /** Why the last pass did not come to its end. */
+  readonly failure: CodedError | undefined;
+  /** Wall clock of the last whole pass that came to its end, milliseconds since 1970. */
+  readonly wholeAtMs: number | undefined;
+};
+
+type Waiting = {
+  readonly resolve: (report: BackupReport) => void;
+  readonly reject: (error: unknown) => void;
+};
+
+const dayMs = 24 * 3600 * 1000;
+const coldIntervalMs = 15 * 60_000;
+const upkeepMs = 60_000;
+const clockJumpMs = 30_000;
+const retryDelaysMs = [2000, 10_000, 60_000, 300_000];
+
+/** The protection of a device; `run` until its signal ends it. */
+export class Protector {
+  readonly #ports: ProtectorPorts;
+  readonly #watch: TreeWatch;
+  readonly #turn = new Semaphore(1);
+  #selection: Selection;
+  #poke: () => void = () => undefined;
+  #stopPass: AbortController | undefined;
+  #waiting: Waiting[] = [];
+  #listeners = new Set<(progress: PassProgress) => void>();
+  #held: Uint8Array[] = [];
+  #isWholeWanted = true;
+  #areSettingsDue = true;
+  #changedAtMs: number | undefined;
+  #committedAtMs = Number.NEGATIVE_INFINITY;
+  #wholeEndedAtMs = Number.NEGATIVE_INFINITY;
+  #coldEndedAtMs = 0;
+  #failures = 0;
+  #notBeforeMs = 0;
+  #mounts = '';
+  #lastUpkeep = { monotonic: 0, wall: 0 };
+  #view: ProtectionView = {
+    activity: 'idle',
+    progress: undefined,
+    isEverComplete: false,
+    hasChanges: false,
+    watchedDirectories: 0,
+    unwatchedDirectories: 0,
+    missing: [],
+    problems: [],
+    moreProblems: 0,
+    failure: undefined,
+    wholeAtMs: undefined,
+  };
+
+  constructor(ports: ProtectorPorts) {
+    this.#ports = ports;
+    this.#selection = this.#newSelection();
+    this.#watch = new TreeWatch({
+      index: ports.archive.index,
+      selection: () => this.#selection,
+      onChange: () => this.#onChange(),
+    });
+    this.#lastUpkeep = this.#clocks();
+  }
+
+  get selection(): Selection {
+    return this.#selection;
+  }
+
+  get view(): ProtectionView {
+    return {
+      ...this.#view,
+      hasChanges: this.#changedAtMs !== undefined || this.#held.length > 0 || this.#isWholeWanted,
+      watchedDirectories: this.#watch.watchCount,
+      unwatchedDirectories: this.#watch.coldCount,
+    };
+  }
+
+  /** Protects until the signal is aborted; resolves when nothing is under way any more. */
+  async run(signal: AbortSignal): Promise<void> {
+    const stop = () => {
+      this.#stopPass?.abort();
+      this.#poke();
+    };
+    signal.addEventListener('abort', stop);
+    while (!signal.aborted) {
+      const due = this.#nextDue();
+      const waitMs = due.atMs - this.#ports.clock.monotonic();
+      if (waitMs > 0) await this.#wait(Math.min(waitMs, upkeepMs));
+      else await this.#turn.use(() => (signal.aborted ? Promise.resolve() : this.#act(due)));
+      this.#upkeep();
+    }
+    signal.removeEventListener('abort', stop);
+    await this.#turn.use(async () => this.#watch.close());
+    for (const { reject } of this.#waiting.splice(0)) reject(protectionErrors.stopping());
+  }
+
+  /** Looks at everything now; resolves with the report of a whole pass that began after the call. */
+  backupNow(onProgress?: (progress: PassProgress) => void): Promise<BackupReport> {
+    if (onProgress) this.#listeners.add(onProgress);
+    const report = new Promise<BackupReport>((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    this.#isWholeWanted = true;
+    this.#notBeforeMs = 0;
+    this.#ports.destinations.retryNow();
+    this.#poke();
+    return report.finally(() => onProgress && this.#listeners.delete(onProgress));
+  }
+
+  /** Runs work that changes keys, sets or destinations while no pass runs; afterwards everything is looked at anew if asked. */
+  async exclusive<T>(work: () => Promise<T>, options: { readonly isWholeNeeded: boolean }): Promise<T> {
+    this.#stopPass?.abort();
+    try {
+      return await this.#turn.use(work);
+    } finally {
+      this.#selection = this.#newSelection();
+      if (options.isWholeNeeded) {
+        this.#isWholeWanted = true;
+        this.#areSettingsDue = true;
+      }
+      this.#notBeforeMs = 0;
+      this.#poke();
+    }
+  }
+
+  #newSelection(): Selection {
+    return new Selection(this.#ports.database.sets().map(selectedSet), this.#ports.never());
+  }
+
+  #onChange(): void {
+    this.#changedAtMs ??= this.#ports.clock.monotonic();
+    this.#poke();
+  }
+
+  #nextDue(): Due {
+    const sets = this.#ports.database.sets();
+    const { destinations, clock } = this.#ports;
+    const intervals = sets.map(({ commitIntervalSeconds }) => commitIntervalSeconds * 1000);
+    const due = nextDue({
+      changedAtMs: this.#changedAtMs,
+      committedAtMs: this.#committedAtMs,
+      commitIntervalMs: Math.min(900_000, ...intervals),
+      isWholeWanted: this.#isWholeWanted,
+      notBeforeMs: this.#notBeforeMs,
+      dailyAtMs: this.#wholeEndedAtMs + dayMs,
+      coldAtMs: this.#watch.coldCount > 0 ? this.#coldEndedAtMs + coldIntervalMs : undefined,
+      retryAtMs: destinations.retryAtMs,
+    });
+    const isAsked = this.#waiting.length > 0;
+    const isHeld = due.what !== 'connect' && !isAsked && this.#isHeld(due, sets);
+    return sets.length === 0 || isHeld ? { what: 'connect', atMs: clock.monotonic() + upkeepMs } : due;
+  }
+
+  /** Whether a pause is on: a whole pass waits for every set, the others go on while any set may. */
+  #isHeld(due: Due, sets: readonly NumberedSet[]): boolean {
+    const paused = this.#pausedSets(sets);
+    return due.what === 'whole' ? paused.length > 0 : paused.length === sets.length;
+  }
+
+  #pausedSets(sets: readonly NumberedSet[]): number[] {
+    const minute = minuteOf(this.#ports.clock.now());
+    return sets.filter((set) => isPaused(set, minute)).map(({ number }) => number);
+  }
+
+  async #wait(ms: number): Promise<void> {
+    const woken = new AbortController();
+    this.#poke = () => woken.abort();
+    await this.#ports.clock.sleep(ms, woken.signal).catch(() => undefined);
+    this.#poke = () => undefined;
+  }
+
+  async #act(due: Due): Promise<void> {
+    const { destinations, log } = this.#ports;
+    try {
+      this.#set({ activity: 'connecting' });
+      const { sessions, isTakenOver } = await destinations.connect();
+      if (isTakenOver) {
+        this.#isWholeWanted = true;
+        this.#areSettingsDue = true;
+        log.warn('the device goes on as a new writer');
+      }
+      if (due.what === 'connect') return this.#setCompleteIfQuiet();
+      if (sessions.length === 0) throw protectionErrors.no_destination();
+      await this.#pass(due.what === 'whole' || this.#isWholeWanted || this.#watch.takeBlindness() ? 'whole' : due.what);
+      this.#failures = 0;
+      this.#set({ failure: undefined });
+    } catch (error) {
+      await this.#fail(error);
+    } finally {
+      this.#set({ activity: 'idle', progress: undefined });
+    }
+  }
+
+  async #fail(error: unknown): Promise<void> {
+    const { destinations, clock, log } = this.#ports;
+    // Whether a commit under way arrived is settled when the destinations are opened again.
+    await destinations.closeAll();
+    const isStopped = this.#stopPass?.signal.aborted === true;
+    this.#stopPass = undefined;
+    this.#isWholeWanted = true;
+    if (isStopped) return;
+    const declared = error instanceof CodedError ? error : protectionErrors.fault({}, error);
+    log.error('the pass did not come to its end', declared, error);
+    this.#notBeforeMs = clock.monotonic() + retryDelaysMs[Math.min(this.#failures++, retryDelaysMs.length - 1)]!;
+    this.#set({ failure: declared });
+    for (const { reject } of this.#waiting.splice(0)) reject(declared);
+  }
+
+  async #pass(what: 'whole' | 'changes' | 'cold'): Promise<void> {
+    const { clock } = this.#ports;
+    const isWhole = what === 'whole';
+    const waiting = isWhole ? this.#waiting : [];
+    const directories = isWhole ? undefined : this.#directoriesFor(what);
+    this.#changedAtMs = undefined;
+    if (directories?.length === 0) return;
+    if (isWhole) this.#beginWhole();
+    const report = await this.#backup(directories);
+    this.#committedAtMs = clock.monotonic();
+    if (isWhole) {
+      this.#waiting = this.#waiting.filter((each) => !waiting.includes(each));
+      for (const { resolve } of waiting) resolve(report);
+    }
+    await this.#take(report, isWhole);
+    if (what !== 'changes') this.#coldEndedAtMs = clock.monotonic();
+  }
+
+  #beginWhole(): void {
+    this.#watch.takeDirty();
+    this.#watch.takeBlindness();
+    this.#held = [];
+    this.#isWholeWanted = false;
+    this.#mounts = this.#readMounts();
+  }
+
+  #directoriesFor(what: 'changes' | 'cold'): readonly Uint8Array[] {
+    const paths = [...this.#held, ...this.#watch.takeDirty(), ...(what === 'cold' ? this.#watch.coldPaths() : [])];
+    const paused = this.#pausedSets(this.#ports.database.sets());
+    const isHeld = (path: Uint8Array) => {
+      const decision = this.#selection.decide(path);
+      return decision.status === 'selected' && decision.sets.every((number) => paused.includes(number));
+    };
+    this.#held = paths.filter(isHeld);
+    return paths.filter((path) => !isHeld(path));
+  }
+
+  async #backup(directories: readonly Uint8Array[] | undefined): Promise<BackupReport> {
+    const { archive, destinations, database, source, startWorker, workers, clock, never } = this.#ports;
+    const stopPass = (this.#stopPass = new AbortController());
+    this.#set({ activity: 'looking' });
+    const settings = this.#areSettingsDue ? await this.#settings() : [];
+    const report = await runBackup({
+      index: archive.index,
+      keys: archive.stored.keys,
+      destinations: destinations.sessions(),
+      source,
+      sets: database.sets().map(selectedSet),
+      never: never(),
+      ...(directories && { directories }),
+      settings,
+      onDirectory: (directory) => this.#watch.watch(directory),
+      startWorker,
+      workers: directories ? Math.min(workers, 1) : workers,
+      load: archive.load,
+      clock,
+      signal: stopPass.signal,
+      onProgress: (progress) => this.#onProgress(progress),
+    });
+    this.#areSettingsDue = false;
+    this.#stopPass = undefined;
+    return report;
+  }
+
+  #onProgress(progress: PassProgress): void {
+    this.#set({ progress });
+    for (const listener of this.#listeners) listener(progress);
+  }
+
+  /** The sets whose definition the archive does not have yet. */
+  async #settings(): Promise<readonly MapEntry[]> {
+    const state = this.#ports.archive.state();
+    const entries = this.#ports.database
+      .sets()
+      .map((set) => setSetting(set.number, { name: set.name, definition: definitionOf(set) }));
+    const known = await Promise.all(entries.map(({ key }) => state.get(key)));
+    return entries.filter(({ value }, place) => !known[place] || Buffer.compare(known[place], value) !== 0);
+  }
+
+  async #take(report: BackupReport, isWhole: boolean): Promise<void> {
+    const { destinations, clock } = this.#ports;
+    for (const { destination, error } of report.lostDestinations) {
+      const session = destinations.sessions().find((each) => each === destination);
+      if (session) await destinations.lose(session, error);
+    }
+    if (isWhole) this.#wholeEndedAtMs = clock.monotonic();
+    const problems = isWhole ? report.problems : [...this.#view.problems, ...report.problems].slice(-1000);
+    this.#set({
+      missing: report.missing,
+      problems,
+      moreProblems: isWhole ? report.moreProblems : this.#view.moreProblems,
+      ...(isWhole && { isEverComplete: true, wholeAtMs: clock.now() }),
+    });
+    this.#setCompleteIfQuiet();
+  }
+
+  /** Writes down that all of every set is durable at the destinations that are ready, if it is. */
+  #setCompleteIfQuiet(): void {
+    const { destinations, database, clock } = this.#ports;
+    if (!this.#view.isEverComplete || this.#isWholeWanted || this.#changedAtMs !== undefined) return;
+    const ready = destinations.configs.filter(
+      ({ destinationId }) => destinations.standingOf(destinationId).status === 'ready',
+    );
+    for (const { number } of database.sets()) {
+      for (const { destinationId } of ready) database.setComplete(number, destinationId, clock.now());
+    }
+  }
+
+  /** Once a minute at most: volumes that came or went, and a machine that slept. */
+  #upkeep(): void {
+    const now = this.#clocks();
+    const elapsedMs = now.monotonic - this.#lastUpkeep.monotonic;
+    if (elapsedMs < upkeepMs - 1000) return;
+    const jumpedMs = now.wall - this.#lastUpkeep.wall - elapsedMs;
+    this.#lastUpkeep = now;
+    const mounts = this.#readMounts();
+    // A machine that slept has a wall clock ahead of the monotonic one; events may be missing.
+    if (jumpedMs < clockJumpMs && mounts === this.#mounts) return;
+    this.#mounts = mounts;
+    this.#isWholeWanted = true;
+  }
+
+  /** What is mounted where, as far as a change of it matters. */
+  #readMounts(): string {
+    return listMounts()
+      .map(({ mountId, device }) => `${mountId}:${device}`)
+      .join(' ');
+  }
+
+  #clocks() {
+    const { clock } = this.#ports;
+    return { monotonic: clock.monotonic(), wall: clock.now() };
+  }
+
+  #set(changed: Partial<ProtectionView>): void {
+    this.#view = { ...this.#view, ...changed };
+  }
+}
