@@ -322,8 +322,8 @@ export class ArchiveFolder {
 
   /** A failure of the disk as one of the folder's own errors. */
   #declared(error: unknown): unknown {
-    if (isDiskFull(error)) return logErrors.disk_full({}, error);
-    return this.#broken ? logErrors.poisoned({}, this.#broken.cause) : error;
+    if (this.#broken) return logErrors.poisoned({}, this.#broken.cause);
+    return isDiskFull(error) ? logErrors.disk_full({}, error) : error;
   }
 
   async #recover(): Promise<void> {

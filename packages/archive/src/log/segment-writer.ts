@@ -224,7 +224,7 @@ export class SegmentWriter {
   async #write(open: OpenSegment, records: readonly FramedRecord[]): Promise<IndexedRecord[]> {
     const { segment, file } = open;
     try {
-      await file.write(Buffer.concat(records.map(({ bytes }) => bytes)), open.position);
+      await file.write(joined(records), open.position);
       // Only now: a sync that began during the write has not covered it.
       this.#unsynced.add(file);
     } catch (error) {
@@ -289,6 +289,17 @@ export class SegmentWriter {
     this.#options.onBroken(cause);
     return cause;
   }
+}
+
+/** The records' bytes back to back: as they are, when they lie so in one fragment. */
+function joined(records: readonly FramedRecord[]): Uint8Array {
+  const first = records[0]!.bytes;
+  let end = first.byteOffset;
+  for (const { bytes } of records) {
+    if (bytes.buffer !== first.buffer || bytes.byteOffset !== end) return Buffer.concat(records.map((r) => r.bytes));
+    end += bytes.length;
+  }
+  return new Uint8Array(first.buffer, first.byteOffset, end - first.byteOffset);
 }
 
 /** Up to where a segment was acknowledged, as far as the last acknowledged position says. */
