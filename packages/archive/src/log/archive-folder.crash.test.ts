@@ -190,6 +190,26 @@ test('a failed sync of a segment, whoever asked for it, acknowledges nothing tha
   }
 });
 
+test('a full segment whose sync failed is not sealed over what never reached the disk', async () => {
+  const world = newWorld(1);
+  const folder = await open(world);
+  await folder.append(storedRecord(2, 20_000));
+  let failures = 0;
+  world.disk.fault = ({ operation, path }) => {
+    const isFirst = operation === 'sync' && path.includes('/segments/') && failures++ === 0;
+    return isFirst ? { code: 'EIO' } : undefined;
+  };
+  const syncing = folder.sync();
+  // It does not fit any more: the first segment is full, and its sealing waits for the sync under way.
+  const appending = folder.append(storedRecord(3, 20_000));
+  await assert.rejects(syncing, { code: 'log.poisoned' });
+  await appending.catch(() => undefined);
+  await folder.settle();
+  assert.ok(failures > 0);
+  world.disk.cutPower();
+  await expectSound(world, 'a sync that failed before sealing');
+});
+
 test('a sync that fails once and would succeed the next time acknowledges nothing that a power cut takes', async () => {
   const syncs = (await listCalls()).filter(({ operation }) => operation === 'sync');
   for (let i = 0; i < syncs.length; i += stride(9)) {
