@@ -2,7 +2,7 @@ import type { Clock } from '@holdfast/base';
 import type { FastifyInstance } from 'fastify';
 import { mountApiClients, readClientState } from './modules/api-clients/index.ts';
 import { keepSigningHeads, mountAudit, writeAudit } from './modules/audit/index.ts';
-import { readDeviceState } from './modules/devices/index.ts';
+import { mountDevices, readDeviceState, type ServerFacts } from './modules/devices/index.ts';
 import { createAuthenticate, mountIdentity, readUserState } from './modules/identity/index.ts';
 import { mountOrgs } from './modules/orgs/index.ts';
 import { mountPolicies } from './modules/policies/index.ts';
@@ -21,6 +21,8 @@ export type ApiOptions = {
   readonly kms: Kms;
   /** Where clients reach this server, without a final slash; asked at every request. */
   readonly publicUrl: () => string;
+  /** SHA-256 of the local CA's certificate (DER), hex; null where the certificate comes from elsewhere. */
+  readonly caSha256: string | null;
   readonly clock: Clock;
   readonly log: Log;
   /** Ends when the server stops. */
@@ -33,6 +35,8 @@ export type Api = {
   readonly deps: HttpDeps;
   readonly keys: SigningKeys;
   readonly nonces: Nonces;
+  /** What invitations say of this server. */
+  readonly server: ServerFacts;
   /** Signs audit heads and renews signing keys until the server stops; resolves then. */
   runBackground(): Promise<void>;
 };
@@ -45,7 +49,7 @@ const KEY_CHECK_MS = 3_600_000;
  * The database is migrated and `prepareInstallation` has run.
  */
 export async function mountApi(app: FastifyInstance, options: ApiOptions): Promise<Api> {
-  const { database, kms, publicUrl, clock, stopping } = options;
+  const { database, kms, publicUrl, caSha256, clock, stopping } = options;
   const installationId = await database.withoutTenant((tx) => findInstallationId(tx));
   if (installationId === undefined) throw new Error('prepareInstallation must run before the api');
   const keys = createSigningKeys({ database, clock, kms });
@@ -54,16 +58,18 @@ export async function mountApi(app: FastifyInstance, options: ApiOptions): Promi
   const readState = { user: readUserState, client: readClientState, device: readDeviceState };
   const about = { role: 'api', database, installationId, publicUrl, clock, keys } as const;
   const authenticate = createAuthenticate({ ...about, proofs, readState });
-  const deps = { ...about, authenticate, writeAudit, stopping };
+  const deps = { ...about, proofs, caSha256, authenticate, writeAudit, stopping };
   mountTenants(app, deps);
   mountOrgs(app, deps);
   mountIdentity(app, deps);
   mountApiClients(app, deps);
   mountPolicies(app, deps);
   mountAudit(app, deps);
+  mountDevices(app, deps);
   const background = () =>
     Promise.all([keepSigningHeads({ ...options, installationId }, stopping), keepRotating(options, keys)]);
-  return { installationId, deps, keys, nonces, runBackground: () => background().then(() => undefined) };
+  const server = { installationId, publicUrl, caSha256 };
+  return { installationId, deps, keys, nonces, server, runBackground: () => background().then(() => undefined) };
 }
 
 async function keepRotating({ clock, log, stopping }: ApiOptions, keys: SigningKeys): Promise<void> {

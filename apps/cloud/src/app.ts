@@ -1,5 +1,6 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import path from 'node:path';
+import type { Disk } from '@holdfast/archive/log';
 import { defineErrors, systemClock, systemRandom, type Clock, type Random } from '@holdfast/base';
 import { mountApi, type Api } from './api.ts';
 import { prepareInstallation, type BootstrapDeps } from './bootstrap.ts';
@@ -27,7 +28,13 @@ export const cloudErrors = defineErrors('cloud', {
 });
 
 /** The edges of a server: what a test or a simulator decides instead. */
-export type CloudEdges = { readonly log: Log; readonly clock?: Clock; readonly random?: Random };
+export type CloudEdges = {
+  readonly log: Log;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** Where archives are kept; the machine's own disk when absent. */
+  readonly disk?: Disk;
+};
 
 /** A running server. */
 export type Cloud = {
@@ -74,13 +81,14 @@ type Assembly = {
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
+  readonly disk?: Disk;
   /** Undone in reverse order, by a failed start or by `stop`. */
   readonly undo: AsyncDisposableStack;
 };
 
 function newAssembly(config: CloudConfig, edges: CloudEdges): Assembly {
-  const { clock = systemClock, random = systemRandom, log } = edges;
-  return { config, log, clock, random, undo: new AsyncDisposableStack() };
+  const { clock = systemClock, random = systemRandom, log, disk } = edges;
+  return { config, log, clock, random, ...(disk && { disk }), undo: new AsyncDisposableStack() };
 }
 
 /**
@@ -235,18 +243,29 @@ type Parts = {
 export const BLOBS_DIR = 'blobs';
 
 /** The table of contents: one line per role. */
-async function mountEverything({ config, log, clock, random, undo }: Assembly, parts: Parts): Promise<Api> {
+async function mountEverything({ config, log, clock, random, disk, undo }: Assembly, parts: Parts): Promise<Api> {
   const { listener, metrics, databases, kms, url, caFile } = parts;
   const { publicUrl, trustedProxies } = config;
   const stopping = new AbortController();
   const app = createPublicApp({ listener, publicUrl, trustedProxies, log, metrics, clock, random });
   prepareHttp(app, { log, clock });
   mountWelcomePage(app);
-  const about = { database: databases.api, kms: kms.forRole('api'), publicUrl: () => url, clock, log };
-  const api = await mountApi(app, { ...about, stopping: stopping.signal });
+  const caSha256 = caFile === undefined ? null : await mountCaPage(app, caFile);
+  const about = { publicUrl: () => url, clock, log, stopping: stopping.signal };
+  const api = await mountApi(app, { ...about, database: databases.api, kms: kms.forRole('api'), caSha256 });
+  const storage = await mountStorageRole(app, {
+    ...about,
+    ...(disk && { disk }),
+    database: databases.storage,
+    kms: kms.forRole('storage'),
+    blobsDir: path.join(config.homeDir, BLOBS_DIR),
+  });
+  // Undone in reverse: first the listener closes, then what the requests used.
+  undo.defer(() => storage.close());
   await listener.serve(app);
   const { system } = databases.bootstrap;
-  const background = Promise.all([api.runBackground(), keepForgetting({ system, clock, log }, stopping.signal)]);
+  const forgetting = keepForgetting({ system, clock, log }, stopping.signal);
+  const background = Promise.all([api.runBackground(), storage.runBackground(), forgetting]);
   undo.defer(async () => {
     stopping.abort();
     await background;

@@ -42,7 +42,12 @@ before(async () => {
   cloud = await startTestCloud(cluster);
   world = await makeWorld(cloud, 'ours');
   const user = (await signInAs(world, world.admin)).proof;
-  proofs = { user, client: await clientProof(world), device: await deviceProof(world, 'api') };
+  proofs = {
+    user,
+    client: await clientProof(world),
+    device: await deviceProof(world, 'api'),
+    deviceAtStorage: await deviceProof(world, 'storage'),
+  };
 });
 after(async () => {
   endRawConnections();
@@ -60,11 +65,16 @@ function path(route: Route, example: RouteExample, changed: Readonly<Record<stri
   );
 }
 
+function addressOf(route: Route, example: RouteExample): string {
+  const query = new URLSearchParams(example.query).toString();
+  return query === '' ? path(route, example) : `${path(route, example)}?${query}`;
+}
+
 function malformedPaths(route: Route, example: RouteExample): readonly Malformed[] {
   return Object.keys(route.params?.shape ?? {}).flatMap((name) =>
     hostilePathTexts.map((text) => ({
       about: `${name} = ${text.slice(0, 40)}`,
-      request: { path: path(route, example, { [name]: text }), ...jsonOf(example.body) },
+      request: { path: path(route, example, { [name]: text }), ...bodyOf(example) },
       mustFail: true,
     })),
   );
@@ -84,7 +94,7 @@ function malformedQueries(route: Route, example: RouteExample): readonly Malform
   ];
   return queries.map((query) => ({
     about: `?${query.slice(0, 40)}`,
-    request: { path: `${path(route, example)}?${query}`, ...jsonOf(example.body) },
+    request: { path: `${path(route, example)}?${query}`, ...bodyOf(example) },
     mustFail: query.includes('%00'),
   }));
 }
@@ -115,6 +125,30 @@ function malformedBodies(route: Route, example: RouteExample): readonly Malforme
   return [...whole, ...fields, missing];
 }
 
+function malformedBytes(route: Route, example: RouteExample): readonly Malformed[] {
+  const { maxBodyBytes = DEFAULT_MAX_BODY_BYTES } = route;
+  const good = Buffer.from(example.bytes ?? '');
+  const bodies: readonly (readonly [about: string, body: Uint8Array, contentType: string])[] = [
+    ['of another type', good, 'text/plain'],
+    ['of a type that is none', good, '\u00ff/\u00ff'],
+    ['JSON', Buffer.from('{"a":1}'), 'application/json'],
+    ['cut short', good.subarray(0, -1), 'application/octet-stream'],
+    ['with a byte too many', Buffer.concat([good, Buffer.of(0)]), 'application/octet-stream'],
+    ['zeros', Buffer.alloc(1_001), 'application/octet-stream'],
+    ['larger than may be', Buffer.alloc(maxBodyBytes + 1), 'application/octet-stream'],
+  ];
+  const address = `${path(route, example)}?${new URLSearchParams(example.query).toString()}`;
+  return bodies.map(([about, body, contentType]) => ({
+    about: `bytes ${about}`,
+    request: { path: address, body, headers: { 'content-type': contentType } },
+    mustFail: true,
+  }));
+}
+
+function bodyOf({ body, bytes }: RouteExample): Pick<RawRequest, 'body' | 'headers'> {
+  return bytes ? { body: bytes, headers: { 'content-type': 'application/octet-stream' } } : jsonOf(body);
+}
+
 function jsonOf(body: unknown): Pick<RawRequest, 'body' | 'headers'> {
   return body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
 }
@@ -129,13 +163,13 @@ function assertOrderly(reply: RawReply, route: Route, { about, mustFail }: Malfo
   assert.ok(declared.includes(problem.data.code), facts);
 }
 
-for (const { name, route } of allRoutes.filter((entry) => roleOf(entry.route) === 'api')) {
+for (const { name, route } of allRoutes.filter((entry) => ['api', 'storage'].includes(roleOf(entry.route)))) {
   test(`${name} answers malformed requests with declared problems, and good ones before and after`, async () => {
     const make = routeExamples[name];
     assert.ok(make, `${name} has no example: add one to testing/route-examples.ts`);
     const example = await make(world);
     const kind = isOpen(route.permission) ? undefined : principalsOf(route).at(-1);
-    const proof = kind === undefined ? undefined : proofs[kind];
+    const proof = kind === undefined ? undefined : proofs[roleOf(route) === 'storage' ? 'deviceAtStorage' : kind];
     const send = async (request: Omit<RawRequest, 'method'>, from: RouteExample = example) => {
       const proven = proof ? await (from.browser?.proof ?? proof)({ method: route.method, path: request.path }) : {};
       const headers = { ...request.headers, ...proven, ...from.headers };
@@ -143,11 +177,11 @@ for (const { name, route } of allRoutes.filter((entry) => roleOf(entry.route) ==
     };
     const good = async () => {
       const fresh = await make(world);
-      const reply = await send({ path: path(route, fresh), ...jsonOf(fresh.body) }, fresh);
+      const reply = await send({ path: addressOf(route, fresh), ...bodyOf(fresh) }, fresh);
       assert.equal(reply.status, route.status, reply.text);
     };
     await good();
-    const withBody = isBytes(route.body) ? [] : malformedBodies(route, example);
+    const withBody = isBytes(route.body) ? malformedBytes(route, example) : malformedBodies(route, example);
     for (const malformed of [...malformedPaths(route, example), ...malformedQueries(route, example), ...withBody])
       assertOrderly(await send(malformed.request), route, malformed);
     await good();

@@ -6,6 +6,8 @@
  */
 export * from './testing/test-cloud.ts';
 export * from './testing/test-cluster.ts';
+export * from './testing/example-archive.ts';
+export * from './testing/example-device.ts';
 export * from './testing/raw-request.ts';
 export * from './testing/route-examples.ts';
 export * from './testing/test-world.ts';

@@ -6,6 +6,7 @@
 export * from './api-clients.ts';
 export * from './audit.ts';
 export * from './customer.ts';
+export * from './devices.ts';
 export * from './oauth.ts';
 export * from './orgs.ts';
 export * from './permissions.ts';
@@ -15,4 +16,5 @@ export * from './route.ts';
 export * from './routes.ts';
 export * from './sessions.ts';
 export * from './shapes.ts';
+export * from './storage.ts';
 export * from './users.ts';

@@ -1,11 +1,13 @@
 import { apiClientRoutes } from './api-clients.ts';
 import { auditRoutes } from './audit.ts';
 import { customerRoutes } from './customer.ts';
+import { deviceRoutes, enrollmentRoutes } from './devices.ts';
 import { oauthRoutes } from './oauth.ts';
 import { orgRoutes } from './orgs.ts';
 import { policyRoutes } from './policies.ts';
 import type { Route } from './route.ts';
 import { sessionRoutes } from './sessions.ts';
+import { storageRoutes } from './storage.ts';
 import { userRoutes } from './users.ts';
 
 /** The whole API, by noun: a new noun adds one line here, and the contract walk then asks for its examples. */
@@ -18,6 +20,9 @@ export const api = {
   policies: policyRoutes,
   apiClients: apiClientRoutes,
   audit: auditRoutes,
+  enrollmentTokens: enrollmentRoutes,
+  devices: deviceRoutes,
+  storage: storageRoutes,
 } as const satisfies Readonly<Record<string, Readonly<Record<string, Route>>>>;
 
 /** Every route with its name, `noun.verb`. */

@@ -1,11 +1,15 @@
 import { addApiClient } from '../modules/api-clients/index.ts';
-import { signInAs, type TenantWorld, type TestBrowser } from './test-world.ts';
+import { base64, exampleArchive, ordinalBytes } from './example-archive.ts';
+import { makeAssertion, makeEnrollment } from './example-device.ts';
+import { makeDevice, signInAs, type TenantWorld, type TestBrowser } from './test-world.ts';
 
 /** One good request to a route, as somebody of a tenant makes it. */
 export type RouteExample = {
   readonly params?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** A body of bytes instead. */
+  readonly bytes?: Uint8Array;
   /** Extra headers, such as credentials of an open route. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Asks as this browser instead of one of the administrator's. */
@@ -67,6 +71,47 @@ export const routeExamples: Readonly<Record<string, MakeExample>> = {
   'apiClients.revoke': async (world) => ({ params: { clientId: await newClientId(world) } }),
   'audit.entries': () => ({ query: { from: '0', limit: '100' } }),
   'audit.heads': () => ({ query: { limit: '5' } }),
+  'enrollmentTokens.create': ({ childOrgId }) => ({ body: { orgGuid: childOrgId, uses: 2, days: 1 } }),
+  'enrollmentTokens.list': () => ({}),
+  'enrollmentTokens.revoke': async ({ cloud, tenant }) => ({
+    params: { tokenId: (await cloud.clientOf(tenant).enrollmentTokens.create({ body: {} })).tokenId },
+  }),
+  'devices.enroll': async (world) => ({ body: (await makeEnrollment(world)).body }),
+  'devices.token': async (world) => ({
+    body: { assertion: await makeAssertion(world, world.device), audience: 'storage' },
+  }),
+  'devices.heartbeat': () => ({ body: { agentVersion: '0.1.0', os: 'Linux 6.1' } }),
+  'devices.deauthorize': async (world) => ({
+    params: { deviceUid: (await makeDevice(world, world.member.userId)).deviceId },
+  }),
+  'storage.list': () => ({}),
+  'storage.create': async (world) => {
+    const { maker } = await exampleArchive(world);
+    const [header, keyring] = maker.records.map(({ bytes }) => base64(bytes));
+    return { body: { header, keyring } };
+  },
+  'storage.addKeyring': async (world) => {
+    const archive = await exampleArchive(world);
+    return { params: { archiveId: archive.archiveId }, body: { keyring: base64(await archive.nextKeyring()) } };
+  },
+  'storage.openSession': async (world) => {
+    const { archiveId } = await exampleArchive(world);
+    return { params: { archiveId }, body: { known: { number: 1, sha256: '0'.repeat(64) } } };
+  },
+  'storage.append': async (world) => {
+    const archive = await exampleArchive(world);
+    const { session, nextFragment } = await archive.openSession();
+    const query = { session: String(session), sequence: String(nextFragment) };
+    return { params: { archiveId: archive.archiveId }, query, bytes: archive.newBlock() };
+  },
+  'storage.read': async (world) => {
+    const { archiveId } = await exampleArchive(world);
+    return { params: { archiveId }, bytes: ordinalBytes([0, 1, 2 ** 40]) };
+  },
+  'storage.records': async (world) => {
+    const { archiveId } = await exampleArchive(world);
+    return { params: { archiveId }, query: { kind: 'keyring', after: '0' } };
+  },
 };
 
 async function revisionOf({ cloud, tenant, childOrgId }: TenantWorld): Promise<number> {

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { systemClock, systemRandom, type Clock } from '@holdfast/base';
 import { createClient, clientCredentials, type Client, type Credentials } from '@holdfast/sdk';
 import { mountApi, type Api } from '../api.ts';
+import { mountStorageRole, type Storage } from '../storage-role.ts';
 import { createTenant, prepareInstallation, type NewTenant } from '../bootstrap.ts';
 import { prepareHttp } from '../platform/http.ts';
 import { openKeyFileKms, type KeyFileKms } from '../platform/kms.ts';
@@ -25,6 +26,9 @@ export type TestCloud = {
   readonly system: Database;
   readonly kms: KeyFileKms;
   readonly api: Api;
+  /** The role storage as mounted; its archives are below `homeDir`. */
+  readonly storage: Storage;
+  readonly homeDir: string;
   readonly clock: Clock;
   /** What the server logged as its own fault. A test that leaves one behind should fail. */
   readonly faults: readonly unknown[];
@@ -61,8 +65,14 @@ export async function startTestCloud(cluster: TestCluster, options: { clock?: Cl
     random: systemRandom,
   });
   prepareHttp(app, { log, clock });
-  const about = { database, kms: kms.forRole('api'), publicUrl: () => url, clock, log };
-  const api = await mountApi(app, { ...about, stopping: stopping.signal });
+  const about = { publicUrl: () => url, clock, log, stopping: stopping.signal };
+  const api = await mountApi(app, { ...about, database, kms: kms.forRole('api'), caSha256: null });
+  const storage = await mountStorageRole(app, {
+    ...about,
+    database: testDatabase.open('hf_storage'),
+    kms: kms.forRole('storage'),
+    blobsDir: path.join(homeDir, 'blobs'),
+  });
   await listener.serve(app);
   const clientFor = (credentials: Credentials) => createClient({ baseUrl: url, fetch, credentials });
   return {
@@ -72,6 +82,8 @@ export async function startTestCloud(cluster: TestCluster, options: { clock?: Cl
     system,
     kms,
     api,
+    storage,
+    homeDir,
     clock,
     faults,
     clientFor,
@@ -81,6 +93,7 @@ export async function startTestCloud(cluster: TestCluster, options: { clock?: Cl
     async stop() {
       stopping.abort();
       await listener.close(0);
+      await storage.close();
       await testDatabase.close();
       await rm(homeDir, { recursive: true, force: true });
     },

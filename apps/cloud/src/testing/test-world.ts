@@ -6,6 +6,7 @@ import type { NewTenant } from '../bootstrap.ts';
 import { insertDevice } from '../modules/devices/index.ts';
 import { addUser, insertAssignment, type RoleId } from '../modules/identity/index.ts';
 import { addOrg, findRootOrgId } from '../modules/orgs/index.ts';
+import { addLocator } from '../modules/tenants/index.ts';
 import { issueToken, thumbprintOf } from '../modules/tokens/index.ts';
 import { sha256 } from '../platform/digest.ts';
 import { hashPassword } from '../platform/password.ts';
@@ -91,8 +92,9 @@ export async function makeDevice(
   const thumbprint = await thumbprintOf(publicJwk);
   const at = new Date(cloud.clock.now());
   const deviceId = newId<'device'>(at.getTime());
-  await cloud.database.withTenant(tenantId, (tx) =>
-    insertDevice(tx, {
+  await cloud.database.withTenant(tenantId, async (tx) => {
+    await addLocator(tx, tenantId, 'device', deviceId);
+    await insertDevice(tx, {
       tenant_id: tenantId,
       device_id: deviceId,
       org_id: childOrgId,
@@ -102,8 +104,8 @@ export async function makeDevice(
       key_thumbprint: thumbprint,
       created_at: at,
       modified_at: at,
-    }),
-  );
+    });
+  });
   return { deviceId, publicJwk, privateKey, thumbprint };
 }
 
@@ -169,7 +171,7 @@ export async function deviceProof(
   } as const;
   const token = await issueToken(issuer, { ...subject, keyThumbprint: device.thumbprint });
   return async ({ method, path }) => {
-    const nonce = await cloud.api.nonces.make();
+    const nonce = await (audience === 'storage' ? cloud.storage : cloud.api).nonces.make();
     const proof = await makeDpop(device, { method, url: cloud.url + path.split('?')[0], token, nonce });
     return { authorization: `DPoP ${token}`, dpop: proof };
   };

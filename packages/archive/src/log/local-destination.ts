@@ -39,8 +39,8 @@ export type LocalReceipt =
   | { readonly status: 'acknowledged'; readonly nextFragment: number; readonly head?: CommitName }
   | { readonly status: 'early'; readonly nextFragment: number };
 
-/** What is kept on the disk beside the log. Writers are in the keyring. */
-type Stored = { readonly log: Omit<LogState, 'writers'>; readonly position: FolderPosition };
+/** What is kept beside the log, on its disk or in a database. Writers are in the keyring. */
+export type StoredLog = { readonly log: Omit<LogState, 'writers'>; readonly position: FolderPosition };
 
 /**
  * A destination in a local directory: an archive folder, a lock, and the state of its sessions.
@@ -52,7 +52,7 @@ export class LocalDestination {
   /** For reading and for upkeep; records are added through `append`. */
   readonly folder: ArchiveFolder;
   readonly #archiveId: Uint8Array;
-  readonly #file: StateFile<Stored>;
+  readonly #file: StateFile<StoredLog>;
   readonly #lock: { release(): Promise<void> };
   readonly #turn = new Semaphore(1);
   readonly #persisting = new GroupRun(() => this.#persistNow());
@@ -61,7 +61,7 @@ export class LocalDestination {
 
   private constructor(
     archiveId: Uint8Array,
-    parts: { folder: ArchiveFolder; file: StateFile<Stored>; lock: { release(): Promise<void> }; state: LogState },
+    parts: { folder: ArchiveFolder; file: StateFile<StoredLog>; lock: { release(): Promise<void> }; state: LogState },
   ) {
     this.#archiveId = archiveId;
     this.folder = parts.folder;
@@ -78,7 +78,7 @@ export class LocalDestination {
     const lock = await takeLock(disk, dir, options.host, { token, breakLock: options.breakLock ?? false });
     const close: (() => Promise<void>)[] = [() => lock.release()];
     try {
-      const file = await StateFile.open<Stored>(disk, dir, 'state');
+      const file = await StateFile.open<StoredLog>(disk, dir, 'state');
       close.push(() => file.close());
       const folder = await ArchiveFolder.open({
         dir,
@@ -175,8 +175,12 @@ export class LocalDestination {
   }
 }
 
-/** The state as the log has it: writers from the keyrings, and the head from commits behind the last one the state knew. */
-async function catchUp(folder: ArchiveFolder, archiveId: Uint8Array, stored: Stored | undefined): Promise<LogState> {
+/** The state of an archive as its log has it: writers from the keyrings, and the head from commits behind the last one the state knew. */
+export async function catchUp(
+  folder: ArchiveFolder,
+  archiveId: Uint8Array,
+  stored: StoredLog | undefined,
+): Promise<LogState> {
   const log = stored?.log ?? emptyLogState;
   const keys = [
     ...(await recordsOf(folder, RecordKind.header)),

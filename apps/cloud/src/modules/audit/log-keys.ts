@@ -1,6 +1,8 @@
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { formatVerifierKey, noteSigner, type NoteSigner } from '@holdfast/trust';
 import type { Kms } from '../../platform/kms.ts';
+import type { TenantTx } from '../../platform/postgres.ts';
+import * as store from './store.ts';
 
 const purpose = 'log-key';
 
@@ -31,4 +33,11 @@ export async function openLogKey(
 ): Promise<NoteSigner> {
   const secret = await kms.unwrap(stored.wrappedPrivateKey, { purpose, tenantId: stored.tenantId });
   return noteSigner(origin, createPrivateKey({ key: Buffer.from(secret), type: 'pkcs8', format: 'der' }));
+}
+
+/** The verifier key in force of a tenant's log, as text: what agents pin. */
+export async function findLogVerifier(tx: TenantTx, tenantId: string): Promise<string> {
+  const key = await store.findLogKey(tx, tenantId);
+  if (!key) throw new Error('a tenant has no log key');
+  return key.verifier;
 }

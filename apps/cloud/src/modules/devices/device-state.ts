@@ -1,11 +1,13 @@
+import { deviceErrors } from '@holdfast/contract';
 import type { TenantTx } from '../../platform/postgres.ts';
-import { devicePermissions, type PrincipalState } from '../identity/index.ts';
+import { devicePermissions, isUserActive, type PrincipalState } from '../identity/index.ts';
 import * as store from './store.ts';
 
 /**
  * What a device may do at this moment; undefined when there is none of that id.
  *
- * A blocked device goes on backing up; one that was deauthorised or deactivated may do nothing.
+ * A blocked device, or one of a blocked user, goes on backing up; one that was deauthorised or deactivated may do nothing,
+ * nor one whose user was deactivated.
  */
 export async function readDeviceState(
   tx: TenantTx,
@@ -15,5 +17,8 @@ export async function readDeviceState(
   const device = await store.findDevice(tx, tenantId, deviceId);
   if (!device) return undefined;
   const grants = [{ orgId: device.org_id, permissions: devicePermissions }];
-  return { name: device.name, isActive: device.state === 'active', grants };
+  const isOurs = device.state === 'active';
+  const hasUser = device.user_id === null || (await isUserActive(tx, tenantId, device.user_id));
+  const isActive = isOurs && hasUser;
+  return { name: device.name, isActive, grants, ...(isOurs ? {} : { refusal: deviceErrors.deauthorized }) };
 }

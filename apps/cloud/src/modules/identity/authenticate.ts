@@ -141,7 +141,7 @@ function cachedState(deps: AuthenticateDeps): StateOf {
       cache.set(name, entry);
     }
     const state = await entry.state;
-    if (!state?.isActive) throw authErrors.ended();
+    if (!state?.isActive) throw (state?.refusal ?? authErrors.ended)();
     return state;
   };
 }

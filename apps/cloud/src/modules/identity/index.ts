@@ -19,4 +19,4 @@ export {
   tables as identityTables,
   updatePasswordHash,
 } from './store.ts';
-export { addUser, readGrants, readUserState, usernameKeyOf, type PrincipalState } from './users.ts';
+export { addUser, isUserActive, readGrants, readUserState, usernameKeyOf, type PrincipalState } from './users.ts';

@@ -127,6 +127,16 @@ export function findUser(tx: TenantTx, tenantId: string, userId: string) {
     .executeTakeFirst();
 }
 
+/** Whether a user is active: of their row, what the role storage may read. */
+export function findUserActivity(tx: TenantTx, tenantId: string, userId: string) {
+  return db(tx)
+    .selectFrom('users')
+    .select('active')
+    .where('tenant_id', '=', tenantId)
+    .where('user_id', '=', userId)
+    .executeTakeFirst();
+}
+
 /** Adds a user. */
 export async function insertUser(
   tx: TenantTx,

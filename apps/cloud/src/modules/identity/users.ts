@@ -1,4 +1,4 @@
-import { newId } from '@holdfast/base';
+import { newId, type CodedError } from '@holdfast/base';
 import { userErrors, type User } from '@holdfast/contract';
 import type { Grant, TxContext } from '../../platform/context.ts';
 import type { TenantTx } from '../../platform/postgres.ts';
@@ -71,7 +71,13 @@ export async function addUser(
 }
 
 /** What a principal is at this moment, for deciding whether a request may go on. */
-export type PrincipalState = { readonly name: string; readonly isActive: boolean; readonly grants: readonly Grant[] };
+export type PrincipalState = {
+  readonly name: string;
+  readonly isActive: boolean;
+  readonly grants: readonly Grant[];
+  /** What one that is not active is told; `auth.ended` when absent. */
+  readonly refusal?: () => CodedError;
+};
 
 /** The state of a user; undefined when there is none of that id. */
 export async function readUserState(
@@ -86,6 +92,11 @@ export async function readUserState(
     isActive: user.active && !user.blocked,
     grants: await readGrants(tx, tenantId, userId),
   };
+}
+
+/** Whether a user is there and not deactivated; every role may ask. */
+export async function isUserActive(tx: TenantTx, tenantId: string, userId: string): Promise<boolean> {
+  return (await store.findUserActivity(tx, tenantId, userId))?.active ?? false;
 }
 
 /** What a user or client holds, by org. */

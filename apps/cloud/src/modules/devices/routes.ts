@@ -1,0 +1,23 @@
+import { deviceRoutes, enrollmentRoutes } from '@holdfast/contract';
+import type { FastifyInstance } from 'fastify';
+import { mount, mountIo, mountOpen, type HttpDeps } from '../../platform/mount.ts';
+import { deauthorizeDevice, heartbeat } from './devices.ts';
+import { enrollDevice, type EnrollDeps } from './enroll-device.ts';
+import {
+  createEnrollmentToken,
+  listEnrollmentTokens,
+  revokeEnrollmentToken,
+  type ServerFacts,
+} from './enrollment-tokens.ts';
+import { issueDeviceToken, type DeviceTokenDeps } from './issue-device-token.ts';
+
+/** Mounts the routes of invitations and of devices. */
+export function mountDevices(app: FastifyInstance, deps: HttpDeps & EnrollDeps & DeviceTokenDeps & ServerFacts): void {
+  mount(app, deps, enrollmentRoutes.create, (ctx, { body }) => createEnrollmentToken(ctx, deps, body));
+  mount(app, deps, enrollmentRoutes.list, (ctx) => listEnrollmentTokens(ctx));
+  mount(app, deps, enrollmentRoutes.revoke, (ctx, { params }) => revokeEnrollmentToken(ctx, params.tokenId));
+  mountOpen(app, deps, deviceRoutes.enroll, (ctx, { body }) => enrollDevice(deps, ctx, body));
+  mountOpen(app, deps, deviceRoutes.token, (ctx, { body }) => issueDeviceToken(deps, ctx, body));
+  mountIo(app, { ...deps, adapters: {} }, deviceRoutes.heartbeat, (ctx, { body }) => heartbeat(ctx, body));
+  mount(app, deps, deviceRoutes.deauthorize, (ctx, { params }) => deauthorizeDevice(ctx, params.deviceUid));
+}

@@ -1,0 +1,143 @@
+import { checkRecords, emptyLogState } from '@holdfast/archive/log';
+import { CodedError, formatUuid } from '@holdfast/base';
+import { storageErrors, type Archive } from '@holdfast/contract';
+import type { IoContext } from '../../platform/context.ts';
+import { sha256 } from '../../platform/digest.ts';
+import type { TenantTx } from '../../platform/postgres.ts';
+import { findDevice } from '../devices/index.ts';
+import { resolveForOrg } from '../policies/index.ts';
+import { declaring } from './declared-errors.ts';
+import type { OpenArchive } from './open-archive.ts';
+import type { OpenArchives } from './open-archives.ts';
+import * as store from './store.ts';
+
+/** What use cases of archives need besides transactions. */
+export type StorageAdapters = { readonly archives: OpenArchives };
+
+/** The archive of the device that asks: one, or none yet. */
+export async function listOwnArchives(ctx: IoContext<StorageAdapters>): Promise<{ archives: Archive[] }> {
+  const { tenantId, principal } = ctx;
+  const rows = await ctx.transact(({ tx }) => store.listArchives(tx, tenantId, principal.principalId));
+  const archives: Archive[] = [];
+  for (const { archive_id } of rows)
+    archives.push(await withOwnArchive(ctx, archive_id, (open) => describe(ctx, open)));
+  return { archives };
+}
+
+/**
+ * Begins the archive of the device that asks, with its header and its first keyring.
+ *
+ * The same records again change nothing. @throws storage.header_invalid, storage.archive_exists
+ */
+export async function createArchive(
+  ctx: IoContext<StorageAdapters>,
+  sent: { readonly header: string; readonly keyring: string },
+): Promise<Archive> {
+  const [header, keyring] = [Buffer.from(sent.header, 'base64'), Buffer.from(sent.keyring, 'base64')];
+  const id = new Uint8Array(sha256(header)).subarray(0, 16);
+  expectBeginning(id, [header, keyring]);
+  const { tenantId, principal } = ctx;
+  const deviceId = principal.principalId;
+  const archiveId = formatUuid(id);
+  const log: store.StoredLogState = { recentFragments: [], liveSet: 0 };
+  const rows = await ctx.transact(async ({ tx, now }) => {
+    await store.insertArchive(tx, {
+      tenant_id: tenantId,
+      archive_id: archiveId,
+      device_id: deviceId,
+      session_epoch: 0,
+      next_fragment: 1,
+      log_state: JSON.stringify(log),
+      stored_bytes: 0,
+      created_at: now,
+      modified_at: now,
+    });
+    return store.listArchives(tx, tenantId, deviceId);
+  });
+  // Another device's archive of that id, or another archive of this device: neither is touched.
+  if (rows[0]?.archive_id !== archiveId) throw storageErrors.archive_exists();
+  return withOwnArchive(ctx, archiveId, async (archive) => {
+    await archive.appendKeys(Buffer.concat([header, keyring]));
+    return describe(ctx, archive);
+  });
+}
+
+function expectBeginning(id: Uint8Array, records: readonly Uint8Array[]): void {
+  let fact: unknown = 'the keyring is not one';
+  try {
+    const verdict = checkRecords(
+      emptyLogState,
+      id,
+      records.map((bytes) => ({ bytes, isKnown: false })),
+    );
+    if (verdict.status === 'fit' && verdict.state.keyring) return;
+    if (verdict.status === 'refused') fact = verdict.fact;
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    fact = error.message;
+  }
+  throw storageErrors.header_invalid({ fact });
+}
+
+/** Adds the next keyring. @throws storage.keyring_refused, storage.not_found */
+export async function addKeyring(ctx: IoContext<StorageAdapters>, archiveId: string, sent: string): Promise<Archive> {
+  return withOwnArchive(ctx, archiveId, async (archive) => {
+    try {
+      await archive.appendKeys(Buffer.from(sent, 'base64'));
+    } catch (error) {
+      const codes = ['log.record_refused', 'log.keyring_known', 'log.record_invalid'];
+      if (error instanceof CodedError && codes.includes(error.code))
+        throw storageErrors.keyring_refused(error.details, error);
+      throw error;
+    }
+    return describe(ctx, archive);
+  });
+}
+
+/**
+ * Runs `work` with the archive open, if it is the device's own; somebody else's does not exist for it.
+ *
+ * @throws storage.not_found; failures of the log and its disk as the contract declares them
+ */
+export async function withOwnArchive<T>(
+  ctx: IoContext<StorageAdapters>,
+  archiveId: string,
+  work: (archive: OpenArchive) => Promise<T>,
+): Promise<T> {
+  const lease = await leaseOwnArchive(ctx, archiveId);
+  try {
+    return await declaring(() => work(lease.archive));
+  } finally {
+    lease.release();
+  }
+}
+
+/** Holds the device's own archive open until it is released. @throws storage.not_found */
+export async function leaseOwnArchive(ctx: IoContext<StorageAdapters>, archiveId: string) {
+  const lease = await declaring(() => ctx.archives.lease(ctx.tenantId, archiveId));
+  if (lease?.archive.row.device_id === ctx.principal.principalId) return lease;
+  lease?.release();
+  throw storageErrors.not_found();
+}
+
+/** What the device's policy lets it store; nothing limits an archive under legal hold. */
+export async function quotaOf(tx: TenantTx, { row }: OpenArchive): Promise<number | null> {
+  const { tenant_id: tenantId, archive_id: archiveId, device_id: deviceId } = row;
+  if (await store.isHeld(tx, tenantId, archiveId)) return null;
+  const device = await findDevice(tx, tenantId, deviceId);
+  const policy = device && (await resolveForOrg(tx, tenantId, device.org_id));
+  return policy?.settings.archiveQuotaBytes ?? null;
+}
+
+async function describe(ctx: IoContext<StorageAdapters>, archive: OpenArchive): Promise<Archive> {
+  const quotaBytes = await ctx.transact(({ tx }) => quotaOf(tx, archive));
+  const { state, storedBytes, row } = archive;
+  return {
+    archiveId: row.archive_id,
+    head: state.head ? { number: state.head.number, sha256: state.head.sha256 } : null,
+    keyring: state.keyring ?? null,
+    storedBytes,
+    quotaBytes,
+    createdAt: row.created_at.toISOString(),
+  };
+}

@@ -1,0 +1,305 @@
+import { hash } from 'node:crypto';
+import {
+  acknowledgeFragment,
+  ArchiveFolder,
+  catchUp,
+  checkRecords,
+  GroupRun,
+  introductionMessage,
+  isSignedBy,
+  judgeFragment,
+  logErrors,
+  openSession,
+  parseKeyring,
+  parseRecordHeader,
+  RecordKind,
+  recordHeaderBytes,
+  splitRecord,
+  type CommitName,
+  type Disk,
+  type LogState,
+} from '@holdfast/archive/log';
+import { Semaphore, type Clock } from '@holdfast/base';
+import { storageErrors } from '@holdfast/contract';
+import type { Database } from '../../platform/postgres.ts';
+import * as store from './store.ts';
+
+/** What opening an archive needs. */
+export type OpenArchiveOptions = {
+  readonly row: store.ArchiveRow;
+  /** The folder of its records. */
+  readonly dir: string;
+  /** 16 bytes. */
+  readonly archiveId: Uint8Array;
+  readonly database: Database;
+  readonly disk: Disk;
+  readonly clock: Clock;
+};
+
+/** How much an archive may hold. */
+export type Limits = { readonly quotaBytes: number | null };
+
+/** What has reached stable storage, and when that was known. */
+export type Durable = { readonly state: LogState; readonly at: Date };
+
+/** A fragment by its place. */
+export type FragmentPlace = { readonly session: number; readonly sequence: number };
+
+type Examined = readonly { readonly bytes: Uint8Array; readonly isKnown: boolean }[];
+type Step = { readonly status: 'stored' } | { readonly status: 'early'; readonly next: Promise<'moved' | 'failed'> };
+
+/** How long a fragment waits for those before it. */
+const EARLY_WAIT_MS = 10_000;
+
+/**
+ * One archive, open for writing: its folder, and what is decided about sessions, fragments and heads.
+ *
+ * Fragments take effect in the order of their numbers and are acknowledged in groups: folder synced, then row written.
+ * What fails to become durable breaks it for good; opened anew, it finds what reached the disk.
+ */
+export class OpenArchive {
+  readonly folder: ArchiveFolder;
+  readonly row: store.ArchiveRow;
+  readonly #options: OpenArchiveOptions;
+  readonly #turn = new Semaphore(1);
+  readonly #persisting = new GroupRun(() => this.#persistNow());
+  #state: LogState;
+  #storedBytes: number;
+  #persistedEpoch: number;
+  #arrival = Promise.withResolvers<'moved' | 'failed'>();
+  #broken: { readonly cause: unknown } | undefined;
+
+  private constructor(
+    options: OpenArchiveOptions,
+    { folder, state, storedBytes }: { folder: ArchiveFolder; state: LogState; storedBytes: number },
+  ) {
+    this.#options = options;
+    this.row = options.row;
+    this.folder = folder;
+    this.#state = state;
+    this.#storedBytes = storedBytes;
+    this.#persistedEpoch = options.row.session_epoch;
+  }
+
+  /** Opens and recovers an archive's folder, which is made where it does not exist. */
+  static async open(options: OpenArchiveOptions): Promise<OpenArchive> {
+    const { row, dir, archiveId, disk, clock } = options;
+    await disk.makeDirectory(dir);
+    const { session_epoch: sessionEpoch, next_fragment: nextFragment, log_state, position } = row;
+    const folder = await ArchiveFolder.open({
+      dir,
+      disk,
+      archiveId,
+      clock,
+      mode: 'write',
+      parity: true,
+      copies: true,
+      ...(position ? { acknowledged: position } : {}),
+    });
+    try {
+      const log = { ...log_state, sessionEpoch, nextFragment };
+      const state = position
+        ? await catchUp(folder, archiveId, { log, position })
+        : { ...(await catchUp(folder, archiveId, undefined)), sessionEpoch, nextFragment };
+      // Counted anew: what a crash left behind unacknowledged is there, and will be passed over when it comes again.
+      const { kinds } = await folder.status();
+      const storedBytes = [...kinds.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+      return new OpenArchive(options, { folder, state, storedBytes });
+    } catch (error) {
+      await folder.close();
+      throw error;
+    }
+  }
+
+  get state(): LogState {
+    return this.#state;
+  }
+
+  get storedBytes(): number {
+    return this.#storedBytes;
+  }
+
+  /** Whether something failed that only opening it anew can mend. */
+  get isBroken(): boolean {
+    return this.#broken !== undefined;
+  }
+
+  /** Opens a session for a writer that names the newest commit it knows; all older ones are fenced off once it returns. */
+  async openSession(known: CommitName | undefined) {
+    const answer = await this.#turn.use(async () => {
+      this.#expectSound();
+      const opened = openSession(this.#state, known);
+      this.#state = opened.state;
+      this.#wake('moved');
+      return opened.answer;
+    });
+    const { at } = await this.#persisting.run();
+    return { ...answer, at };
+  }
+
+  /**
+   * Adds a fragment once those before it are there; returns when it is durable, or was before. `bytes` may be used again then.
+   *
+   * @throws log.fenced, log.fragment_order with `nextFragment`, log.fragment_differs, log.record_refused,
+   * storage.quota_exceeded, and what `ArchiveFolder.append` throws
+   */
+  async append(place: FragmentPlace, bytes: Uint8Array, limits: Limits): Promise<Durable> {
+    const name = { sessionEpoch: place.session, sequence: place.sequence, sha256: fingerprintOf(bytes) };
+    const giveUp = new AbortController();
+    let patience: Promise<'late'> | undefined;
+    try {
+      for (;;) {
+        const step = await this.#turn.use(() => this.#step(name, bytes, limits));
+        if (step.status === 'stored') break;
+        patience ??= this.#options.clock.sleep(EARLY_WAIT_MS, giveUp.signal).then(
+          () => 'late',
+          () => 'late',
+        );
+        if ((await Promise.race([step.next, patience])) !== 'moved') throw this.#outOfOrder();
+      }
+    } finally {
+      giveUp.abort();
+    }
+    return this.#persisting.run();
+  }
+
+  /** Adds records that belong to no session: the header and first keyring, or the next keyring. */
+  async appendKeys(bytes: Uint8Array): Promise<Durable> {
+    await this.#turn.use(async () => {
+      this.#expectSound();
+      this.#state = await this.#store(bytes, { quotaBytes: null });
+    });
+    return this.#persisting.run();
+  }
+
+  /** Closes the folder. What was not acknowledged may be lost. */
+  async close(): Promise<void> {
+    this.#broken ??= { cause: undefined };
+    this.#wake('failed');
+    await this.#persisting.settle();
+    await this.#turn.use(() => this.folder.close());
+  }
+
+  async #step(
+    name: { sessionEpoch: number; sequence: number; sha256: string },
+    bytes: Uint8Array,
+    limits: Limits,
+  ): Promise<Step> {
+    this.#expectSound();
+    const decision = judgeFragment(this.#state, name);
+    if (decision.status === 'refused') throw logErrors[decision.reason]({ nextFragment: this.#state.nextFragment });
+    if (decision.status === 'early') return { status: 'early', next: this.#arrival.promise };
+    if (decision.status === 'repeated') return { status: 'stored' };
+    try {
+      this.#state = acknowledgeFragment(await this.#store(bytes, limits), name);
+    } catch (error) {
+      // Those that wait for this one wait in vain: it will come again, after which they may.
+      this.#wake('failed');
+      throw error;
+    }
+    this.#wake('moved');
+    return { status: 'stored' };
+  }
+
+  async #store(bytes: Uint8Array, limits: Limits): Promise<LogState> {
+    const records = await this.folder.examine(bytes);
+    const verdict = checkRecords(this.#state, this.#options.archiveId, records);
+    if (verdict.status === 'refused') throw logErrors.record_refused({ ordinal: verdict.ordinal, fact: verdict.fact });
+    this.#expectIntroduced(records);
+    const addedBytes = this.#expectRoom(records, limits);
+    await this.folder.append(bytes);
+    this.#storedBytes += addedBytes;
+    return verdict.state;
+  }
+
+  /** A new writer must be brought in by one that was there: the device's token alone is not enough. */
+  #expectIntroduced(records: Examined): void {
+    const known = this.#state.writers;
+    if (known.length === 0) return;
+    for (const { bytes, isKnown } of records) {
+      if (isKnown || parseRecordHeader(bytes).kind !== RecordKind.keyring) continue;
+      for (const writer of parseKeyring(splitRecord(bytes).open).writers.slice(known.length)) {
+        const message = introductionMessage(this.#options.archiveId, writer);
+        const { introduction } = writer;
+        const isIntroduced =
+          introduction !== undefined &&
+          known.some(({ publicKey }) => isSignedBy(Uint8Array.fromHex(publicKey), message, introduction));
+        if (!isIntroduced) throw logErrors.record_refused({ fact: 'nobody who was there introduces the new writer' });
+      }
+    }
+  }
+
+  /** Over the quota blocks and bundles are refused, all else is taken: or there would be no way to let anything go. */
+  #expectRoom(records: Examined, { quotaBytes }: Limits): number {
+    const fresh = records.filter(({ isKnown }) => !isKnown).map(({ bytes }) => bytes);
+    const addedBytes = fresh.reduce((sum, bytes) => sum + bytes.length, 0);
+    const isOver = quotaBytes !== null && this.#storedBytes + addedBytes > quotaBytes;
+    if (isOver && fresh.some(isContent))
+      throw storageErrors.quota_exceeded({ quotaBytes, storedBytes: this.#storedBytes });
+    return addedBytes;
+  }
+
+  async #persistNow(): Promise<Durable> {
+    this.#expectSound();
+    const { database, clock, row } = this.#options;
+    const state = this.#state;
+    const { writers: _, sessionEpoch, nextFragment, ...log } = state;
+    const storedBytes = this.#storedBytes;
+    try {
+      const position = await this.folder.sync();
+      const at = new Date(clock.now());
+      const of = { tenantId: row.tenant_id, archiveId: row.archive_id, sessionEpoch: this.#persistedEpoch };
+      const change = {
+        session_epoch: sessionEpoch,
+        next_fragment: nextFragment,
+        log_state: JSON.stringify(log),
+        position: JSON.stringify(position),
+        stored_bytes: storedBytes,
+        modified_at: at,
+      };
+      const isOurs = await database.withTenant(row.tenant_id, (tx) => store.updateArchive(tx, of, change));
+      if (!isOurs) throw logErrors.fenced();
+      this.#persistedEpoch = sessionEpoch;
+      return { state, at };
+    } catch (error) {
+      // What is in memory is ahead of what is durable: nobody may build on it.
+      this.#broken ??= { cause: error };
+      this.#wake('failed');
+      throw error;
+    }
+  }
+
+  #wake(outcome: 'moved' | 'failed'): void {
+    this.#arrival.resolve(outcome);
+    this.#arrival = Promise.withResolvers();
+  }
+
+  #outOfOrder(): Error {
+    if (this.#broken) return logErrors.poisoned({}, this.#broken.cause);
+    return logErrors.fragment_order({ nextFragment: this.#state.nextFragment });
+  }
+
+  #expectSound(): void {
+    if (this.#broken) throw logErrors.poisoned({}, this.#broken.cause);
+  }
+}
+
+function isContent(record: Uint8Array): boolean {
+  const { kind } = parseRecordHeader(record);
+  return kind === RecordKind.block || kind === RecordKind.bundle;
+}
+
+/**
+ * Tells fragments apart by their records' headers: nonce, lengths and checksum of each say enough of what it holds.
+ *
+ * Bytes that are no records are told apart by themselves: they are refused later.
+ */
+function fingerprintOf(bytes: Uint8Array): string {
+  const heads: Uint8Array[] = [];
+  for (let at = 0; at + recordHeaderBytes <= bytes.length && heads.length < 100_000;) {
+    heads.push(bytes.subarray(at, at + recordHeaderBytes));
+    const view = new DataView(bytes.buffer, bytes.byteOffset + at, recordHeaderBytes);
+    at += recordHeaderBytes + view.getUint16(14, true) + view.getUint32(16, true) + view.getUint32(20, true);
+  }
+  return hash('sha256', Buffer.concat([...heads, Buffer.from(`${bytes.length}`)]), 'hex');
+}

@@ -1,0 +1,122 @@
+import type { FolderPosition, LogState } from '@holdfast/archive/log';
+import type { TenantTx } from '../../platform/postgres.ts';
+import { bigint, instant, json, nullable, text, uuid, type Columns, type Rows } from '../../platform/table.ts';
+
+/** What is kept of an archive's log besides its folder; session and next fragment have columns of their own. */
+export type StoredLogState = Omit<LogState, 'writers' | 'sessionEpoch' | 'nextFragment'>;
+
+/** Tables owned by this module. No other module writes them. */
+export const tables = {
+  archives: {
+    tenant_id: uuid,
+    archive_id: uuid,
+    device_id: uuid,
+    session_epoch: bigint,
+    next_fragment: bigint,
+    log_state: json<StoredLogState>(),
+    position: nullable(json<FolderPosition>()),
+    stored_bytes: bigint,
+    created_at: instant,
+    modified_at: instant,
+  },
+  receipt_keys: { key_id: text, public_key: text, wrapped_private_key: text, created_at: instant },
+} as const satisfies Readonly<Record<string, Columns>>;
+
+/** Of legal holds, what storage obeys. */
+type Holds = { holds: { tenant_id: string; archive_id: string; released_at: Date | null } };
+type Tables = Rows<typeof tables> & Holds;
+const db = (tx: TenantTx) => tx.withTables<Tables>();
+
+/** One archive as its row has it. */
+export type ArchiveRow = NonNullable<Awaited<ReturnType<typeof findArchive>>>;
+
+/** One archive, whosever. */
+export function findArchive(tx: TenantTx, tenantId: string, archiveId: string) {
+  return db(tx)
+    .selectFrom('archives')
+    .selectAll()
+    .where('tenant_id', '=', tenantId)
+    .where('archive_id', '=', archiveId)
+    .executeTakeFirst();
+}
+
+/** The archives of a device: one, or none. */
+export function listArchives(tx: TenantTx, tenantId: string, deviceId: string) {
+  return db(tx)
+    .selectFrom('archives')
+    .selectAll()
+    .where('tenant_id', '=', tenantId)
+    .where('device_id', '=', deviceId)
+    .execute();
+}
+
+/** Adds an archive, unless its id is taken or its device has one. */
+export async function insertArchive(
+  tx: TenantTx,
+  row: {
+    tenant_id: string;
+    archive_id: string;
+    device_id: string;
+    session_epoch: number;
+    next_fragment: number;
+    log_state: string;
+    stored_bytes: number;
+    created_at: Date;
+    modified_at: Date;
+  },
+) {
+  await db(tx)
+    .insertInto('archives')
+    .values(row)
+    .onConflict((c) => c.doNothing())
+    .execute();
+}
+
+/** Notes how far an archive has come; false when a newer session than the one named has begun, on whichever node. */
+export async function updateArchive(
+  tx: TenantTx,
+  of: { readonly tenantId: string; readonly archiveId: string; readonly sessionEpoch: number },
+  change: {
+    session_epoch: number;
+    next_fragment: number;
+    log_state: string;
+    position: string;
+    stored_bytes: number;
+    modified_at: Date;
+  },
+): Promise<boolean> {
+  const result = await db(tx)
+    .updateTable('archives')
+    .set(change)
+    .where('tenant_id', '=', of.tenantId)
+    .where('archive_id', '=', of.archiveId)
+    .where('session_epoch', '=', of.sessionEpoch)
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+/** Whether a legal hold lies on an archive. */
+export async function isHeld(tx: TenantTx, tenantId: string, archiveId: string): Promise<boolean> {
+  const row = await db(tx)
+    .selectFrom('holds')
+    .select('archive_id')
+    .where('tenant_id', '=', tenantId)
+    .where('archive_id', '=', archiveId)
+    .where('released_at', 'is', null)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** The oldest receipt key: nodes that made one at the same moment agree on it. */
+export function findReceiptKey(tx: TenantTx) {
+  return db(tx).selectFrom('receipt_keys').selectAll().orderBy('created_at').orderBy('key_id').executeTakeFirst();
+}
+
+/** Adds a receipt key. */
+export async function insertReceiptKey(
+  tx: TenantTx,
+  row: { key_id: string; public_key: string; wrapped_private_key: string; created_at: Date },
+) {
+  await db(tx).insertInto('receipt_keys').values(row).execute();
+}

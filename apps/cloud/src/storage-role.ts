@@ -1,0 +1,67 @@
+import type { Disk } from '@holdfast/archive/log';
+import type { Clock } from '@holdfast/base';
+import type { FastifyInstance } from 'fastify';
+import { writeAudit } from './modules/audit/index.ts';
+import { readDeviceState } from './modules/devices/index.ts';
+import { createAuthenticate } from './modules/identity/index.ts';
+import { BodyMemory, mountStorage, OpenArchives, openReceiptSigner, Quotas } from './modules/storage/index.ts';
+import { findInstallationId } from './modules/tenants/index.ts';
+import { createNonces, createTokenKeys, type Nonces } from './modules/tokens/index.ts';
+import type { Kms } from './platform/kms.ts';
+import type { Log } from './platform/log.ts';
+import type { Database } from './platform/postgres.ts';
+
+/** What the role storage is made of. */
+export type StorageOptions = {
+  /** The connections of `hf_storage`. */
+  readonly database: Database;
+  /** The `Kms` of the role storage. */
+  readonly kms: Kms;
+  /** Where clients reach this server, without a final slash; asked at every request. */
+  readonly publicUrl: () => string;
+  /** Folder of all archives. */
+  readonly blobsDir: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Ends when the server stops. */
+  readonly stopping: AbortSignal;
+  /** The machine's own disk when absent. */
+  readonly disk?: Disk;
+};
+
+/** The role storage, mounted. */
+export type Storage = {
+  readonly nonces: Nonces;
+  /** Closes archives that nobody uses until the server stops; resolves then. */
+  runBackground(): Promise<void>;
+  /** Closes all archives; no request may be under way. */
+  close(): Promise<void>;
+};
+
+/** Memory that bodies of all uploads may take together. */
+const MAX_BODY_MEMORY_BYTES = 256 * 1024 * 1024;
+const IDLE_CHECK_MS = 60_000;
+
+/** Mounts every route of the role storage on an app that `prepareHttp` has prepared; after the role api, which makes the keys. */
+export async function mountStorageRole(app: FastifyInstance, options: StorageOptions): Promise<Storage> {
+  const { database, kms, publicUrl, clock, stopping, log } = options;
+  const installationId = await database.withoutTenant((tx) => findInstallationId(tx));
+  if (installationId === undefined) throw new Error('prepareInstallation must run before the role storage');
+  const nonces = createNonces({ database, kms, clock });
+  const proofs = { database, nonces, nowMs: () => clock.now() };
+  const about = { role: 'storage', database, installationId, publicUrl, clock } as const;
+  const keys = createTokenKeys({ database, clock });
+  const authenticate = createAuthenticate({ ...about, keys, proofs, readState: { device: readDeviceState } });
+  const archives = new OpenArchives(options);
+  const receipts = await openReceiptSigner({ database, kms, clock });
+  const memory = new BodyMemory(MAX_BODY_MEMORY_BYTES);
+  const adapters = { installationId, archives, receipts, memory, quotas: new Quotas(), clock, log };
+  mountStorage(app, { ...about, authenticate, writeAudit, stopping, adapters });
+  const runBackground = async () => {
+    while (!stopping.aborted) {
+      archives.closeIdle();
+      await clock.sleep(IDLE_CHECK_MS, stopping).catch(() => undefined);
+    }
+  };
+  return { nonces, runBackground, close: () => archives.close() };
+}
