@@ -2,6 +2,7 @@ import { basename, dirname, join, normalize } from 'node:path';
 import {
   bannedNames,
   browserEntries,
+  folderLoaders,
   launchers,
   maxFolderDepth,
   packageMayImport,
@@ -76,6 +77,7 @@ function checkName({ path, workspace }: SourceFile): readonly string[] {
 
 function checkImport(file: SourceFile, { specifier, form }: Import, tree: Tree): readonly string[] {
   if (launchers.includes(file.path)) return [];
+  if (specifier === undefined && folderLoaders.includes(file.path)) return [];
   if (specifier === undefined) return ['the name of an imported module is computed: nothing can check it'];
   if (form === 'url') return isCodePath(specifier) ? checkRelative(file, specifier, tree) : [];
   if (specifier.startsWith('.')) return checkRelative(file, specifier, tree);

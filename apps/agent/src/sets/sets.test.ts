@@ -10,7 +10,7 @@ import { definitionOf, parseBackupSet, selectedSet } from './backup-set.ts';
 import { defaultSet, homeFolders } from './default-set.ts';
 
 const never = [{ pattern: '/home/anna/.holdfast', reason: "Holdfast's own state" }];
-const good = { name: 'work', includes: ['/home/anna/work'], excludes: [], commitIntervalSeconds: 15 };
+const good = { name: 'work', includes: ['/home/anna/papers'], excludes: [], commitIntervalSeconds: 15 };
 
 test('a set that cannot be is refused with the field, and its neighbours are accepted', () => {
   const refused: readonly (readonly [unknown, string, string])[] = [
@@ -43,7 +43,7 @@ test('a set that cannot be is refused with the field, and its neighbours are acc
     { ...good, includes: ['/'] },
     { ...good, includes: ['/home/anna'] },
     { ...good, includes: ['/home/anna/.holdfast-notes'] },
-    { ...good, includes: ['/home/anna//work/./', '/home/anna/work'] },
+    { ...good, includes: ['/home/anna//papers/./', '/home/anna/papers'] },
     { ...good, name: 'Ärger & Söhne 2' },
     { ...good, commitIntervalSeconds: 900 },
     { ...good, excludes: [{ pattern: '*.o', reason: '' }] },
