@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { test, type TestContext } from 'node:test';
+import { printableName } from '../filesystem/index.ts';
 import { removeTree } from '../filesystem/remove-tree.ts';
 import { noise, readTree } from './fixtures.ts';
 import { RestoringDevice } from './testing.ts';
@@ -46,7 +47,7 @@ test('renaming keeps what is there and puts what is restored beside it', async (
     'folder (restored)/inner': 'inner',
   });
   assert.equal(readlinkSync(`${target}/link (restored)`), 'recorded');
-  const renamed = report.renamed.map(({ path, name }) => `${Buffer.from(path)} → ${Buffer.from(name)}`).toSorted();
+  const renamed = report.renamed.map(({ path, name }) => `${printableName(path)} → ${printableName(name)}`).toSorted();
   assert.deepEqual(renamed, [
     'folder → folder (restored)',
     'link → link (restored)',
@@ -87,7 +88,7 @@ test('overwriting never removes a folder: the file that has its name fails, and 
     const report = await device.restore(tree, target, { onConflict: 'overwrite', sync });
     assert.deepEqual(readTree(target), { 'name/precious': 'precious', next: 'another' });
     assert.deepEqual(
-      report.failed.map(({ path, code }) => `${Buffer.from(path)} ${code}`),
+      report.failed.map(({ path, code }) => `${printableName(path)} ${code}`),
       ['name restore.folder_in_the_way'],
     );
   }

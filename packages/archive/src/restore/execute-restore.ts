@@ -46,11 +46,9 @@ export async function executeRestore(plan: RestorePlan, options: RestoreOptions)
   const policy = { onConflict, setuid, owners, sync };
   const setup: RestoreSetup = { rootFd: options.rootFd, keys: options.keys, policy };
   const pool = new RestorePool(options.startWorker, options.workers, setup);
-  const syncPool = new RestorePool(options.startWorker, 1, setup);
   const run = new RestoreRun({
     journal: new RestoreJournal(plan),
     pool,
-    syncPool,
     policy,
     signal: options.signal,
     onProgress: options.onProgress ?? (() => undefined),
@@ -62,7 +60,7 @@ export async function executeRestore(plan: RestorePlan, options: RestoreOptions)
     throw options.signal?.aborted ? restoreErrors.stopped({}, error) : error;
   } finally {
     run.journal.flush();
-    await Promise.all([pool.close(), syncPool.close()]);
+    await pool.close();
   }
 }
 

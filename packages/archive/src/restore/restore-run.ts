@@ -50,7 +50,6 @@ export class RestoreRun {
   readonly journal: RestoreJournal;
   readonly pool: RestorePool;
   readonly policy: RestorePolicy;
-  readonly #syncPool: RestorePool;
   readonly #signal: AbortSignal | undefined;
   readonly #token: string;
   readonly #notes;
@@ -64,7 +63,6 @@ export class RestoreRun {
   constructor(parts: {
     readonly journal: RestoreJournal;
     readonly pool: RestorePool;
-    readonly syncPool: RestorePool;
     readonly policy: RestorePolicy;
     readonly signal: AbortSignal | undefined;
     readonly onProgress: (progress: RestoreProgress) => void;
@@ -72,7 +70,6 @@ export class RestoreRun {
     this.journal = parts.journal;
     this.pool = parts.pool;
     this.policy = parts.policy;
-    this.#syncPool = parts.syncPool;
     this.#signal = parts.signal;
     this.#onProgress = parts.onProgress;
     const { plan } = parts.journal;
@@ -170,9 +167,14 @@ export class RestoreRun {
     keepNotes(this.journal.plan, this.#notes);
   }
 
-  /** Forces all that was written to stable storage. */
+  /**
+   * Forces all that was written to stable storage; the other workers go on meanwhile. The target itself stands for its file
+   * system: nobody can swap that.
+   */
   async sync(): Promise<void> {
-    await this.#syncPool.ask('done', { kind: 'sync', places: [...this.#devices.values()] });
+    const root = this.placeOf(0);
+    this.#devices.set(root.device, root);
+    await this.pool.ask('done', { kind: 'sync', places: [...this.#devices.values()] });
   }
 
   /** One flush at a time; whoever fills the next batch before it ends waits for it. */
