@@ -1,3 +1,5 @@
+import type { ReadBody } from './body-facts.ts';
+
 /** An open file. Positions and sizes are bytes; calls on one file may overlap. */
 export type DiskFile = {
   /** Fills `target` from `position` on and returns how many bytes there were: fewer only at the end of the file. */
@@ -24,6 +26,8 @@ export type FileFacts = { readonly sizeBytes: number; readonly modifiedAtMs: num
  * removed are on stable storage only after `syncDirectory` of the directory they are in.
  */
 export type Disk = {
+  /** Reads the body of a segment in a thread of its own, where there are threads: sealing must not hold up appending. */
+  readonly readBody?: (path: string, ...facts: Parameters<ReadBody>) => ReturnType<ReadBody>;
   open(path: string, mode: OpenMode): Promise<DiskFile>;
   /** The names in a directory, sorted; none where it does not exist. */
   list(path: string): Promise<string[]>;

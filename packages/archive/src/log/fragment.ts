@@ -1,9 +1,26 @@
+import { createHash } from 'node:crypto';
 import { CodedError } from '@holdfast/base';
-import { isKnownRecord, parseRecordHeader } from '../format/record.ts';
+import { isKnownRecord, parseRecordHeader, recordHeaderBytes } from '../format/record.ts';
 import { logErrors } from './errors.ts';
 import { keyFileName } from './key-files.ts';
 import { isWholeAt, readFrame } from './record-frame.ts';
 import type { FramedRecord } from './segment-writer.ts';
+
+/**
+ * Tells a fragment from any other that an honest sender makes, as hexadecimal: SHA-256 over its records' headers, whose
+ * checksums cover all the rest. A sender who forges a checksum only tells himself that something was stored.
+ */
+export function fragmentDigest(bytes: Uint8Array): string {
+  const digest = createHash('sha256');
+  for (let offset = 0; offset < bytes.length;) {
+    const frame = readFrame(bytes, offset);
+    // What is no record is refused later; until then every byte of it counts.
+    const end = frame ? offset + recordHeaderBytes : bytes.length;
+    digest.update(bytes.subarray(offset, end));
+    offset = frame ? offset + frame.lengthBytes : bytes.length;
+  }
+  return digest.digest('hex');
+}
 
 /**
  * Cuts bytes into the whole records they must be, as views.

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { type Clock, type Random, Semaphore } from '@holdfast/base';
 import { parseCommitOpen } from '../format/commit.ts';
 import { parseKeyring } from '../format/keyring.ts';
@@ -7,6 +6,7 @@ import { ArchiveFolder, type FolderPosition } from './archive-folder.ts';
 import type { Disk } from './disk.ts';
 import { logErrors } from './errors.ts';
 import { type LockHost, takeLock } from './folder-lock.ts';
+import { fragmentDigest } from './fragment.ts';
 import { GroupRun } from './group-run.ts';
 import { checkRecords } from './record-checks.ts';
 import {
@@ -124,7 +124,7 @@ export class LocalDestination {
    * @throws log.fenced, log.fragment_order, log.fragment_differs, log.record_refused, and what `ArchiveFolder.append` throws.
    */
   async append(sessionEpoch: number, sequence: number, bytes: Uint8Array): Promise<LocalReceipt> {
-    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const sha256 = fragmentDigest(bytes);
     const status = await this.#turn.use(async () => {
       this.#expectSound();
       const decision = judgeFragment(this.#state, { sessionEpoch, sequence, sha256 });

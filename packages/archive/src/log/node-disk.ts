@@ -1,4 +1,5 @@
 import { type FileHandle, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { readBodyInThread } from './body-thread-pool.ts';
 import { type Disk, type DiskFile, type OpenMode, systemErrorCode } from './disk.ts';
 
 const flags = { read: 'r', write: 'r+', create: 'wx+' } as const satisfies Record<OpenMode, string>;
@@ -29,6 +30,7 @@ export const nodeDisk: Disk = {
   },
   remove: (path) => rm(path, { force: true }),
   syncDirectory,
+  readBody: readBodyInThread,
 };
 
 /** Windows has no way to flush a directory through a handle Node can open; NTFS journals names itself. */

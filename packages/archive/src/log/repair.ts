@@ -107,7 +107,7 @@ async function rewriteFooter({ folder, archiveId, parity }: Repairing, finding: 
         await readAround(source, piece, at);
         await target.write(piece, at);
       }
-      return sealSegment(target, endOffset, entries, parity);
+      return sealSegment(target, endOffset, entries, { parity });
     }),
   );
   await exchange(folder, set, segment);

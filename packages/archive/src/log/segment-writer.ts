@@ -5,6 +5,7 @@ import { encodeSegmentHead, EntryTable, maxSegmentRecords, segmentHeadBytes } fr
 import type { IndexedRecord, OrdinalIndex } from './ordinal-index.ts';
 import type { RecordFrame } from './record-frame.ts';
 import { recoverSegment, type SegmentDamage } from './recover-segment.ts';
+import type { ReadBody } from './body-facts.ts';
 import { sealSegment } from './segment.ts';
 import type { SegmentSet } from './segment-set.ts';
 
@@ -252,7 +253,7 @@ export class SegmentWriter {
   }
 
   async #sealNow(open: OpenSegment): Promise<void> {
-    const { set, catalogue, parity, index } = this.#options;
+    const { set, catalogue, parity, index, disk } = this.#options;
     const { segment, file, entries, position } = open;
     const place = { folder: set.folder, segment, endOffset: position } as const;
     // Syncs take turns: from here on nobody else syncs this file, so a failure cannot be told to the wrong one, and a footer
@@ -261,7 +262,9 @@ export class SegmentWriter {
     // A sync that failed before this one may have dropped bytes that this one knows nothing of.
     if (this.#broken) throw this.#broken.cause;
     await catalogue.put(summarize(entries, { ...place, state: 'full', fileBytes: 0 }));
-    const { fileBytes } = await sealSegment(file, position, entries, parity);
+    const path = set.pathOf(segment);
+    const readBody: ReadBody | undefined = disk.readBody && ((...facts) => disk.readBody!(path, ...facts));
+    const { fileBytes } = await sealSegment(file, position, entries, { parity, ...(readBody && { readBody }) });
     await this.#record(segment, entries);
     await this.#guarded(async () => index?.sync());
     await catalogue.put(summarize(entries, { ...place, state: 'sealed', fileBytes }));

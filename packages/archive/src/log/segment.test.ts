@@ -27,7 +27,7 @@ async function sealed(lengths: readonly number[], parity = true) {
     offset += record.length;
   }
   await file.write(joinBytes(encodeSegmentHead(archiveId, 1), ...records), 0);
-  const { footer, badRecords } = await sealSegment(file, offset, entries, parity);
+  const { footer, badRecords } = await sealSegment(file, offset, entries, { parity });
   assert.deepEqual(badRecords, []);
   return { disk, file, footer, records, endOffset: offset, bytes: disk.files().get(path)! };
 }
@@ -161,7 +161,7 @@ test('sealing again after it was cut short anywhere gives the same file', async 
   for (let cut = endOffset; cut <= bytes.length; cut += 211) {
     const { disk } = await withDamage(bytes.subarray(0, cut), () => {});
     const file = await disk.open(path, 'write');
-    await sealSegment(file, endOffset, footer.entries, true);
+    await sealSegment(file, endOffset, footer.entries, { parity: true });
     assert.deepEqual(disk.files().get(path), bytes);
   }
 });

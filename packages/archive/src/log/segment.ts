@@ -11,11 +11,9 @@ import {
   type SegmentFooter,
   trailerBytes,
 } from './footer.ts';
-import { ParityBuilder, sectorBytes, sectorChecksums } from './parity.ts';
-import { recordHeaderBytes } from '../format/record.ts';
+import { sectorBytes, sectorChecksums } from './parity.ts';
 import { readAround } from './scan.ts';
-
-const stepBytes = 256 * 1024;
+import { type ReadBody, readBodyFacts, RecordVerifier, steps } from './body-facts.ts';
 
 /** What sealing made, and the records that were no longer what was appended when they were read for it. */
 export type Sealed = {
@@ -29,103 +27,33 @@ export type Sealed = {
  *
  * `endOffset` is where its last record ends; whatever lies behind (an earlier sealing that was cut short) is dropped.
  * Reads the body once, in steps, with parity (1/32 of it) and checksums in memory; records can be read meanwhile. Done
- * again after a failure it gives the same file.
+ * again after a failure it gives the same file. `how.readBody` reads the body elsewhere, in another thread.
  */
 export async function sealSegment(
   file: DiskFile,
   endOffset: number,
   entries: EntryTable,
-  parity: boolean,
+  how: { readonly parity: boolean; readonly readBody?: ReadBody },
 ): Promise<Sealed> {
   const bodyBytes = Math.ceil(endOffset / sectorBytes) * sectorBytes;
   await file.truncate(endOffset);
   if (bodyBytes > endOffset) await file.write(new Uint8Array(bodyBytes - endOffset), endOffset);
-  const body = await readBody(file, bodyBytes, entries, parity);
+  const read: ReadBody = how.readBody ?? ((...facts) => readBodyFacts(file, ...facts));
+  const body = await read(bodyBytes, entries.encoded(), how.parity);
   const parityBytes = body.parity.length;
   if (parityBytes > 0) await file.write(body.parity, bodyBytes);
   const paritySectors = new Uint32Array(parityBytes / sectorBytes);
   sectorChecksums(body.parity, paritySectors, 0);
-  const footer = { bodyBytes, parityBytes, ...body.facts, entries, paritySectors };
+  const { bodySha256, bodySectors } = body;
+  const footer = { bodyBytes, parityBytes, bodySha256, bodySectors, entries, paritySectors };
   const tail = encodeFooter(footer);
   await file.write(tail, bodyBytes + parityBytes);
   await file.sync();
-  return { footer, badRecords: body.badRecords, fileBytes: bodyBytes + parityBytes + tail.length };
-}
-
-async function readBody(file: DiskFile, bodyBytes: number, entries: EntryTable, withParity: boolean) {
-  const digest = createHash('sha256');
-  const bodySectors = new Uint32Array(bodyBytes / sectorBytes);
-  const parity = new ParityBuilder(withParity ? bodyBytes : 0);
-  const records = new RecordVerifier(entries);
-  for await (const { bytes, offset } of steps(file, 0, bodyBytes)) {
-    digest.update(bytes);
-    sectorChecksums(bytes, bodySectors, offset / sectorBytes);
-    if (withParity) parity.add(bytes);
-    records.add(bytes);
-  }
-  const facts = { bodySha256: new Uint8Array(digest.digest()), bodySectors };
-  return { facts, parity: parity.finish(), badRecords: records.finish() };
-}
-
-/** Pieces of `[from, to)` of the file, one buffer reused; sectors that cannot be read are zeros. */
-async function* steps(file: DiskFile, from: number, to: number): AsyncGenerator<{ bytes: Buffer; offset: number }> {
-  const buffer = Buffer.alloc(Math.min(stepBytes, Math.max(0, to - from)));
-  for (let offset = from; offset < to; offset += buffer.length) {
-    const bytes = buffer.subarray(0, Math.min(buffer.length, to - offset));
-    const { bytesRead } = await readAround(file, bytes, offset);
-    bytes.fill(0, bytesRead);
-    yield { bytes, offset };
-  }
-}
-
-/** Checks the checksum of every record of a body that comes in order from offset 0. */
-class RecordVerifier {
-  readonly #entries: Iterator<SegmentEntry>;
-  readonly #bad: SegmentEntry[] = [];
-  #entry: SegmentEntry | undefined;
-  #checksum = 0;
-  #position = 0;
-
-  constructor(entries: EntryTable) {
-    this.#entries = entries[Symbol.iterator]();
-    this.#next();
-  }
-
-  add(bytes: Uint8Array): void {
-    const end = this.#position + bytes.length;
-    while (this.#entry && this.#entry.offset < end) {
-      const { offset, lengthBytes } = this.#entry;
-      this.#cover(bytes, offset, offset + 48);
-      this.#cover(bytes, offset + recordHeaderBytes, offset + lengthBytes);
-      if (offset + lengthBytes > end) break;
-      if (this.#checksum !== this.#entry.crc32) this.#bad.push(this.#entry);
-      this.#next();
-    }
-    this.#position = end;
-  }
-
-  finish(): SegmentEntry[] {
-    if (this.#entry) this.#bad.push(this.#entry, ...rest(this.#entries));
-    return this.#bad;
-  }
-
-  #next(): void {
-    const next = this.#entries.next();
-    this.#entry = next.done ? undefined : next.value;
-    this.#checksum = 0;
-  }
-
-  #cover(bytes: Uint8Array, from: number, to: number): void {
-    const start = Math.max(0, from - this.#position);
-    const end = Math.min(bytes.length, to - this.#position);
-    if (start < end) this.#checksum = crc32(bytes.subarray(start, end), this.#checksum);
-  }
-}
-
-function rest<T>(iterator: Iterator<T>): T[] {
-  const items: T[] = [];
-  for (let next = iterator.next(); !next.done; next = iterator.next()) items.push(next.value);
-  return items;
+  return {
+    footer,
+    badRecords: body.badRecords.map((index) => entries.at(index)),
+    fileBytes: bodyBytes + parityBytes + tail.length,
+  };
 }
 
 /** Reads the footer of a sealed segment; undefined where the segment is open, or lost its trailer or footer. */
@@ -173,7 +101,12 @@ export async function checkSegment(
     await pace?.(bytes.length);
   }
   const isWhole = Buffer.compare(digest.digest(), footer.bodySha256) === 0;
-  return { badBodySectors, badParitySectors, badRecords: records.finish(), isWhole };
+  return {
+    badBodySectors,
+    badParitySectors,
+    badRecords: records.finish().map((place) => footer.entries.at(place)),
+    isWhole,
+  };
 }
 
 function collectBad(bytes: Uint8Array, first: number, expected: Uint32Array, bad: number[]): void {
