@@ -1,1 +1,12 @@
-export {};
+/**
+ * The agent: protects the files of this computer. `startAgent` runs it; `askAgent` speaks to one that runs.
+ *
+ * Owns its state folder (keys, index, sets), the control socket and nothing else on the machine.
+ */
+export { type AgentOptions, type RunningAgent, startAgent } from './agent.ts';
+export { pathToText, textToPath } from './browse/path-text.ts';
+export { askAgent, type Hearing } from './control/client.ts';
+export { controlErrors } from './control/errors.ts';
+export { type AgentLog, createLog, silentLog } from './log.ts';
+export type { DestinationPlace, DestinationSession, MakePlace, OpenFacts } from './destinations/destination-place.ts';
+export { destinationErrors } from './destinations/errors.ts';

@@ -8,6 +8,8 @@ import {
   type Destination,
   loaderOf,
   LocalIndex,
+  type Ordinal,
+  ordinalOf,
   parseCommitRow,
   readState,
 } from '@holdfast/archive';
@@ -76,6 +78,11 @@ export class DeviceArchive {
       this.index.set('archive', this.archiveId);
       this.index.set('writer', this.#stored.keys.writerNumber);
     });
+  }
+
+  /** The ordinal of a sequence number of this device's writer. */
+  ordinalOf(sequence: number): Ordinal {
+    return ordinalOf(this.#stored.keys.writerNumber, sequence);
   }
 
   /** Whether the index is lost, half rebuilt, or another writer's: then it says nothing about what ordinals were used. */

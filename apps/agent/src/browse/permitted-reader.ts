@@ -43,16 +43,22 @@ class PermittedReader implements RestoreReader {
   }
 
   async lookup(names: readonly Uint8Array[], commit: number): Promise<FoundPath | undefined> {
-    for (let depth = 1; depth < names.length; depth++) {
-      const above = await this.#state.lookup(names.slice(0, depth), commit);
-      if (!above?.own || !mayAccess(above.own.row, this.#caller, rights.search)) return undefined;
-    }
+    if (!(await this.#mayReach(names, commit))) return undefined;
     const found = await this.#state.lookup(names, commit);
     if (!found || names.length === 0) return found;
     // A folder that may only be passed through is found, and shows nothing.
     const row = found.directory ? found.own?.row : found.entry?.row;
     const wanted = found.directory ? rights.search : rights.read;
     return row && mayAccess(row, this.#caller, wanted) ? found : undefined;
+  }
+
+  /** Whether all folders above may be passed through. */
+  async #mayReach(names: readonly Uint8Array[], commit: number): Promise<boolean> {
+    for (let depth = 1; depth < names.length; depth++) {
+      const above = await this.#state.lookup(names.slice(0, depth), commit);
+      if (!above?.own || !mayAccess(above.own.row, this.#caller, rights.search)) return false;
+    }
+    return true;
   }
 
   async *list(place: DirectoryPlace, commit: number): AsyncGenerator<ListedRow> {

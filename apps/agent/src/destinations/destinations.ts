@@ -113,7 +113,8 @@ export class Destinations {
 
   async closeAll(): Promise<void> {
     for (const slot of this.#slots) {
-      await slot.session?.close().catch(() => undefined);
+      if (!slot.session) continue;
+      await slot.session.close().catch(() => undefined);
       slot.session = undefined;
       slot.standing = { status: 'closed' };
     }

@@ -14,6 +14,7 @@ export const destinationErrors = defineErrors('destinations', {
   not_a_folder: ['invalid', 'A destination on a disk is an absolute path of a folder that is there'],
   only_copy: ['conflict', 'This is the only destination that holds the archive'],
   is_state: ['invalid', "A folder inside Holdfast's own state cannot be a destination"],
+  covers_set: ['invalid', 'A protected folder lies inside this folder: it would not be backed up any more'],
   kind_unknown: ['invalid', 'This agent cannot use destinations of that kind'],
   writers_exhausted: ['exhausted', 'The archive has as many writers as there can be'],
 });

@@ -81,6 +81,7 @@ export class Protector {
   #poke: () => void = () => undefined;
   #stopPass: AbortController | undefined;
   #waiting: Waiting[] = [];
+  #tellAll: () => void = () => undefined;
   #listeners = new Set<(progress: PassProgress) => void>();
   #held: Uint8Array[] = [];
   #isWholeWanted = true;
@@ -233,6 +234,9 @@ export class Protector {
         this.#areSettingsDue = true;
         log.warn('the device goes on as a new writer');
       }
+      // Whatever waits for a destination need not wait longer.
+      if (sessions.length > 0 && this.#view.failure?.code === protectionErrors.no_destination.code)
+        this.#notBeforeMs = 0;
       if (due.what === 'connect') return this.#setCompleteIfQuiet();
       if (sessions.length === 0) throw protectionErrors.no_destination();
       await this.#pass(due.what === 'whole' || this.#isWholeWanted || this.#watch.takeBlindness() ? 'whole' : due.what);
@@ -242,6 +246,8 @@ export class Protector {
       await this.#fail(error);
     } finally {
       this.#set({ activity: 'idle', progress: undefined });
+      this.#tellAll();
+      this.#tellAll = () => undefined;
     }
   }
 
@@ -269,12 +275,11 @@ export class Protector {
     if (directories?.length === 0) return;
     if (isWhole) this.#beginWhole();
     const report = await this.#backup(directories);
-    this.#committedAtMs = clock.monotonic();
-    if (isWhole) {
-      this.#waiting = this.#waiting.filter((each) => !waiting.includes(each));
-      for (const { resolve } of waiting) resolve(report);
-    }
+    // A whole pass is not what changes had to wait for.
+    if (!isWhole) this.#committedAtMs = clock.monotonic();
     await this.#take(report, isWhole);
+    this.#waiting = this.#waiting.filter((each) => !waiting.includes(each));
+    this.#tellAll = () => waiting.forEach(({ resolve }) => resolve(report));
     if (what !== 'changes') this.#coldEndedAtMs = clock.monotonic();
   }
 

@@ -19,8 +19,8 @@ export function readState(index: LocalIndex, keys: OpenKeys, load: LoadRecord): 
   return applyAll(new ArchiveState(cache, { checkpoint: first, root }), commits.slice(1));
 }
 
-/** Opens a commit record to what it adds to the state. */
-export function factsOf(record: Uint8Array, keys: OpenKeys): CommitFacts {
+/** Opens a commit record to what it adds to the state; a checkpoint has a root. */
+export function factsOf(record: Uint8Array, keys: OpenKeys): CommitFacts & { readonly root?: Reference } {
   const { open, raw } = openRecordSync(record, keys);
   return { ...parseCommitSealed(raw), number: parseCommitOpen(open).number, sha256: hash('sha256', record, 'buffer') };
 }

@@ -1,0 +1,142 @@
+/** The agent as a whole: opens what it needs in order, protects, answers on the control socket, and closes in turn. */
+import { mkdirSync, realpathSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import type { BackupRequest, ExclusionRule } from '@holdfast/archive';
+import { type Clock, type Random, systemClock, systemRandom } from '@holdfast/base';
+import { DeviceArchive } from './archive/device-archive.ts';
+import { ControlServer } from './control/server.ts';
+import type { MakePlace } from './destinations/destination-place.ts';
+import { Destinations } from './destinations/destinations.ts';
+import { destinationErrors } from './destinations/errors.ts';
+import { folderPlace } from './destinations/folder-place.ts';
+import { createLinuxSource } from './engine/linux-source.ts';
+import { startBackupWorker } from './engine/start-worker.ts';
+import { ShownRecoveryCode } from './keys/recovery-code.ts';
+import { type AgentLog, silentLog } from './log.ts';
+import { Protector } from './schedule/protector.ts';
+import { parseBackupSet } from './sets/backup-set.ts';
+import { defaultSet } from './sets/default-set.ts';
+import { AgentDatabase } from './state/agent-database.ts';
+
+/** How an agent is to run. */
+export type AgentOptions = {
+  /** Folder of its state, made where it is missing: keys, index, sets. Mode 0700. */
+  readonly stateDir: string;
+  /** Control socket; its folder is there. */
+  readonly socketPath: string;
+  /** 0600 for one user's agent; 0666 in a folder that only root can write to. */
+  readonly socketMode: number;
+  /** What the first backup set protects; the home folders when left out. Only used while there is no set at all. */
+  readonly protect?: readonly string[];
+  /** Folders that are never read, besides the agent's own and those of destinations. */
+  readonly never?: readonly ExclusionRule[];
+  /** Makes places of kinds other than `folder`. */
+  readonly makePlace?: MakePlace;
+  readonly startWorker?: BackupRequest['startWorker'];
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly log?: AgentLog;
+};
+
+/** A running agent. */
+export type RunningAgent = {
+  readonly socketPath: string;
+  /** Ends it: what is under way stops where it is, and goes on the next time. */
+  stop(): Promise<void>;
+  /** Resolves when it has ended; rejects where a fault ended it. */
+  readonly ended: Promise<void>;
+};
+
+/** What the parts of an agent have of one another. */
+export type AgentParts = {
+  readonly archive: DeviceArchive;
+  readonly database: AgentDatabase;
+  readonly destinations: Destinations;
+  readonly protector: Protector;
+  readonly recoveryCode: ShownRecoveryCode;
+  readonly makePlace: MakePlace;
+  readonly never: () => readonly ExclusionRule[];
+  readonly stateDir: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: AgentLog;
+  readonly signal: AbortSignal;
+};
+
+/**
+ * Starts an agent; resolves when it answers on its control socket.
+ *
+ * @throws state.in_use while another one runs on the same state, keys.*
+ */
+export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
+  const stopping = new AbortController();
+  const resources = new AsyncDisposableStack();
+  try {
+    const parts = open(options, stopping.signal, resources);
+    const server = await ControlServer.listen(parts, options);
+    const protection = parts.protector.run(stopping.signal);
+    const ended = endAfter(protection, [() => server.close(), () => resources.disposeAsync()]);
+    ended.catch(() => undefined);
+    parts.log.info('the agent is running', { stateDir: options.stateDir, socket: options.socketPath });
+    return {
+      socketPath: options.socketPath,
+      ended,
+      stop: () => {
+        stopping.abort();
+        return ended;
+      },
+    };
+  } catch (error) {
+    await resources.disposeAsync();
+    throw error;
+  }
+}
+
+async function endAfter(work: Promise<void>, closing: readonly (() => Promise<void>)[]): Promise<void> {
+  try {
+    await work;
+  } finally {
+    for (const close of closing) await close();
+  }
+}
+
+function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDisposableStack): AgentParts {
+  const { clock = systemClock, random = systemRandom, log = silentLog } = options;
+  mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
+  const stateDir = realpathSync(options.stateDir);
+  const database = new AgentDatabase(path.join(stateDir, 'agent.db'));
+  resources.defer(() => database.close());
+  const archive = DeviceArchive.open(stateDir, { clock, random });
+  resources.defer(() => archive.close());
+  const never = () => neverRead(stateDir, options.never ?? [], database);
+  if (database.sets().length === 0 && database.fact('sets.made') === undefined) {
+    database.addSet(parseBackupSet(defaultSet(options.protect), never()));
+    database.setFact('sets.made', 1);
+  }
+  const makePlace: MakePlace = (config) => {
+    if (config.kind === 'folder') return folderPlace(config);
+    if (!options.makePlace) throw destinationErrors.kind_unknown({ field: 'kind', kind: config.kind });
+    return options.makePlace(config);
+  };
+  const source = createLinuxSource();
+  const places = database.destinations().map(makePlace);
+  const destinations = new Destinations(archive, places, { clock, random, source, signal });
+  resources.defer(() => destinations.closeAll());
+  const startWorker = options.startWorker ?? startBackupWorker;
+  const workers = Math.max(1, Math.min(4, availableParallelism()));
+  const shared = { archive, destinations, database, clock, log, never };
+  const protector = new Protector({ ...shared, source, startWorker, workers });
+  const recoveryCode = new ShownRecoveryCode({ clock, random });
+  return { ...shared, protector, recoveryCode, makePlace, stateDir, random, signal };
+}
+
+/** What no backup reads, whatever the sets say. */
+function neverRead(stateDir: string, others: readonly ExclusionRule[], database: AgentDatabase): ExclusionRule[] {
+  const folders = database.destinations().flatMap(({ folder }) => (folder === undefined ? [] : [folder]));
+  return [
+    { pattern: stateDir, reason: "the agent's own state" },
+    ...others,
+    ...folders.map((folder) => ({ pattern: folder, reason: 'a destination of this backup' })),
+  ];
+}

@@ -1,0 +1,206 @@
+/** What an archive holds, by the paths of the machine: listing, versions of a file, finding by name. */
+import {
+  contentOf,
+  type DirectoryPlace,
+  isFuzzy,
+  listWithDeleted,
+  millisecondsOf,
+  namesOfPath,
+  placeOf,
+  type RestoreReader,
+  type Row,
+  startsWith,
+  timeOfMilliseconds,
+  type ArchiveState,
+  volumeOf,
+  volumesAt,
+} from '@holdfast/archive';
+import { defineErrors } from '@holdfast/base';
+import { pathToText } from './path-text.ts';
+import { parseTime, timeErrors } from './parse-time.ts';
+
+/** Failures of looking into an archive. */
+export const browseErrors = defineErrors('browse', {
+  not_found: ['not_found', 'Nothing of that path is in the archive at that time'],
+  never_there: ['not_found', 'Nothing of that path was ever in the archive'],
+  empty: ['not_found', 'Nothing was backed up yet'],
+  no_pattern: ['invalid', 'A pattern to find has at least one character that is not a star'],
+});
+
+/** An entry as it is shown. Paths and names are text that leads back to their bytes. */
+export type ShownEntry = {
+  readonly path: string;
+  readonly type: Row['type'];
+  readonly sizeBytes: number | undefined;
+  readonly modifiedAt: string | undefined;
+  readonly mode: string | undefined;
+  readonly owner: string | undefined;
+  readonly isDeleted: boolean;
+  readonly isFuzzy: boolean;
+};
+
+/** A version of a file: what it was from one commit until before another. */
+export type ShownVersion = ShownEntry & {
+  readonly commit: number;
+  readonly from: string | undefined;
+  readonly until: string | undefined;
+};
+
+/** A moment of the archive. */
+export type Moment = { readonly commit: number; readonly at: string };
+
+/** The commit that `--at` names, the newest without it. @throws time.invalid, time.before_first, browse.empty */
+export async function momentAt(state: ArchiveState, at: string | undefined, nowMs: number): Promise<Moment> {
+  if (state.head === 0) throw browseErrors.empty();
+  const wanted = at === undefined ? undefined : timeOfMilliseconds(parseTime(at, nowMs));
+  const commit = wanted === undefined ? state.head : await state.commitAt(wanted);
+  if (commit === undefined) throw timeErrors.before_first({ field: 'at', at });
+  const times = await timesOf(state, new Set([commit]));
+  return { commit, at: times.get(commit) ?? '' };
+}
+
+/** What is at a path: the entries of a folder, or the entry itself. @throws browse.not_found */
+export async function listPath(
+  reader: RestoreReader,
+  path: Uint8Array,
+  options: { readonly commit: number; readonly deleted: boolean },
+): Promise<ShownEntry[]> {
+  const { commit } = options;
+  const names = namesOfPath(path);
+  const volumes = await volumesAt(reader, commit);
+  const below = volumes.flatMap(({ mountNames }) =>
+    mountNames.length > names.length && startsWith(mountNames, names) ? [mountNames[names.length]!] : [],
+  );
+  const mounted = new Map(below.map((name) => [pathToText(name), stepOf(name, path)]));
+  const held = volumeOf(volumes, names);
+  const found = held && (await reader.lookup([held.volume.identifier, ...held.below], commit));
+  if (!found && mounted.size === 0) throw browseErrors.not_found({ path: pathToText(path) });
+  if (found?.entry && !found.directory) return [shown(found.entry.row, path)];
+  const entries: ShownEntry[] = [];
+  for await (const { name, row, isDeleted, seenAt } of found?.directory
+    ? rowsIn(reader, found.directory, options)
+    : []) {
+    mounted.delete(pathToText(name));
+    const own = placeOf(row) ? await ownRow(reader, row, seenAt) : undefined;
+    entries.push({ ...shown(own ?? row, joined(path, name)), type: row.type, isDeleted });
+  }
+  return [...entries, ...mounted.values()];
+}
+
+async function* rowsIn(
+  reader: RestoreReader,
+  place: DirectoryPlace,
+  { commit, deleted }: { readonly commit: number; readonly deleted: boolean },
+) {
+  if (deleted) for await (const last of listWithDeleted(reader, place, commit)) yield { ...last, seenAt: last.commit };
+  else for await (const listed of reader.list(place, commit)) yield { ...listed, isDeleted: false, seenAt: commit };
+}
+
+/** All versions of a path, oldest first. @throws browse.never_there */
+export async function versionsOf(
+  state: ArchiveState,
+  reader: RestoreReader,
+  path: Uint8Array,
+): Promise<ShownVersion[]> {
+  const names = namesOfPath(path);
+  const volumes = state.head === 0 ? [] : await volumesAt(reader, state.head);
+  const held = volumeOf(volumes, names);
+  const history = held ? await reader.history([held.volume.identifier, ...held.below]) : [];
+  if (history.length === 0) throw browseErrors.never_there({ path: pathToText(path) });
+  const commits = new Set(history.flatMap(({ from, until }) => [from, until]));
+  const times = await timesOf(state, commits);
+  return history.map(({ row, commit, from, until }) => ({
+    ...shown(row, path),
+    commit,
+    from: times.get(from),
+    until: times.get(until),
+  }));
+}
+
+/** Every entry whose name (or whole path, where the pattern has a slash) fits a pattern of `*` and `?`. */
+export async function* findEntries(
+  reader: RestoreReader,
+  pattern: string,
+  options: { readonly commit: number; readonly signal: AbortSignal },
+): AsyncGenerator<ShownEntry> {
+  if (!/[^*]/.test(pattern)) throw browseErrors.no_pattern({ field: 'pattern' });
+  const matches = matcherOf(pattern);
+  for await (const { name, path, row } of everything(reader, options)) {
+    if (!matches(path, name)) continue;
+    const own = placeOf(row) ? await ownRow(reader, row, options.commit) : undefined;
+    yield { ...shown(own ?? row, path), type: row.type };
+  }
+}
+
+/** All entries, in the order of the tree. */
+async function* everything(
+  reader: RestoreReader,
+  { commit, signal }: { readonly commit: number; readonly signal: AbortSignal },
+): AsyncGenerator<{ readonly name: Uint8Array; readonly path: Uint8Array; readonly row: Row }> {
+  const open: { place: DirectoryPlace; path: Uint8Array }[] = [];
+  for (const { identifier, mountNames, place } of await volumesAt(reader, commit)) {
+    const path = mountNames.reduce<Uint8Array>((above, name) => joined(above, name), Buffer.from('/'));
+    if (await reader.lookup([identifier], commit)) open.push({ place, path });
+  }
+  for (let at = open.pop(); at; at = open.pop()) {
+    signal.throwIfAborted();
+    for await (const { name, row } of reader.list(at.place, commit)) {
+      const path = joined(at.path, name);
+      yield { name, path, row };
+      const place = placeOf(row);
+      if (place) open.push({ place, path });
+    }
+  }
+}
+
+function matcherOf(pattern: string): (path: Uint8Array, name: Uint8Array) => boolean {
+  const source = Buffer.from(pattern)
+    .toString('latin1')
+    .replace(/\*\*\/|\*\*|\*|\?|[.+^${}()|[\]\\]/g, (token) => {
+      if (token === '**/') return '(?:.*/)?';
+      if (token === '**') return '.*';
+      if (token === '*') return '[^/]*';
+      return token === '?' ? '[^/]' : `\\${token}`;
+    });
+  const hasSlash = pattern.includes('/');
+  const expression = new RegExp(`^${hasSlash && !pattern.startsWith('/') ? `.*/${source}` : source}$`, 's');
+  return (path, name) => expression.test(Buffer.from(hasSlash ? path : name).toString('latin1'));
+}
+
+/** A folder's own row has its metadata. */
+async function ownRow(reader: RestoreReader, row: Row, commit: number): Promise<Row | undefined> {
+  const place = placeOf(row);
+  return place && (await reader.rowAt(place, new Uint8Array(), commit))?.row;
+}
+
+/** A folder on the way to where a volume is mounted: the archive has nothing of it but the name. */
+function stepOf(name: Uint8Array, parent: Uint8Array): ShownEntry {
+  return { ...shown({ type: 'directory' }, joined(parent, name)) };
+}
+
+function shown(row: Row, path: Uint8Array): ShownEntry {
+  const { modifiedAt, mode, userName, uid } = row;
+  const sizeBytes = row.type === 'file' ? (contentOf(row)?.size ?? 0) : undefined;
+  return {
+    path: pathToText(path),
+    type: row.type,
+    sizeBytes,
+    modifiedAt: modifiedAt && new Date(millisecondsOf(modifiedAt)).toISOString(),
+    mode: mode?.toString(8).padStart(4, '0'),
+    owner: userName ? pathToText(userName) : uid?.toString(),
+    isDeleted: false,
+    isFuzzy: isFuzzy(row),
+  };
+}
+
+async function timesOf(state: ArchiveState, wanted: ReadonlySet<number>): Promise<Map<number, string>> {
+  const times = new Map<number, string>();
+  for await (const { number, time } of state.commits()) {
+    if (wanted.has(number)) times.set(number, new Date(millisecondsOf(time)).toISOString());
+  }
+  return times;
+}
+
+function joined(directory: Uint8Array, name: Uint8Array): Uint8Array {
+  return Buffer.concat(directory.at(-1) === 0x2f ? [directory, name] : [directory, Buffer.from('/'), name]);
+}

@@ -1,0 +1,83 @@
+import { realpathSync } from 'node:fs';
+import path from 'node:path';
+import type { AgentParts } from '../agent.ts';
+import { destinationErrors } from '../destinations/errors.ts';
+import { archiveFolderIn, prepareFolder } from '../destinations/folder-place.ts';
+import { isPathAtOrBelow } from '../sets/backup-set.ts';
+
+/** `destination.list`. */
+export function answerDestinationList({ destinations, archive }: AgentParts): object {
+  return {
+    destinations: destinations.configs.map((config) => ({
+      name: config.name,
+      kind: config.kind,
+      ...(config.folder !== undefined && { archiveFolder: archiveFolderIn(config.folder, archive.archiveId) }),
+      ...standingOf(destinations.standingOf(config.destinationId)),
+    })),
+  };
+}
+
+function standingOf(standing: ReturnType<AgentParts['destinations']['standingOf']>): object {
+  if (!('error' in standing)) return standing;
+  const { code, message } = standing.error;
+  return { status: standing.status, code, reason: message };
+}
+
+/**
+ * `destination.add`: a folder that is there. Where it lies inside a protected folder it is left out of the backup, and
+ * the answer says so; where a protected folder lies inside it, it is refused.
+ */
+export async function answerDestinationAdd(parts: AgentParts, { folder }: { folder: string }): Promise<object> {
+  const { database, archive, destinations, makePlace, protector, stateDir } = parts;
+  const real = realFolder(folder);
+  if (isPathAtOrBelow(real, stateDir)) throw destinationErrors.is_state({ field: 'folder', folder: real });
+  if (destinations.configs.some((config) => config.folder === real)) {
+    throw destinationErrors.known({ field: 'folder', folder: real });
+  }
+  const sets = database.sets();
+  const covered = sets.find(({ includes }) => includes.some((include) => isPathAtOrBelow(include, real)));
+  if (covered) throw destinationErrors.covers_set({ field: 'folder', folder: real, set: covered.name });
+  prepareFolder(real, archive.archiveId);
+  await protector.exclusive(
+    async () => {
+      destinations.add(makePlace(database.addDestination({ kind: 'folder', name: real, folder: real })));
+    },
+    { isWholeNeeded: true },
+  );
+  const inside = sets.filter(({ includes }) => includes.some((include) => isPathAtOrBelow(real, include)));
+  return {
+    name: real,
+    archiveFolder: archiveFolderIn(real, archive.archiveId),
+    excludedFromSets: inside.map(({ name }) => name),
+  };
+}
+
+function realFolder(folder: string): string {
+  if (!path.isAbsolute(folder)) throw destinationErrors.not_a_folder({ field: 'folder', folder });
+  try {
+    return realpathSync(folder);
+  } catch (error) {
+    throw destinationErrors.not_a_folder({ field: 'folder', folder }, error);
+  }
+}
+
+/** `destination.remove`: nothing there is deleted. The last one that has the whole archive stays. */
+export async function answerDestinationRemove(parts: AgentParts, { name }: { name: string }): Promise<object> {
+  const { database, destinations, protector, archive } = parts;
+  const config = destinations.configs.find((each) => each.name === name);
+  if (!config) throw destinationErrors.not_found({ field: 'name', name });
+  await protector.exclusive(
+    async () => {
+      const others = destinations.configs.filter((each) => each !== config);
+      const isElsewhere = others.some(({ destinationId }) => destinations.standingOf(destinationId).status === 'ready');
+      const isNeeded = archive.index.head().number > 0 && !isElsewhere;
+      if (isNeeded) {
+        throw destinationErrors.only_copy({ name, remedy: 'add another destination and wait until it is protected' });
+      }
+      await destinations.remove(config.destinationId);
+      database.removeDestination(config.destinationId);
+    },
+    { isWholeNeeded: false },
+  );
+  return { removed: name };
+}

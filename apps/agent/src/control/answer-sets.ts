@@ -1,0 +1,54 @@
+import type { AgentParts } from '../agent.ts';
+import { type NumberedSet, parseBackupSet } from '../sets/backup-set.ts';
+import { defaultExcludes } from '../sets/default-set.ts';
+import { setErrors } from '../sets/errors.ts';
+
+const mostSets = 100;
+
+/** `set.list`. */
+export function answerSetList({ database }: AgentParts): object {
+  return { sets: database.sets() };
+}
+
+/** `set.add`: excludes and interval are the defaults' where they are left out. */
+export async function answerSetAdd(parts: AgentParts, { set }: { set?: unknown }): Promise<object> {
+  const defaults = { excludes: defaultExcludes, commitIntervalSeconds: 15 };
+  const parsed = parseBackupSet(isObject(set) ? { ...defaults, ...set } : set, parts.never());
+  const sets = parts.database.sets();
+  if (sets.some(({ name }) => name === parsed.name)) throw setErrors.name_taken({ field: 'name', name: parsed.name });
+  if (sets.length >= mostSets) throw setErrors.too_many({ most: mostSets });
+  const added = await parts.protector.exclusive(async () => parts.database.addSet(parsed), { isWholeNeeded: true });
+  return { set: added };
+}
+
+/** `set.change`: the fields given replace those of the set. */
+export async function answerSetChange(
+  parts: AgentParts,
+  { name, set }: { name: string; set?: unknown },
+): Promise<object> {
+  const { number, ...before } = findSet(parts, name);
+  if (!isObject(set)) throw setErrors.invalid({ field: 'set' });
+  const parsed = parseBackupSet({ ...before, ...set }, parts.never());
+  const isTaken = parts.database.sets().some((other) => other.name === parsed.name && other.number !== number);
+  if (isTaken) throw setErrors.name_taken({ field: 'name', name: parsed.name });
+  const changed = { ...parsed, number };
+  await parts.protector.exclusive(async () => parts.database.changeSet(changed), { isWholeNeeded: true });
+  return { set: changed };
+}
+
+/** `set.remove`: what only it selected leaves the selection; its versions stay in the archive. */
+export async function answerSetRemove(parts: AgentParts, { name }: { name: string }): Promise<object> {
+  const { number } = findSet(parts, name);
+  await parts.protector.exclusive(async () => parts.database.removeSet(number), { isWholeNeeded: true });
+  return { removed: name };
+}
+
+function findSet({ database }: AgentParts, name: string): NumberedSet {
+  const found = database.sets().find((set) => set.name === name);
+  if (!found) throw setErrors.not_found({ field: 'name', name });
+  return found;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

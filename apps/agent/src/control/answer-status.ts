@@ -1,0 +1,63 @@
+import type { AgentParts } from '../agent.ts';
+import type { Caller } from '../browse/caller.ts';
+import { pathToText } from '../browse/path-text.ts';
+import { hasRecoverySlot } from '../keys/archive-keyring.ts';
+import { minuteOf } from '../schedule/due.ts';
+import { judgeStanding } from './standing.ts';
+import type { Asking } from './requests.ts';
+
+const listedProblems = 100;
+
+/** `status`: how every set stands at every destination. Only administrators see paths. */
+export function answerStatus(parts: AgentParts, _given: object, { caller }: Asking): object {
+  const { archive, protector } = parts;
+  const { view } = protector;
+  const standings = standingsOf(parts, caller);
+  const hasCode = hasRecoverySlot(archive.stored);
+  return {
+    standings,
+    recoveryCode: hasCode
+      ? { state: 'confirmed' }
+      : {
+          state: 'missing',
+          reason: 'only this computer can open its backups',
+          remedy: 'keep a recovery code: holdfast key show-recovery',
+        },
+    activity: view.activity,
+    ...(view.progress && { progress: view.progress }),
+    archive: { archiveId: Buffer.from(archive.archiveId).toString('hex'), head: archive.index.head().number },
+    watching: { directories: view.watchedDirectories, notWatched: view.unwatchedDirectories },
+    unreadable: view.problems.length + view.moreProblems,
+    ...(view.wholeAtMs !== undefined && { lookedAtAllAt: new Date(view.wholeAtMs).toISOString() }),
+    ...(caller.isPrivileged && {
+      problems: view.problems
+        .slice(0, listedProblems)
+        .map(({ path, code, message }) => ({ path: pathToText(path), code, message })),
+      missing: view.missing.map(({ path, reason }) => ({ path: pathToText(path), reason })),
+    }),
+  };
+}
+
+/** Every set at every destination. Without a destination each set stands alone. */
+export function standingsOf(parts: AgentParts, caller: Caller) {
+  const { database, destinations, protector, clock } = parts;
+  const stored = database.standings();
+  const minute = minuteOf(clock.now());
+  const { configs } = destinations;
+  return database.sets().flatMap((set) =>
+    (configs.length === 0 ? [undefined] : configs).map((config, place) => {
+      const completeAtMs = stored.find(
+        ({ setNumber, destinationId }) => setNumber === set.number && destinationId === config?.destinationId,
+      )?.completeAtMs;
+      const destination = config && destinations.standingOf(config.destinationId);
+      const judgement = judgeStanding({ set, destination, view: protector.view, completeAtMs, minute });
+      const shownName = caller.isPrivileged ? config?.name : `${config?.kind} ${place + 1}`;
+      return {
+        set: set.name,
+        destination: config ? shownName : undefined,
+        ...judgement,
+        completeAt: completeAtMs === undefined ? undefined : new Date(completeAtMs).toISOString(),
+      };
+    }),
+  );
+}

@@ -1,0 +1,75 @@
+/** What can be asked on the control socket, by whom, and who answers. */
+import { z } from 'zod';
+import type { AgentParts } from '../agent.ts';
+import type { Caller } from '../browse/caller.ts';
+import { controlErrors } from './errors.ts';
+import { answerFind, answerList, answerVersions, answerWhy } from './answer-browse.ts';
+import { answerDestinationAdd, answerDestinationList, answerDestinationRemove } from './answer-destinations.ts';
+import { answerKeyConfirm, answerKeyExport, answerKeyShow } from './answer-keys.ts';
+import { answerBackup, answerVerify } from './answer-backup.ts';
+import { answerSetAdd, answerSetChange, answerSetList, answerSetRemove } from './answer-sets.ts';
+import { answerStatus } from './answer-status.ts';
+
+/** Who asked, and how to send what comes before the result. */
+export type Asking = {
+  readonly caller: Caller;
+  /** `{progress}` or `{item}`. */
+  readonly send: (message: object) => Promise<void>;
+  /** Aborted when the peer is gone. */
+  readonly signal: AbortSignal;
+};
+
+type Definition = {
+  /** `anyone` gets what the rules of each answer let them see; the rest is for root and the agent's own user. */
+  readonly who: 'anyone' | 'privileged';
+  readonly arguments: z.ZodType;
+  readonly answer: (parts: AgentParts, given: never, asking: Asking) => Promise<object> | object;
+};
+
+const PathText = z.string().min(1).max(65_536).startsWith('/', 'a path begins with a slash');
+const At = z.string().min(1).max(100).optional();
+
+function define<T extends z.ZodType>(
+  who: Definition['who'],
+  shape: T,
+  answer: (parts: AgentParts, given: z.infer<T>, asking: Asking) => Promise<object> | object,
+): Definition {
+  return { who, arguments: shape, answer };
+}
+
+/** Every request by its name. */
+export const requests: Readonly<Record<string, Definition>> = {
+  status: define('anyone', z.strictObject({}), answerStatus),
+  why: define('anyone', z.strictObject({ path: PathText }), answerWhy),
+  ls: define('anyone', z.strictObject({ path: PathText, at: At, deleted: z.boolean().optional() }), answerList),
+  versions: define('anyone', z.strictObject({ path: PathText }), answerVersions),
+  find: define('anyone', z.strictObject({ pattern: z.string().min(1).max(4096), at: At }), answerFind),
+  backup: define('privileged', z.strictObject({ set: z.string().optional() }), answerBackup),
+  verify: define('privileged', z.strictObject({ full: z.boolean().optional() }), answerVerify),
+  'set.list': define('privileged', z.strictObject({}), answerSetList),
+  'set.add': define('privileged', z.strictObject({ set: z.unknown() }), answerSetAdd),
+  'set.change': define('privileged', z.strictObject({ name: z.string(), set: z.unknown() }), answerSetChange),
+  'set.remove': define('privileged', z.strictObject({ name: z.string() }), answerSetRemove),
+  'destination.list': define('privileged', z.strictObject({}), answerDestinationList),
+  'destination.add': define('privileged', z.strictObject({ folder: z.string().max(16_384) }), answerDestinationAdd),
+  'destination.remove': define('privileged', z.strictObject({ name: z.string() }), answerDestinationRemove),
+  'key.show-recovery': define('privileged', z.strictObject({}), answerKeyShow),
+  'key.confirm-recovery': define('privileged', z.strictObject({ code: z.string().max(2000) }), answerKeyConfirm),
+  'key.export': define('privileged', z.strictObject({}), answerKeyExport),
+};
+
+/** Answers one request. @throws control.invalid with the field, control.not_allowed, and what the answer throws */
+export async function answerRequest(parts: AgentParts, message: unknown, asking: Asking): Promise<object> {
+  const named = z.looseObject({ request: z.string() }).safeParse(message);
+  if (!named.success) throw controlErrors.invalid({ field: 'request' });
+  const { request, ...rest } = named.data;
+  const definition = Object.hasOwn(requests, request) ? requests[request] : undefined;
+  if (!definition) throw controlErrors.invalid({ field: 'request', problem: 'there is no such request' });
+  if (definition.who === 'privileged' && !asking.caller.isPrivileged) throw controlErrors.not_allowed({ request });
+  const given = definition.arguments.safeParse(rest);
+  if (!given.success) {
+    const issue = given.error.issues[0]!;
+    throw controlErrors.invalid({ field: issue.path.join('.') || 'request', problem: issue.message });
+  }
+  return definition.answer(parts, given.data as never, asking);
+}

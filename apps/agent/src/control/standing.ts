@@ -1,0 +1,86 @@
+import type { DestinationStanding } from '../destinations/destinations.ts';
+import type { ProtectionView } from '../schedule/protector.ts';
+import { isPaused } from '../schedule/due.ts';
+import type { NumberedSet } from '../sets/backup-set.ts';
+
+/** How a backup set stands at a destination: one state, why, and what to do about it. */
+export type SetState =
+  | 'protected'
+  /** Changes wait for their turn, or are being looked at. */
+  | 'backing_up'
+  /** All is done that can be done, and something of the set is not there or cannot be read. */
+  | 'incomplete'
+  /** The destination is away, or is being caught up; changes wait. */
+  | 'behind'
+  | 'paused'
+  /** A person has to act. */
+  | 'failed';
+
+/** A state with its reason, and a remedy where a person can do something. */
+export type Judgement = { readonly state: SetState; readonly reason: string; readonly remedy?: string };
+
+/** What is known of a set and a destination. */
+export type StandingFacts = {
+  readonly set: NumberedSet;
+  readonly destination: DestinationStanding | undefined;
+  readonly view: ProtectionView;
+  readonly completeAtMs: number | undefined;
+  readonly minute: number;
+};
+
+/** Judges how a set stands at a destination. The first that holds counts: what needs a person comes before what mends itself. */
+export function judgeStanding(facts: StandingFacts): Judgement {
+  return fromDestination(facts) ?? fromProtection(facts) ?? fromSet(facts);
+}
+
+function fromDestination({ destination }: StandingFacts): Judgement | undefined {
+  if (!destination) {
+    const remedy = 'add one: holdfast destination add FOLDER';
+    return { state: 'failed', reason: 'there is no destination', remedy };
+  }
+  if (destination.status === 'failed') {
+    const { message, details } = destination.error;
+    const remedy = typeof details['remedy'] === 'string' ? details['remedy'] : 'mend it, then: holdfast backup';
+    return { state: 'failed', reason: message, remedy };
+  }
+  if (destination.status === 'away') {
+    const remedy = 'connect it; what it lacks is then sent by itself';
+    return { state: 'behind', reason: destination.error.message, remedy };
+  }
+  if (destination.status === 'catching_up') {
+    return { state: 'behind', reason: 'it is being sent what it lacks from another destination' };
+  }
+  return undefined;
+}
+
+function fromProtection({ view, set, minute }: StandingFacts): Judgement | undefined {
+  if (view.failure) {
+    return {
+      state: 'failed',
+      reason: view.failure.message,
+      remedy: "it is tried again by itself; the agent's log says more",
+    };
+  }
+  if (!view.hasChanges && view.activity === 'idle') return undefined;
+  if (isPaused(set, minute) && view.activity === 'idle') {
+    return { state: 'paused', reason: 'the set is paused at this hour', remedy: 'back up now: holdfast backup' };
+  }
+  if (!view.isEverComplete) return { state: 'backing_up', reason: 'everything is being looked at' };
+  return { state: 'backing_up', reason: 'changes are being looked at' };
+}
+
+function fromSet({ view, set, destination, completeAtMs }: StandingFacts): Judgement {
+  const isMissing = view.missing.some(({ path }) => set.includes.includes(Buffer.from(path).toString()));
+  if (isMissing) {
+    const remedy = 'connect its disk, or take the folder out of the set; nothing of it is taken for deleted';
+    return { state: 'incomplete', reason: 'a folder of the set is not there', remedy };
+  }
+  const unread = view.problems.length + view.moreProblems;
+  if (unread > 0) {
+    const reason = unread === 1 ? 'one entry could not be read' : `${unread} entries could not be read`;
+    return { state: 'incomplete', reason, remedy: 'see which: holdfast status --json, as administrator' };
+  }
+  const isKnownComplete = completeAtMs !== undefined && destination?.status === 'ready';
+  if (!isKnownComplete) return { state: 'backing_up', reason: 'everything is being looked at' };
+  return { state: 'protected', reason: 'everything is stored there' };
+}
