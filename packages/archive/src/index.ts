@@ -62,4 +62,4 @@ export { type Extent, isHole, type Reference } from './format/extent.ts';
 export { fileKey, parseFileKey } from './format/map-key.ts';
 export { parseXattrs } from './format/xattrs.ts';
 export { directoryStart } from './format/map-key.ts';
-export { NodeCache } from './tree/tree-reader.ts';
+export { type LoadRecord, NodeCache } from './tree/tree-reader.ts';

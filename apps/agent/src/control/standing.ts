@@ -30,7 +30,7 @@ export type StandingFacts = {
 
 /** Judges how a set stands at a destination. The first that holds counts: what needs a person comes before what mends itself. */
 export function judgeStanding(facts: StandingFacts): Judgement {
-  return fromDestination(facts) ?? fromProtection(facts) ?? fromSet(facts);
+  return fromDestination(facts) ?? fromFailure(facts) ?? fromWhatIsMissing(facts) ?? fromProgress(facts);
 }
 
 function fromDestination({ destination }: StandingFacts): Judgement | undefined {
@@ -53,34 +53,32 @@ function fromDestination({ destination }: StandingFacts): Judgement | undefined 
   return undefined;
 }
 
-function fromProtection({ view, set, minute }: StandingFacts): Judgement | undefined {
-  if (view.failure) {
-    return {
-      state: 'failed',
-      reason: view.failure.message,
-      remedy: "it is tried again by itself; the agent's log says more",
-    };
-  }
-  if (!view.hasChanges && view.activity === 'idle') return undefined;
-  if (isPaused(set, minute) && view.activity === 'idle') {
-    return { state: 'paused', reason: 'the set is paused at this hour', remedy: 'back up now: holdfast backup' };
-  }
-  if (!view.isEverComplete) return { state: 'backing_up', reason: 'everything is being looked at' };
-  return { state: 'backing_up', reason: 'changes are being looked at' };
+function fromFailure({ view }: StandingFacts): Judgement | undefined {
+  if (!view.failure) return undefined;
+  const remedy = "it is tried again by itself; the agent's log says more";
+  return { state: 'failed', reason: view.failure.message, remedy };
 }
 
-function fromSet({ view, set, destination, completeAtMs }: StandingFacts): Judgement {
+function fromWhatIsMissing({ view, set }: StandingFacts): Judgement | undefined {
   const isMissing = view.missing.some(({ path }) => set.includes.includes(Buffer.from(path).toString()));
   if (isMissing) {
     const remedy = 'connect its disk, or take the folder out of the set; nothing of it is taken for deleted';
     return { state: 'incomplete', reason: 'a folder of the set is not there', remedy };
   }
   const unread = view.problems.length + view.moreProblems;
-  if (unread > 0) {
-    const reason = unread === 1 ? 'one entry could not be read' : `${unread} entries could not be read`;
-    return { state: 'incomplete', reason, remedy: 'see which: holdfast status --json, as administrator' };
+  if (unread === 0) return undefined;
+  const reason = unread === 1 ? 'one entry could not be read' : `${unread} entries could not be read`;
+  return { state: 'incomplete', reason, remedy: 'see which: holdfast status --json, as administrator' };
+}
+
+function fromProgress({ view, set, minute, completeAtMs }: StandingFacts): Judgement {
+  const isWorking = view.activity !== 'idle';
+  if (!isWorking && view.hasChanges && isPaused(set, minute)) {
+    return { state: 'paused', reason: 'the set is paused at this hour', remedy: 'back up now: holdfast backup' };
   }
-  const isKnownComplete = completeAtMs !== undefined && destination?.status === 'ready';
-  if (!isKnownComplete) return { state: 'backing_up', reason: 'everything is being looked at' };
+  if (!view.isEverComplete || completeAtMs === undefined) {
+    return { state: 'backing_up', reason: 'everything is being looked at' };
+  }
+  if (isWorking || view.hasChanges) return { state: 'backing_up', reason: 'changes are being looked at' };
   return { state: 'protected', reason: 'everything is stored there' };
 }

@@ -6,10 +6,12 @@ import {
   factsOf,
   isHole,
   loaderOf,
+  type LoadRecord,
   newestCommit,
   openRecordSync,
   type Ordinal,
   parseRow,
+  type Row,
   parseRecordHeader,
   streamExtents,
   ArchiveState,
@@ -78,13 +80,15 @@ async function verifyState(archive: DeviceArchive, session: DestinationSession, 
   for (const commit of start ? facts.slice(1) : facts) state.apply(commit);
   for await (const { value } of state.range(directoryStart(0), Uint8Array.of(2))) {
     check.rows++;
-    for (const stream of parseRow(value).streams ?? []) {
-      for await (const extent of streamExtents(stream, load)) {
-        if (!isHole(extent)) await check.add(await state.resolveExtent(extent));
-      }
-    }
+    for await (const extent of piecesOf(parseRow(value), load)) await check.add(await state.resolveExtent(extent));
   }
   return head.number;
+}
+
+async function* piecesOf(row: Row, load: LoadRecord): AsyncGenerator<Extent> {
+  for (const stream of row.streams ?? []) {
+    for await (const extent of streamExtents(stream, load)) if (!isHole(extent)) yield extent;
+  }
 }
 
 /** Gathers pieces by the record they lie in, and checks a batch of records at a time. */
