@@ -75,6 +75,8 @@ export class ControlServer {
     socket.setTimeout(idleMs, () => socket.destroy());
     if (this.#connections.size > mostConnections) return refuse(socket, controlErrors.busy());
     answerLines(socket, parts, left.signal).catch((error: unknown) => {
+      // A peer that leaves in the middle of a line ends the reading with an error.
+      if (socket.destroyed) return;
       parts.log.error('a request failed', asDeclared(error), error);
       socket.destroy();
     });

@@ -79,8 +79,6 @@ export class TreeWatch {
   /** Watches a directory that is about to be looked at, unless it is watched already. */
   watch({ number, place }: LookedAt): void {
     if (place.names.length === 0) this.#mountPoints.set(number, place.mountPoint);
-    // What was marked before is about to be seen.
-    this.#dirty.delete(number);
     if (!this.#watcher || this.#watched.has(number)) return;
     let fd: Descriptor | undefined;
     try {
