@@ -69,6 +69,8 @@ export const OpenedSession = z.object({
   comparison: z.enum(['same', 'ahead', 'behind', 'differs']),
   keyring: z.object({ number: count, sha256: Sha256Hex }).nullable(),
   serverTime: Instant,
+  /** The greatest sequence number that is there of each writer. */
+  highestSequences: z.array(z.object({ writer: count, sequence: count })),
   /** The key receipts are signed with. */
   receiptKey: z.object({ keyId: z.string(), x: z.string() }),
 });
@@ -174,6 +176,17 @@ export const storageRoutes = {
     status: 200,
     reply: bytes('application/octet-stream'),
     errors: [...always, storageErrors.busy],
+  }),
+  ordinals: defineRoute({
+    ...ours,
+    method: 'GET',
+    path: '/v1/archives/:archiveId/ordinals',
+    summary: 'List what is there: 7 bytes a record, ordinal (6, little-endian) and kind, in the order of storage',
+    params: oneArchive,
+    query: z.object({ kind: queryNumber(1, 255).optional() }),
+    status: 200,
+    reply: bytes('application/octet-stream'),
+    errors: always,
   }),
   records: defineRoute({
     ...ours,

@@ -108,6 +108,10 @@ export const routeExamples: Readonly<Record<string, MakeExample>> = {
     const { archiveId } = await exampleArchive(world);
     return { params: { archiveId }, bytes: ordinalBytes([0, 1, 2 ** 40]) };
   },
+  'storage.ordinals': async (world) => {
+    const { archiveId } = await exampleArchive(world);
+    return { params: { archiveId }, query: { kind: '3' } };
+  },
   'storage.records': async (world) => {
     const { archiveId } = await exampleArchive(world);
     return { params: { archiveId }, query: { kind: 'keyring', after: '0' } };

@@ -17,6 +17,8 @@ export type ReadAdapters = StorageAdapters & {
 };
 
 const ORDINAL_BYTES = 6;
+/** An ordinal and a kind. */
+const LISTED_BYTES = 7;
 /** Ordinals looked up at once when all records of a kind are read. */
 const STRETCH = 1_024;
 
@@ -40,6 +42,30 @@ export async function readRecords(
       body.release();
     }
   });
+}
+
+/** Streams ordinal and kind of every record, or of those of a kind: 7 bytes each. @throws storage.not_found */
+export function listOrdinals(
+  ctx: IoContext<ReadAdapters>,
+  archiveId: string,
+  kind: number | undefined,
+): Promise<{ stream: Readable }> {
+  return streaming(ctx, archiveId, async (archive) => ordinalsOf(archive, kind));
+}
+
+async function* ordinalsOf(archive: OpenArchive, kind: number | undefined): AsyncGenerator<Uint8Array> {
+  let chunk = Buffer.allocUnsafe(LISTED_BYTES * 8_192);
+  let filled = 0;
+  for await (const entry of archive.folder.list(kind)) {
+    chunk.writeUIntLE(entry.ordinal, filled, ORDINAL_BYTES);
+    chunk[filled + ORDINAL_BYTES] = entry.kind;
+    filled += LISTED_BYTES;
+    if (filled < chunk.length) continue;
+    yield chunk;
+    chunk = Buffer.allocUnsafe(chunk.length);
+    filled = 0;
+  }
+  if (filled > 0) yield chunk.subarray(0, filled);
 }
 
 /** Kinds that can be read without naming records, and how they are numbered. */

@@ -2,7 +2,7 @@ import { storageRoutes } from '@holdfast/contract';
 import type { FastifyInstance } from 'fastify';
 import { mountIo, mountStream, type HttpDeps } from '../../platform/mount.ts';
 import { addKeyring, createArchive, listOwnArchives } from './archives.ts';
-import { listRecords, readRecords, type ReadAdapters } from './read-archive.ts';
+import { listOrdinals, listRecords, readRecords, type ReadAdapters } from './read-archive.ts';
 import { appendFragment, openWriteSession, type WriteAdapters } from './write-archive.ts';
 
 /** Mounts the routes of archives. */
@@ -23,6 +23,9 @@ export function mountStorage(
   );
   mountStream(app, deps, storageRoutes.read, (ctx, { params, stream, headers }) =>
     readRecords(ctx, params.archiveId, { stream, contentLength: headers['content-length'] }),
+  );
+  mountStream(app, deps, storageRoutes.ordinals, (ctx, { params, query }) =>
+    listOrdinals(ctx, params.archiveId, query.kind),
   );
   mountStream(app, deps, storageRoutes.records, (ctx, { params, query }) => listRecords(ctx, params.archiveId, query));
 }

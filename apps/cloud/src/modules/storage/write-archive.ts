@@ -25,6 +25,7 @@ export function openWriteSession(
   return withOwnArchive(ctx, archiveId, async (archive) => {
     ctx.quotas.forget(archive);
     const { sessionEpoch, nextFragment, head, comparison, at } = await archive.openSession(known ?? undefined);
+    const { highestSequences } = await archive.folder.status();
     return {
       session: sessionEpoch,
       nextFragment,
@@ -32,6 +33,7 @@ export function openWriteSession(
       comparison,
       keyring: archive.state.keyring ?? null,
       serverTime: at.toISOString(),
+      highestSequences: [...highestSequences].map(([writer, sequence]) => ({ writer, sequence })),
       receiptKey: ctx.receipts.key,
     };
   });

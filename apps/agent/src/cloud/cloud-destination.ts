@@ -1,0 +1,205 @@
+import { createPublicKey, verify, type KeyObject } from 'node:crypto';
+import { parseRecordHeader, recordLengthOf, type CommitName, type Ordinal } from '@holdfast/archive';
+import { CodedError, formatUuid, retryDelayMs, Semaphore, systemClock, type Clock } from '@holdfast/base';
+import {
+  FRAGMENT_WINDOW,
+  MAX_READ_ORDINALS,
+  ReceiptClaims,
+  storageErrors,
+  storageRoutes,
+  type OpenedSession,
+} from '@holdfast/contract';
+import type { DestinationSession } from '../destinations/destination-place.ts';
+import type { CloudClient } from './cloud-client.ts';
+import { cloudErrors } from './errors.ts';
+import { readStream } from './read-stream.ts';
+
+/** What opening the cloud's side of an archive needs. */
+export type CloudSessionFacts = {
+  /** 16 bytes. */
+  readonly archiveId: Uint8Array;
+  /** The newest commit the device knows. */
+  readonly known: CommitName | undefined;
+  /** Header and keyrings: the first two begin an archive that is not there yet. */
+  readonly keyRecords: readonly Uint8Array[];
+  readonly clock?: Clock;
+  readonly signal?: AbortSignal;
+  /** Told of every receipt: the agent keeps the newest outside its database. */
+  readonly onReceipt?: (receipt: Receipt) => void;
+};
+
+/** A receipt as it came, and what it says. */
+export type Receipt = { readonly jws: string; readonly claims: ReceiptClaims };
+
+const RESEND = { attempts: 6, firstDelayMs: 250, maxDelayMs: 5_000 } as const;
+const LISTED_BYTES = 7;
+
+/**
+ * A session with the archive of this device at its cloud.
+ *
+ * Fragments go out up to eight at a time and take effect in the order of the calls; a fragment whose answer was lost is
+ * sent again, which changes nothing where it had arrived. After one has failed for good, so do all later ones.
+ */
+export class CloudDestination implements DestinationSession {
+  readonly name = 'cloud';
+  readonly head: CommitName | undefined;
+  readonly keyringNumber: number;
+  /** What the session began with. */
+  readonly opened: OpenedSession;
+  readonly #client: CloudClient;
+  readonly #archiveId: string;
+  readonly #facts: CloudSessionFacts;
+  readonly #receiptKey: KeyObject;
+  readonly #window = new Semaphore(FRAGMENT_WINDOW);
+  readonly #ended = new AbortController();
+  #nextFragment: number;
+  #failure: { readonly cause: unknown } | undefined;
+
+  private constructor(client: CloudClient, facts: CloudSessionFacts, opened: OpenedSession) {
+    this.#client = client;
+    this.#facts = facts;
+    this.#archiveId = formatUuid(facts.archiveId);
+    this.opened = opened;
+    this.head = opened.head ?? undefined;
+    this.keyringNumber = opened.keyring?.number ?? 0;
+    this.#nextFragment = opened.nextFragment;
+    const { x } = opened.receiptKey;
+    this.#receiptKey = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+  }
+
+  /**
+   * Opens a session, having begun the archive where the device has none yet; all earlier sessions are fenced off.
+   *
+   * @throws storage.archive_exists where the device has another archive, devices.deauthorized, sdk.unreachable
+   */
+  static async open(client: CloudClient, facts: CloudSessionFacts): Promise<CloudDestination> {
+    const params = { archiveId: formatUuid(facts.archiveId) };
+    const body = { known: facts.known ? { number: facts.known.number, sha256: facts.known.sha256 } : null };
+    const signal = facts.signal ? { signal: facts.signal } : {};
+    const openOnce = () => client.call(storageRoutes.openSession, { params, body, ...signal });
+    const opened = await openOnce().catch(async (error: unknown) => {
+      const isMissing = error instanceof CodedError && error.code === storageErrors.not_found.code;
+      const [header, keyring] = facts.keyRecords.map((record) => Buffer.from(record).toString('base64'));
+      if (!isMissing || header === undefined || keyring === undefined) throw error;
+      await client.call(storageRoutes.create, { body: { header, keyring }, ...signal });
+      return openOnce();
+    });
+    return new CloudDestination(client, facts, opened);
+  }
+
+  /** Adds whole records; resolves when the cloud's receipt says that they are on stable storage. */
+  append(fragment: Uint8Array): Promise<void> {
+    const sequence = this.#nextFragment++;
+    return this.#window.use(async () => {
+      try {
+        await this.#send(sequence, fragment);
+      } catch (error) {
+        this.#failure ??= { cause: error };
+        // Those behind it would wait for it in vain.
+        this.#ended.abort(cloudErrors.session_ended({}, error));
+        throw error;
+      }
+    });
+  }
+
+  /** The records with these ordinals that are there, whole, in the order in which they are stored. */
+  async *read(ordinals: readonly Ordinal[], signal?: AbortSignal): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    const params = { archiveId: this.#archiveId };
+    for (let first = 0; first < ordinals.length; first += MAX_READ_ORDINALS) {
+      const stream = ordinalBytes(ordinals.slice(first, first + MAX_READ_ORDINALS));
+      const input = { params, stream, ...(signal && { signal }) };
+      yield* recordsIn(await this.#client.call(storageRoutes.read, input));
+    }
+  }
+
+  async highestSequence(writerNumber: number): Promise<number | undefined> {
+    return this.opened.highestSequences.find(({ writer }) => writer === writerNumber)?.sequence;
+  }
+
+  async *list(kind?: number): AsyncGenerator<{ readonly ordinal: Ordinal; readonly kind: number }> {
+    const query = kind === undefined ? {} : { kind: String(kind) };
+    const reply = await this.#client.call(storageRoutes.ordinals, { params: { archiveId: this.#archiveId }, query });
+    const view = readStream(reply);
+    for (let entry = await view.take(LISTED_BYTES); entry; entry = await view.take(LISTED_BYTES)) {
+      const bytes = Buffer.from(entry.buffer, entry.byteOffset, LISTED_BYTES);
+      yield { ordinal: bytes.readUIntLE(0, 6), kind: bytes[6]! };
+    }
+  }
+
+  /** Stops what is under way. */
+  async close(): Promise<void> {
+    this.#failure ??= { cause: undefined };
+    this.#ended.abort(cloudErrors.session_ended());
+  }
+
+  async #send(sequence: number, fragment: Uint8Array): Promise<void> {
+    const { clock = systemClock } = this.#facts;
+    for (let attempt = 1; ; attempt++) {
+      if (this.#failure) throw cloudErrors.session_ended({}, this.#failure.cause);
+      try {
+        return await this.#sendOnce(sequence, fragment);
+      } catch (error) {
+        if (attempt === RESEND.attempts || !isWorthResending(error, sequence)) throw error;
+        await clock.sleep(retryDelayMs(RESEND, attempt, Math.random()), this.#ended.signal);
+      }
+    }
+  }
+
+  async #sendOnce(sequence: number, fragment: Uint8Array): Promise<void> {
+    const { session } = this.opened;
+    const { signal } = this.#facts;
+    const reply = await this.#client.call(storageRoutes.append, {
+      params: { archiveId: this.#archiveId },
+      query: { session: String(session), sequence: String(sequence) },
+      stream: fragment as Uint8Array<ArrayBuffer>,
+      signal: signal ? AbortSignal.any([signal, this.#ended.signal]) : this.#ended.signal,
+    });
+    const claims = this.#openReceipt(reply.receipt);
+    const fits =
+      claims?.installationId === this.#client.enrollment.installationId &&
+      claims.archiveId === this.#archiveId &&
+      claims.session === session &&
+      claims.fragment === sequence;
+    if (!fits) throw cloudErrors.receipt_invalid({ sequence });
+    this.#facts.onReceipt?.({ jws: reply.receipt, claims });
+  }
+
+  #openReceipt(jws: string): ReceiptClaims | undefined {
+    const [head = '', payload = '', signature = ''] = jws.split('.');
+    const signed = Buffer.from(`${head}.${payload}`);
+    if (!verify(undefined, signed, this.#receiptKey, Buffer.from(signature, 'base64url'))) return undefined;
+    return ReceiptClaims.safeParse(JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))).data;
+  }
+}
+
+/** Whether the same fragment, sent again, can be taken: its answer was lost, or one before it was. */
+function isWorthResending(error: unknown, sequence: number): boolean {
+  if (!(error instanceof CodedError)) return false;
+  if (error.code === storageErrors.busy.code) return true;
+  if (error.code === storageErrors.fragment_order.code) return Number(error.details['nextFragment']) <= sequence;
+  return error.kind === 'unavailable';
+}
+
+/** Cuts a reply into the records it must be. */
+async function* recordsIn(reply: Response): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const view = readStream(reply);
+  for (;;) {
+    const head = await view.peek(52);
+    if (!head) return;
+    yield (await view.take(lengthOf(head)))!;
+  }
+}
+
+function lengthOf(head: Uint8Array): number {
+  try {
+    return recordLengthOf(parseRecordHeader(head));
+  } catch (error) {
+    throw cloudErrors.reply_invalid({}, error);
+  }
+}
+
+function ordinalBytes(ordinals: readonly Ordinal[]): Uint8Array<ArrayBuffer> {
+  const bytes = Buffer.from(new ArrayBuffer(ordinals.length * 6));
+  for (const [i, ordinal] of ordinals.entries()) bytes.writeUIntLE(ordinal, i * 6, 6);
+  return bytes;
+}

@@ -1,0 +1,80 @@
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import { CodedError, retryDelayMs, systemClock, type Clock } from '@holdfast/base';
+import { deviceErrors, deviceRoutes, type PolicySettings } from '@holdfast/contract';
+import { KeyStore } from '../keys/key-store.ts';
+import { syncFolder } from '../state/write-private.ts';
+import type { CloudClient } from './cloud-client.ts';
+import { EnrollmentStore } from './enrollment-store.ts';
+
+/** What a heartbeat tells the cloud. */
+export type AgentFacts = { readonly agentVersion: string; readonly os: string };
+
+/** What the cloud tells a device that runs. */
+export type CloudWord = {
+  /** RFC 3339. */
+  readonly serverTime: string;
+  readonly orgUid: string;
+  readonly blocked: boolean;
+  readonly settings: PolicySettings;
+};
+
+/** Sends one heartbeat. @throws devices.deauthorized, sdk.unreachable */
+export function heartbeat(client: CloudClient, facts: AgentFacts): Promise<CloudWord> {
+  return client.call(deviceRoutes.heartbeat, { body: { ...facts } });
+}
+
+/** What keeping up heartbeats needs. */
+export type HeartbeatOptions = AgentFacts & {
+  readonly client: CloudClient;
+  readonly clock?: Clock;
+  readonly signal: AbortSignal;
+  readonly onWord?: (word: CloudWord) => void;
+  /** Told why nothing was heard; it is tried again. */
+  readonly onSilence?: (error: unknown) => void;
+};
+
+/** How often a device says that it runs: a deauthorised one knows within this time of its next contact. */
+export const HEARTBEAT_MS = 30_000;
+const BACKOFF = { attempts: Infinity, firstDelayMs: 1_000, maxDelayMs: HEARTBEAT_MS } as const;
+
+/** Sends heartbeats until the signal aborts, or the device was deauthorised: says which of the two ended it. */
+export async function keepHeartbeats(options: HeartbeatOptions): Promise<'stopped' | 'deauthorized'> {
+  const { client, clock = systemClock, signal, onWord, onSilence, agentVersion, os } = options;
+  for (let failures = 0; !signal.aborted;) {
+    try {
+      onWord?.(await heartbeat(client, { agentVersion, os }));
+      failures = 0;
+    } catch (error) {
+      if (isDeauthorized(error)) return 'deauthorized';
+      failures++;
+      onSilence?.(error);
+    }
+    const delayMs = failures === 0 ? HEARTBEAT_MS : retryDelayMs(BACKOFF, Math.min(failures, 10), Math.random());
+    await clock.sleep(delayMs, signal).catch(() => undefined);
+  }
+  return 'stopped';
+}
+
+/** Whether an error, or what caused it, says that this device was deauthorised. */
+export function isDeauthorized(error: unknown): boolean {
+  for (let each = error; each instanceof Error; each = each.cause)
+    if (each instanceof CodedError && each.code === deviceErrors.deauthorized.code) return true;
+  return false;
+}
+
+/** Names in a state folder of what a deauthorised device has no right to keep, besides its keys. */
+const DERIVED = ['index.db', 'agent.db', 'queue.db', 'receipt.json'];
+
+/**
+ * Removes the archive's key, the device's key, the queue and the local index from a state folder. The archive stays where
+ * it is; coming back means enrolling anew. The agent calls it once it was told, and ends.
+ */
+export function forgetDevice(stateDir: string): void {
+  new KeyStore(path.join(stateDir, 'keys.json')).remove();
+  new EnrollmentStore(stateDir).remove();
+  for (const name of DERIVED)
+    for (const suffix of ['', '-wal', '-shm', '-journal', '.new'])
+      rmSync(path.join(stateDir, name + suffix), { force: true });
+  syncFolder(stateDir);
+}
