@@ -11,7 +11,7 @@ import type { ChildRestore } from './restore-in-child.ts';
 import { RestoringDevice } from './testing.ts';
 
 /** Records that workers may have and not be done with, and one more that is on its way. */
-const mostUnderWayBytes = 34 * 1024 * 1024;
+const mostUnderWayBytes = 18 * 1024 * 1024;
 const script = decodeURIComponent(new URL('restore-in-child.ts', import.meta.url).pathname);
 
 /** A tree of many small files, some long ones, links, and a sparse file. */

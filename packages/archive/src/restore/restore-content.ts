@@ -11,8 +11,8 @@ import type { OpenEntry, OpenPiece } from './restore-journal.ts';
 import { JobPlaces, type RestoreRun } from './restore-run.ts';
 
 const ordinalsAtOnce = 4096;
-/** Bytes of records that workers have and are not done with. */
-const maxBytesUnderWay = 32 * 1024 * 1024;
+/** Bytes of records that workers have and are not done with: enough to keep them busy, and no more memory than that. */
+const maxBytesUnderWay = 16 * 1024 * 1024;
 
 type Reason = { readonly code: string; readonly message: string };
 

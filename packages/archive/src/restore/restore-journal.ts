@@ -100,6 +100,8 @@ export class RestoreJournal {
         message ?? null,
         entry,
       );
+    // What was just written or named is known by its records already.
+    if (status === 'written' || status === 'placed') return;
     this.plan.sql('update pieces set is_done = ? where entry = ?').run(state === states.pending ? 0 : 1, entry);
   }
 

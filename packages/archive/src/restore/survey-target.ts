@@ -48,7 +48,12 @@ async function surveyShort(run: RestoreRun, entries: readonly OpenEntry[]): Prom
     const [piece] = entry.pieces === 0 ? [] : run.journal.piecesOf(entry.entry, 0, 1);
     return { ...run.workOf(entry, places), sizeBytes: entry.size, ...(piece && { piece }) };
   });
-  await run.doEntries({ kind: 'survey', places: places.places, entries: works }, entries);
+  const reply = await run.doEntries({ kind: 'survey', places: places.places, entries: works }, entries);
+  const pieces = new Map(works.map(({ entry, piece }) => [entry, piece]));
+  for (const { entry, status } of reply.entries) {
+    const piece = status === 'written' || status === 'placed' ? pieces.get(entry) : undefined;
+    if (piece) run.journal.donePieces(entry, [piece]);
+  }
 }
 
 /** What an earlier run wrote is kept; else what has the name gives what it has. */

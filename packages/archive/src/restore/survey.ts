@@ -86,9 +86,10 @@ function hasContent(target: Target, directoryFd: number, name: Uint8Array, work:
   const fd = target.openFile(directoryFd, name, 'read');
   if (fd === undefined) return false;
   try {
-    if (target.statDescriptor(fd).sizeBytes !== work.sizeBytes) return false;
-    // Without a piece the content is one hole: equal lengths say nothing unless there are none.
-    return work.piece === undefined ? work.sizeBytes === 0 : readPiece(target, fd, work.piece) !== undefined;
+    const { sizeBytes, blocks } = target.statDescriptor(fd);
+    if (sizeBytes !== work.sizeBytes) return false;
+    // Without a piece the content is one hole: so is a file that nothing is allocated to.
+    return work.piece === undefined ? blocks === 0 || sizeBytes === 0 : readPiece(target, fd, work.piece) !== undefined;
   } finally {
     target.close(fd);
   }

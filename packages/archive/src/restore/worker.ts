@@ -24,7 +24,16 @@ import { OpenDirectories } from './open-directories.ts';
 import { findPlaced, placeEntry } from './place-entry.ts';
 import { comparePieces, surveyEntry } from './survey.ts';
 import type { Target } from './target.ts';
-import { beginFile, finishFile, makeEntry, openTemporary, pieceOf, type Writing, writeWhole } from './write-entries.ts';
+import {
+  beginFile,
+  finishFile,
+  makeEntry,
+  type OpenedContent,
+  openTemporary,
+  pieceOf,
+  type Writing,
+  writeWhole,
+} from './write-entries.ts';
 
 /** Serves jobs until the port closes. The agent calls this in a worker thread with its own `Target`. */
 export function runRestoreWorker(jobs: MessagePort, setup: RestoreSetup, target: Target): void {
@@ -148,19 +157,19 @@ class RestoreWorker {
   }
 
   #record(job: RecordJob, fdOf: (place: number) => number): RestoreReply {
-    let raw: Uint8Array;
+    let opened: OpenedContent;
     try {
-      ({ raw } = openRecordSync(job.record, this.#setup.keys));
+      opened = openRecordSync(job.record, this.#setup.keys);
     } catch (error) {
       const { code, message, isBug } = factsOf(error);
       if (isBug) throw error;
       return { ...this.#entries(job.job, []), damage: { code, message } };
     }
     const entries = this.#each(job.whole, (work) =>
-      writeWhole(this.#writing, fdOf(work.place), work, pieceOf(raw, work.piece)),
+      writeWhole(this.#writing, fdOf(work.place), work, pieceOf(opened, work.piece)),
     );
     const parts = this.#each(job.parts, ({ entry, place, temporary, inode, pieces }) => {
-      const checked = pieces.map((piece) => ({ piece, bytes: pieceOf(raw, piece) }));
+      const checked = pieces.map((piece) => ({ piece, bytes: pieceOf(opened, piece) }));
       const fd = openTemporary(this.#target, fdOf(place), temporary, inode);
       try {
         for (const { piece, bytes } of checked) this.#target.write(fd, bytes, piece.position);

@@ -15,11 +15,16 @@ export type Writing = {
   readonly notes: RestoreNotes;
 };
 
-/** The bytes of a piece in its record's raw bytes, proven by their hash. @throws restore.piece_damaged */
-export function pieceOf(raw: Uint8Array, piece: PieceWork): Uint8Array {
+/** The raw bytes of an opened record and their SHA-256, which was checked. */
+export type OpenedContent = { readonly raw: Uint8Array; readonly sha256: Uint8Array };
+
+/** The bytes of a piece in its record, proven by their hash. @throws restore.piece_damaged */
+export function pieceOf({ raw, sha256 }: OpenedContent, piece: PieceWork): Uint8Array {
   const bytes = raw.subarray(piece.offset, piece.offset + piece.length);
-  const isWhole = bytes.length === piece.length && isPiece(bytes, piece);
-  if (!isWhole) throw restoreErrors.piece_damaged();
+  // A block is one piece: its hash was made when it was opened.
+  const isAll = bytes.length === raw.length;
+  const isProven = isAll ? equalBytes(sha256, piece.sha256) : isPiece(bytes, piece);
+  if (bytes.length !== piece.length || !isProven) throw restoreErrors.piece_damaged();
   return bytes;
 }
 
