@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, renameSync, rmSync, unlinkSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { CodedError, systemClock } from '@holdfast/base';
@@ -213,4 +213,30 @@ test('a recovery code is shown, typed back, and then opens the archive; no file 
   await agent.ask('backup');
   const { keyFile } = await agent.ask('key.export');
   assert.match(String(keyFile), /^holdfast-key-v1\narchive [0-9a-f]{32}\nepoch 0 1 /);
+});
+
+test('what was deleted and what was changed comes back as it was, also into the protected folder itself', async (t) => {
+  const agent = newAgent(t);
+  agent.write('a/file', 'first');
+  agent.write('a/gone', 'gone');
+  await agent.start();
+  await agent.addDestination();
+  await agent.untilProtected();
+  const { head } = (await agent.ask('status'))['archive'] as { head: number };
+  unlinkSync(path.join(agent.tree, 'a/gone'));
+  agent.write('a/file', 'second');
+  await agent.ask('backup');
+  const to = path.join(agent.tree, 'restored');
+  const report = await agent.ask('restore', { paths: [path.join(agent.tree, 'a')], to, deleted: true });
+  assert.deepEqual([report['failedCount'], report['restored']], [0, 2], JSON.stringify(report));
+  assert.equal(readFileSync(path.join(to, 'a/file'), 'utf8'), 'second');
+  assert.equal(readFileSync(path.join(to, 'a/gone'), 'utf8'), 'gone');
+  assert.ok(head > 0);
+  await assert.rejects(
+    agent.ask('restore', { paths: [agent.tree], to, at: '1990-01-01' }),
+    (error) => codeOf(error) === 'time.before_first',
+  );
+  const back = await agent.ask('restore', { paths: [path.join(agent.tree, 'a/gone')], deleted: true });
+  assert.equal(back['restored'], 1);
+  assert.equal(readFileSync(path.join(agent.tree, 'a/gone'), 'utf8'), 'gone');
 });

@@ -4,6 +4,8 @@ import { parseXattrs, type Row } from '@holdfast/archive';
 /** Who asks, as the kernel says. */
 export type Caller = {
   readonly uid: number;
+  /** Primary group. */
+  readonly gid: number;
   /** Primary and further groups. */
   readonly gids: ReadonlySet<number>;
   /** Root, or the user the agent runs as: may do and see everything. */
@@ -13,7 +15,12 @@ export type Caller = {
 /** The caller of a peer: its groups are those that group(5) gives its user, and its own. */
 export function callerOf(peer: { readonly uid: number; readonly gid: number }, agentUid: number): Caller {
   const isPrivileged = peer.uid === 0 || peer.uid === agentUid;
-  return { uid: peer.uid, gids: new Set([peer.gid, ...groupsOf(peer.uid)]), isPrivileged };
+  return { uid: peer.uid, gid: peer.gid, gids: new Set([peer.gid, ...groupsOf(peer.uid)]), isPrivileged };
+}
+
+/** The name passwd(5) has for a uid. */
+export function userNameOf(uid: number, passwdFile = '/etc/passwd'): string | undefined {
+  return linesOf(passwdFile).find((fields) => fields[2] === String(uid))?.[0];
 }
 
 /** Numbers of the groups that list the user of a uid. */

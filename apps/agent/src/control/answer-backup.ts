@@ -1,12 +1,10 @@
-import type { Clock } from '@holdfast/base';
 import type { AgentParts } from '../agent.ts';
 import { pathToText } from '../browse/path-text.ts';
 import { setErrors } from '../sets/errors.ts';
 import { type VerifyProgress, verifyDestination } from '../verify/verify-destination.ts';
 import { standingsOf } from './answer-status.ts';
 import type { Asking } from './requests.ts';
-
-const progressEveryMs = 250;
+import { throttled } from './throttled.ts';
 
 /** `backup`: a whole pass now, with progress. One pass sees all sets; `set` chooses whose standing is told after it. */
 export async function answerBackup(
@@ -49,15 +47,4 @@ export async function answerVerify(
     },
     { isWholeNeeded: false },
   );
-}
-
-/** Sends at most a few messages a second, and none that the peer does not wait for. */
-function throttled({ send }: Asking, clock: Clock): (message: object) => void {
-  let sentAtMs = Number.NEGATIVE_INFINITY;
-  return (message) => {
-    if (clock.monotonic() - sentAtMs < progressEveryMs) return;
-    sentAtMs = clock.monotonic();
-    // A peer that is gone ends the request by its signal.
-    send(message).catch(() => undefined);
-  };
 }

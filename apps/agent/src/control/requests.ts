@@ -8,6 +8,7 @@ import { answerDestinationAdd, answerDestinationList, answerDestinationRemove } 
 import { answerKeyConfirm, answerKeyExport, answerKeyShow } from './answer-keys.ts';
 import { answerBackup, answerVerify } from './answer-backup.ts';
 import { answerSetAdd, answerSetChange, answerSetList, answerSetRemove } from './answer-sets.ts';
+import { answerRestore } from './answer-restore.ts';
 import { answerStatus } from './answer-status.ts';
 
 /** Who asked, and how to send what comes before the result. */
@@ -44,6 +45,18 @@ export const requests: Readonly<Record<string, Definition>> = {
   ls: define('anyone', z.strictObject({ path: PathText, at: At, deleted: z.boolean().optional() }), answerList),
   versions: define('anyone', z.strictObject({ path: PathText }), answerVersions),
   find: define('anyone', z.strictObject({ pattern: z.string().min(1).max(4096), at: At }), answerFind),
+  restore: define(
+    'anyone',
+    z.strictObject({
+      paths: z.array(PathText).min(1).max(10_000),
+      at: At,
+      to: PathText.optional(),
+      deleted: z.boolean().optional(),
+      onConflict: z.enum(['rename', 'overwrite', 'skip']).optional(),
+      setuid: z.boolean().optional(),
+    }),
+    answerRestore,
+  ),
   backup: define('privileged', z.strictObject({ set: z.string().optional() }), answerBackup),
   verify: define('privileged', z.strictObject({ full: z.boolean().optional() }), answerVerify),
   'set.list': define('privileged', z.strictObject({}), answerSetList),
