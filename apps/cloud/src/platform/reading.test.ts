@@ -38,6 +38,18 @@ test('depth is counted outside strings, up to the limit', () => {
     assert.throws(() => readJson(bytes(text)), { code: 'request.too_deep' });
 });
 
+test('a string that is never closed takes no longer to refuse than to read', () => {
+  // Scanned again from each of its quotes, this would take a quarter of a minute.
+  for (const tail of ['', '\\', '[', '\\"]']) {
+    const body = bytes(`"${'\\"'.repeat(65_536)}${tail}`);
+    const began = performance.now();
+    assert.throws(() => readJson(body), { code: 'request.invalid_json' });
+    assert.ok(performance.now() - began < 1_000, `with ${JSON.stringify(tail)} at its end`);
+  }
+  assert.equal(readJson(bytes(`"${'\\"'.repeat(65_536)}"`)), '"'.repeat(65_536));
+  assert.throws(() => readJson(bytes(`["${nested(99)}\\\\",${nested(MAX_DEPTH)}]`)), { code: 'request.too_deep' });
+});
+
 test('NUL, lone surrogates and prototypes are refused with their place, and their look-alikes are read', () => {
   for (const text of ['{"a":["x\\u0000"]}', '{"a":["\\ud800"]}', '{"a":[{"__proto__":1}]}', '{"a":[{"\\u0000":1}]}'])
     assert.throws(() => readJson(bytes(text)), { code: 'request.invalid_text' });
