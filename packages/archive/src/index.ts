@@ -1,6 +1,7 @@
 /** The engine: from files to an archive and back. What is stored is described in docs/formats/archive-v1.md. */
 export { type BackupReport, type BackupRequest, runBackup } from './backup/backup.ts';
 export type { Destination } from './backup/destination.ts';
+export { compileGlob, type GlobMatcher } from './backup/glob.ts';
 export type { Problem } from './backup/messages.ts';
 export { type Decision, type ExclusionRule, type SelectedSet, Selection } from './backup/selection.ts';
 export type {

@@ -1,5 +1,6 @@
 /** What an archive holds, by the paths of the machine: listing, versions of a file, finding by name. */
 import {
+  compileGlob,
   contentOf,
   type DirectoryPlace,
   isFuzzy,
@@ -154,17 +155,11 @@ async function* everything(
 }
 
 function matcherOf(pattern: string): (path: Uint8Array, name: Uint8Array) => boolean {
-  const source = Buffer.from(pattern)
-    .toString('latin1')
-    .replace(/\*\*\/|\*\*|\*|\?|[.+^${}()|[\]\\]/g, (token) => {
-      if (token === '**/') return '(?:.*/)?';
-      if (token === '**') return '.*';
-      if (token === '*') return '[^/]*';
-      return token === '?' ? '[^/]' : `\\${token}`;
-    });
-  const hasSlash = pattern.includes('/');
-  const expression = new RegExp(`^${hasSlash && !pattern.startsWith('/') ? `.*/${source}` : source}$`, 's');
-  return (path, name) => expression.test(Buffer.from(hasSlash ? path : name).toString('latin1'));
+  if (!pattern.includes('/')) {
+    const matches = compileGlob(pattern);
+    return (_, name) => matches(name);
+  }
+  return compileGlob(pattern.startsWith('/') ? pattern : `**/${pattern}`);
 }
 
 /** A folder's own row has its metadata. */

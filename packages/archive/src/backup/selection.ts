@@ -6,6 +6,7 @@
  * over both.
  */
 import { compareBytes } from './bytes.ts';
+import { compileGlob } from './glob.ts';
 
 /** A pattern and why it is there, shown by `holdfast why`. */
 export type ExclusionRule = {
@@ -169,8 +170,7 @@ function compileRule(rule: ExclusionRule): CompiledRule {
     return { rule, matches: (path) => isAtOrBelow(path, ancestor) };
   }
   if (!pattern.includes('/')) return { rule, matches: nameMatcher(pattern) };
-  const expression = new RegExp(`^${globSource(pattern.startsWith('/') ? pattern : `**/${pattern}`)}$`, 's');
-  return { rule, matches: (path) => expression.test(latin1(path)) };
+  return { rule, matches: compileGlob(pattern.startsWith('/') ? pattern : `**/${pattern}`) };
 }
 
 /** Most rules are a plain name, `*.ext` or `prefix*`: compared as bytes, since a walk asks for every entry. */
@@ -183,8 +183,8 @@ function nameMatcher(pattern: string): CompiledRule['matches'] {
     const suffix = bytes.subarray(1);
     return (path, start) => path.length - start >= suffix.length && endsWith(path, suffix);
   }
-  const expression = new RegExp(`^${globSource(pattern)}$`, 's');
-  return (path, start) => expression.test(latin1(path.subarray(start)));
+  const matches = compileGlob(pattern);
+  return (path, start) => matches(path.subarray(start));
 }
 
 function endsWith(path: Uint8Array, suffix: Uint8Array): boolean {
@@ -195,14 +195,4 @@ function endsWith(path: Uint8Array, suffix: Uint8Array): boolean {
 
 function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
-}
-
-function globSource(pattern: string): string {
-  return latin1(Buffer.from(pattern)).replace(/\*\*\/|\*\*|\*|\?|[.+^${}()|[\]\\]/g, (token) => {
-    if (token === '**/') return '(?:.*/)?';
-    if (token === '**') return '.*';
-    if (token === '*') return '[^/]*';
-    if (token === '?') return '[^/]';
-    return `\\${token}`;
-  });
 }
