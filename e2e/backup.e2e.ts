@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
@@ -200,6 +201,20 @@ test('hard links are one file, read once, and change in one commit', async () =>
   assert.equal(second.head, report.head + 1);
 });
 
+test('symbolic links and pipes with several names are one, too', async () => {
+  const { device, tree } = newDevice();
+  fs.symlinkSync('nowhere', path.join(tree, 'link'));
+  fs.linkSync(path.join(tree, 'link'), path.join(tree, 'link again'));
+  spawnSync('mkfifo', [path.join(tree, 'pipe')]);
+  fs.linkSync(path.join(tree, 'pipe'), path.join(tree, 'pipe again'));
+  await device.backup(tree);
+  const listing = await device.listing();
+  const group = (name: string) => listing.get(path.join(tree, name))?.linkGroup;
+  assert.ok(group('link') !== undefined && group('link') === group('link again'));
+  assert.ok(group('pipe') !== undefined && group('pipe') === group('pipe again'));
+  assert.notEqual(group('link'), group('pipe'));
+});
+
 test('a sparse file keeps its holes', async () => {
   const { device, tree } = newDevice();
   const file = path.join(tree, 'sparse');
@@ -289,3 +304,63 @@ test('each directory is announced before it is looked at, and settings come with
   const value = await device.state().setting('set/3');
   assert.deepEqual(parseSetSetting(value!), { name: 'Ä', definition });
 });
+
+test('a name that is given to other files while they are read never joins one content with another owner', async () => {
+  const { device, tree } = newDevice();
+  const names = ['a', 'b'].map((name) => path.join(device.folder, name));
+  write(names[0]!, noise(70 * 1024 * 1024, 29));
+  write(names[1]!, noise(70 * 1024 * 1024, 31));
+  fs.chmodSync(names[0]!, 0o600);
+  fs.chmodSync(names[1]!, 0o644);
+  const target = path.join(tree, 'exchanged');
+  fs.linkSync(names[0]!, target);
+  let turn = 0;
+  const exchange = setInterval(() => {
+    fs.linkSync(names[++turn % 2]!, `${target}.new`);
+    fs.renameSync(`${target}.new`, target);
+  }, 15);
+  try {
+    for (let round = 0; round < 3; round++) {
+      await device.backup(tree);
+      const row = (await device.listing()).get(target);
+      if (!row) continue;
+      const content = Buffer.from(await device.contentOf(row));
+      const seed = row.mode === 0o600 ? 29 : 31;
+      assert.equal(Buffer.compare(content.subarray(0, 1000), noise(1000, seed)), 0);
+    }
+  } finally {
+    clearInterval(exchange);
+  }
+  await device.backup(tree);
+  assert.ok((await device.listing()).has(target), 'once it holds still it is stored');
+});
+
+test(
+  'a folder above a mount point that is exchanged for a link leads nobody elsewhere',
+  { skip: process.getuid?.() !== 0 && 'needs root' },
+  async (t) => {
+    const { device, tree } = newDevice();
+    const elsewhere = path.join(device.folder, 'elsewhere');
+    write(path.join(elsewhere, 'secret'), 'of somebody else');
+    const disk = path.join(device.folder, 'disk');
+    write(path.join(disk, 'own'), 'on the disk');
+    const mountPoint = path.join(tree, 'media/disk');
+    fs.mkdirSync(mountPoint, { recursive: true });
+    const mounted = spawnSync('mount', ['--bind', disk, mountPoint]);
+    if (mounted.status !== 0) return t.skip('mounting is refused here');
+    try {
+      await device.backup(tree);
+      const withDisk = [...(await device.listing()).keys()].filter((name) => name.endsWith('/own'));
+      assert.equal(withDisk.length, 1, 'the mounted disk is protected');
+      fs.renameSync(path.join(tree, 'media'), path.join(tree, 'moved'));
+      fs.mkdirSync(path.join(tree, 'media'));
+      fs.symlinkSync(elsewhere, mountPoint);
+      await device.backup(tree);
+      const names = [...(await device.listing()).keys()];
+      assert.ok(!names.some((name) => name.endsWith('/secret')), 'nothing of the other folder');
+    } finally {
+      spawnSync('umount', [path.join(tree, 'moved/disk')]);
+      spawnSync('umount', [mountPoint]);
+    }
+  },
+);

@@ -78,7 +78,7 @@ export class TreeWatch {
 
   /** Watches a directory that is about to be looked at, unless it is watched already. */
   watch({ number, place }: LookedAt): void {
-    if (place.names.length === 0) this.#mountPoints.set(number, place.mountPoint);
+    if (place.names.length === 0) this.#mountPoints.set(number, place.root.mountPoint);
     if (!this.#watcher || this.#watched.has(number)) return;
     let fd: Descriptor | undefined;
     try {
@@ -202,7 +202,7 @@ export class TreeWatch {
   }
 }
 
-function openPlaceOf({ mountPoint, names }: LookedAt['place']): Descriptor {
+function openPlaceOf({ root: { mountPoint }, names }: LookedAt['place']): Descriptor {
   let fd = openDirectory(mountPoint);
   for (const name of names) {
     try {

@@ -4,5 +4,7 @@ import { defineErrors } from '@holdfast/base';
 export const backupErrors = defineErrors('backup', {
   stopped: ['unavailable', 'The backup was stopped before its end; it goes on where it was'],
   worker_died: ['unavailable', 'A worker of the backup engine ended unexpectedly; the backup starts again'],
+  volume_gone: ['unavailable', 'The volume is no longer mounted where it was; nothing about it changes'],
+  file_replaced: ['unavailable', 'Something else took the name of the file each time it was read'],
   no_destination: ['unavailable', 'No destination can be reached'],
 });

@@ -1,5 +1,5 @@
 /** Greatest length of a fragment: a run of whole records that is sent and acknowledged as one. */
-export const maxFragmentBytes = 4 * 1024 * 1024;
+export const maxFragmentBytes = 2 * 1024 * 1024;
 
 /** Gathers whole records into fragments, in order, and hands each over when it is full. */
 export class FragmentWriter {

@@ -1,10 +1,13 @@
 /** What the main thread and its workers say to each other. Plain data: it is cloned or transferred. */
 import type { EpochSecrets } from './record-sealer.ts';
-import type { SourceAttributes } from './source.ts';
+import type { SourceAttribute, SourceAttributes } from './source.ts';
 import type { ExclusionRule, SelectedSet } from './selection.ts';
 
-/** Where a directory lies on the machine: the mount point of its volume, and the names below it. */
-export type DirectoryPlace = { readonly mountPoint: Uint8Array; readonly names: readonly Uint8Array[] };
+/** The root of a mounted volume: where it is, and what is there. Whoever opens it makes sure that it is still this one. */
+export type MountedRoot = { readonly mountPoint: Uint8Array; readonly device: number; readonly inode: bigint };
+
+/** Where a directory lies on the machine: the root of its volume, and the names below it. */
+export type DirectoryPlace = { readonly root: MountedRoot; readonly names: readonly Uint8Array[] };
 
 /** Everything a worker needs before its first job. */
 export type WorkerSetup = {
@@ -57,12 +60,12 @@ export type ReadJob = {
 export type FinishJob = {
   readonly kind: 'finish';
   readonly job: number;
-  readonly place: DirectoryPlace;
-  readonly name: Uint8Array;
   readonly attributes: SourceAttributes;
   readonly sets: readonly number[];
   /** Encoded extents, in order, one buffer a range. */
   readonly extents: readonly Uint8Array[];
+  /** Extended attributes of the file that was read. */
+  readonly xattrs: readonly SourceAttribute[];
   readonly isFuzzy: boolean;
   readonly linkGroup?: number;
 };
@@ -73,8 +76,10 @@ export type FlushJob = { readonly kind: 'flush'; readonly job: number };
 /** Whatever a worker is asked. */
 export type Job = ScanJob | ReadJob | FinishJob | FlushJob;
 
-/** A file that the scan left to jobs of its own: longer than a range, or with several names. */
+/** An entry that the scan left to the main thread: a file longer than a range, or anything with several names. */
 export type LeftFile = {
+  /** Its row without a link group, of what is no regular file. */
+  readonly row?: Uint8Array;
   readonly name: Uint8Array;
   readonly attributes: SourceAttributes;
   readonly sets: readonly number[];
@@ -132,7 +137,16 @@ export type Scanned = {
 /** An answer to a job. */
 export type Reply =
   | Scanned
-  | { readonly kind: 'read'; readonly job: number; readonly extents: Uint8Array; readonly isChanged: boolean }
+  | {
+      readonly kind: 'read';
+      readonly job: number;
+      readonly extents: Uint8Array;
+      readonly isChanged: boolean;
+      /** The file as it was after the last byte; undefined where something else has the name. */
+      readonly after: SourceAttributes | undefined;
+      /** Its extended attributes; only with the first range. */
+      readonly xattrs: readonly SourceAttribute[];
+    }
   | { readonly kind: 'finished'; readonly job: number; readonly row: Uint8Array }
   | { readonly kind: 'flushed'; readonly job: number; readonly fresh: Uint8Array; readonly newBytes: number }
   | {

@@ -2,7 +2,7 @@
 import type { IndexedDirectory, LocalIndex } from '../index/local-index.ts';
 import { encodeRow } from '../format/row.ts';
 import { compareBytes, namesOf } from './bytes.ts';
-import type { DirectoryPlace, FoundDirectory } from './messages.ts';
+import type { DirectoryPlace, FoundDirectory, MountedRoot } from './messages.ts';
 import { withPlace } from './open-place.ts';
 import { emptySourceAttributes, type Source, type SourceAttributes } from './source.ts';
 
@@ -72,7 +72,7 @@ export class PassDirectories {
   }
 
   /** Where a directory lies on the machine, by what the index knows; undefined when it hangs nowhere. */
-  placeOf(number: number, mountPointOf: (volume: number) => Uint8Array | undefined): DirectoryPlace | undefined {
+  placeOf(number: number, rootOf: (volume: number) => MountedRoot | undefined): DirectoryPlace | undefined {
     const names: Uint8Array[] = [];
     for (
       let directory = this.#index.directory(number);
@@ -81,8 +81,8 @@ export class PassDirectories {
     ) {
       if (directory.parent < 0) return undefined;
       if (directory.parent === 0) {
-        const mountPoint = mountPointOf(directory.number);
-        return mountPoint && { mountPoint, names: names.toReversed() };
+        const root = rootOf(directory.number);
+        return root && { root, names: names.toReversed() };
       }
       names.push(directory.name);
     }
@@ -107,9 +107,9 @@ export class PassDirectories {
 
   /** What has this directory's place now; undefined when nothing has, or the way there is gone. */
   statAt(directory: IndexedDirectory): SourceAttributes | undefined {
-    const place = this.placeOf(directory.number, this.mountPointOf);
+    const place = this.placeOf(directory.number, this.rootOf);
     if (!place) return undefined;
-    const above = { mountPoint: place.mountPoint, names: place.names.slice(0, -1) };
+    const above = { root: place.root, names: place.names.slice(0, -1) };
     try {
       return withPlace(this.#source, above, (fd) => this.#source.statAt(fd, directory.name, emptySourceAttributes()));
     } catch {
@@ -119,7 +119,7 @@ export class PassDirectories {
   }
 
   /** Set by the pass: where a volume is mounted now. */
-  mountPointOf: (volume: number) => Uint8Array | undefined = () => undefined;
+  rootOf: (volume: number) => MountedRoot | undefined = () => undefined;
 
   #take(moved: IndexedDirectory, parent: number, found: FoundDirectory): PlacedDirectory {
     const wasGone = this.#gone.delete(moved.number);

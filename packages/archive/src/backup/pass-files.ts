@@ -3,14 +3,16 @@
  * names; read again when they changed meanwhile; at last stored as they are, and said to be fuzzy.
  */
 import { restartBytes } from '../chunker/chunker.ts';
+import { encodeRow, parseRow } from '../format/row.ts';
 import type { LocalIndex } from '../index/local-index.ts';
 import { compareBytes, joinPath } from './bytes.ts';
+import { backupErrors } from './errors.ts';
 import { coveredBytes } from './extent-parts.ts';
 import { digestOf } from './make-row.ts';
 import type { DirectoryPlace, LeftFile, Problem, Reply } from './messages.ts';
 import { pathOfPlace } from './open-place.ts';
 import { settleEntry } from './packed-directory.ts';
-import { isSameState, type SourceAttributes } from './source.ts';
+import type { SourceAttribute, SourceAttributes } from './source.ts';
 import type { NewJob } from './worker-pool.ts';
 
 /** A left file with the directory it is in. */
@@ -24,8 +26,10 @@ export type LeftInDirectory = {
 
 /** What became of one. */
 export type StoredFile =
-  | { readonly status: 'stored'; readonly row?: Uint8Array; readonly linkGroup?: number; readonly reply: Reply }
+  | { readonly status: 'stored'; readonly row?: Uint8Array; readonly linkGroup?: number; readonly reply?: Reply }
   | { readonly status: 'problem'; readonly problem: Problem };
+
+type Stored = Extract<StoredFile, { readonly status: 'stored' }>;
 
 /** What the reading of one file gave: attributes, and encoded extents a range. */
 type FileRead =
@@ -33,6 +37,7 @@ type FileRead =
       readonly status: 'read';
       readonly attributes: SourceAttributes;
       readonly extents: readonly Uint8Array[];
+      readonly xattrs: readonly SourceAttribute[];
       readonly isFuzzy: boolean;
     }
   | { readonly status: 'problem'; readonly code: string; readonly message: string };
@@ -50,7 +55,8 @@ export class PassFiles {
   readonly #writerNumber: number;
   readonly #startedAtMs: number;
   /** Reads of files with several names, by device and inode, for the length of the pass. */
-  readonly #linked = new Map<string, { readonly read: Promise<FileRead>; readonly linkGroup: number }>();
+  readonly #linked = new Map<string, Promise<FileRead>>();
+  readonly #linkGroups = new Map<string, number>();
 
   constructor(ports: {
     readonly ask: Ask;
@@ -68,52 +74,71 @@ export class PassFiles {
 
   /** Stores one file and makes its row; no row where it equals the one that was put last. */
   async store(file: LeftInDirectory): Promise<StoredFile> {
-    const { place, left } = file;
-    const isLinked = left.attributes.links > 1;
-    const linked = isLinked ? this.#linkedRead(file) : undefined;
+    const { attributes, row } = file.left;
+    if (row) return this.#settle(file, encodeRow({ ...parseRow(row), linkGroup: this.#linkGroupOf(file) }), attributes);
+    return this.#storeContent(file);
+  }
+
+  async #storeContent(file: LeftInDirectory): Promise<StoredFile> {
+    const { left } = file;
+    const linked = left.attributes.links > 1 ? this.#linkedRead(file) : undefined;
     const read = await (linked?.read ?? this.#read(file));
     const linkGroup = linked === undefined ? {} : { linkGroup: linked.linkGroup };
     if (read.status === 'problem') return { status: 'problem', problem: { path: pathOf(file), ...read } };
-    const { attributes, extents, isFuzzy } = read;
-    const { name, sets } = left;
-    const reply = await this.#ask({ kind: 'finish', place, name, attributes, sets, extents, isFuzzy, ...linkGroup });
+    const { attributes, extents, xattrs, isFuzzy } = read;
+    const { sets } = left;
+    const reply = await this.#ask({ kind: 'finish', attributes, sets, extents, xattrs, isFuzzy, ...linkGroup });
     if (reply.kind !== 'finished') return { status: 'problem', problem: { path: pathOf(file), ...failureOf(reply) } };
-    const digest = digestOf(reply.row);
+    return { ...this.#settle(file, reply.row, attributes, isFuzzy), reply };
+  }
+
+  /** Marks the entry as stored; its row counts where it differs from the last one. */
+  #settle(file: LeftInDirectory, row: Uint8Array, attributes: SourceAttributes, isFuzzy = false): Stored {
+    const { left, entries } = file;
+    const rowDigest = digestOf(row);
     const isRacy = Math.max(attributes.mtimeSeconds, attributes.ctimeSeconds) * 1000 >= this.#startedAtMs - racyMs;
-    settleEntry(file.entries, left.flagsAt, { rowDigest: digest, isRacy: isRacy || isFuzzy });
-    const isPut = compareBytes(digest, left.rowDigest) === 0;
-    return { status: 'stored', reply, ...linkGroup, ...(!isPut && { row: reply.row }) };
+    settleEntry(entries, left.flagsAt, { rowDigest, isRacy: isRacy || isFuzzy });
+    const linkGroup = left.attributes.links > 1 ? { linkGroup: this.#linkGroupOf(file) } : {};
+    return { status: 'stored', ...linkGroup, ...(compareBytes(rowDigest, left.rowDigest) !== 0 && { row }) };
+  }
+
+  #linkGroupOf({ left: { attributes } }: LeftInDirectory): number {
+    const { device, inode } = attributes;
+    const key = `${device}:${inode}`;
+    let linkGroup = this.#linkGroups.get(key) ?? this.#index.links(device, inode)[0]?.linkGroup;
+    linkGroup ??= this.#writerNumber * 2 ** 32 + this.#index.lease('link groups', 1) + 1;
+    this.#linkGroups.set(key, linkGroup);
+    return linkGroup;
   }
 
   #linkedRead(file: LeftInDirectory): { read: Promise<FileRead>; linkGroup: number } {
     const { device, inode } = file.left.attributes;
     const key = `${device}:${inode}`;
-    let linked = this.#linked.get(key);
-    if (!linked) {
-      const known = this.#index.links(device, inode)[0]?.linkGroup;
-      const linkGroup = known ?? this.#writerNumber * 2 ** 32 + this.#index.lease('link groups', 1) + 1;
-      this.#linked.set(key, (linked = { read: this.#read(file), linkGroup }));
-    }
-    return linked;
+    const read = this.#linked.get(key) ?? this.#read(file);
+    this.#linked.set(key, read);
+    return { read, linkGroup: this.#linkGroupOf(file) };
   }
 
+  /** Reads a file until it held still, at most three times. What is returned is all of one inode. */
   async #read(file: LeftInDirectory): Promise<FileRead> {
     let { attributes } = file.left;
     for (let tries = 1; ; tries++) {
-      const replies = await Promise.all(
-        rangesOf(attributes.sizeBytes).map((range) => this.#ask({ ...readJob(file, attributes), ...range })),
-      );
+      const ranges = rangesOf(attributes.sizeBytes);
+      const replies = await Promise.all(ranges.map((range) => this.#ask({ ...readJob(file, attributes), ...range })));
       const failed = replies.find((reply) => reply.kind !== 'read');
       if (failed) return { status: 'problem', ...failureOf(failed) };
       const parts = replies.filter((reply) => reply.kind === 'read');
       const extents = parts.map((part) => part.extents);
-      const now = this.#statAt(file.place, file.left.name);
-      if (!now || now.type !== 'file')
-        return { status: 'problem', code: 'files.not_found', message: 'The file went away' };
+      const after = parts.every((part) => part.after) ? parts.at(-1)?.after : undefined;
       const isWhole = extents.reduce((sum, part) => sum + coveredBytes(part), 0) === attributes.sizeBytes;
-      const isChanged = parts.some((part) => part.isChanged) || !isSameState(now, attributes) || !isWhole;
-      if (!isChanged || tries >= maxReadTries) {
-        return { status: 'read', attributes: isChanged ? now : attributes, extents, isFuzzy: isChanged };
+      const isFuzzy = parts.some((part) => part.isChanged) || !isWhole;
+      if (after && (!isFuzzy || tries >= maxReadTries)) {
+        return { status: 'read', attributes: after, extents, xattrs: parts.flatMap((part) => part.xattrs), isFuzzy };
+      }
+      const now = this.#statAt(file.place, file.left.name);
+      if (now?.type !== 'file' || tries >= maxReadTries) {
+        const { code, message } = backupErrors.file_replaced();
+        return { status: 'problem', code, message };
       }
       attributes = now;
     }

@@ -1,13 +1,16 @@
 /** Where a pass begins: the volumes that hold the includes, and the way from each volume's root to them. */
 import { CodedError } from '@holdfast/base';
 import { compareBytes, joinPath, namesOf } from './bytes.ts';
+import { backupErrors } from './errors.ts';
+import type { MountedRoot } from './messages.ts';
+import { mountedRoot } from './open-place.ts';
 import { isAtOrBelow } from './selection.ts';
 import { emptySourceAttributes, type Source } from './source.ts';
 
 /** A volume to be looked at, and which paths on it. */
 export type RootVolume = {
   readonly identifier: string;
-  readonly mountPoint: Uint8Array;
+  readonly root: MountedRoot;
   /** Includes on it that are there. */
   readonly includes: readonly Uint8Array[];
   /** Includes whose place is on it and that cannot be seen just now: nothing about them changes. */
@@ -24,7 +27,7 @@ export function findRoots(
 ): { volumes: RootVolume[]; missing: MissingInclude[] } {
   const volumes = new Map<
     string,
-    { identifier: string; mountPoint: Uint8Array; includes: Uint8Array[]; missing: Uint8Array[] }
+    { identifier: string; root: MountedRoot; includes: Uint8Array[]; missing: Uint8Array[] }
   >();
   const missing: MissingInclude[] = [];
   for (const path of includes) {
@@ -33,7 +36,7 @@ export function findRoots(
       missing.push({ path, reason: 'virtual' });
       continue;
     }
-    const key = `${found.identifier}\0${Buffer.from(found.mountPoint).toString('latin1')}`;
+    const key = `${found.identifier}\0${Buffer.from(found.root.mountPoint).toString('latin1')}`;
     let volume = volumes.get(key);
     if (!volume) volumes.set(key, (volume = { ...found, includes: [], missing: [] }));
     if (found.isThere) volume.includes.push(path);
@@ -83,7 +86,9 @@ function locate(source: Source, path: Uint8Array) {
       at = next;
     }
     const { identifier, mountPoint, isVirtual } = source.volumeOf(fd);
-    return { identifier, mountPoint, isVirtual, isThere };
+    const root = mountedRoot(source, mountPoint, identifier);
+    if (!root) throw backupErrors.volume_gone();
+    return { identifier, root, isVirtual, isThere };
   } finally {
     source.close(fd);
   }

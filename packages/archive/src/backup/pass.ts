@@ -8,9 +8,9 @@ import type { Clock } from '@holdfast/base';
 import { encodeRow } from '../format/row.ts';
 import type { MapEntry } from '../format/tree-node.ts';
 import type { IndexedDirectory, IndexedLink, LocalIndex } from '../index/local-index.ts';
-import { joinPath } from './bytes.ts';
+import { compareBytes, joinPath } from './bytes.ts';
 import type { CommitWriter, PendingRow } from './commit-writer.ts';
-import type { DirectoryPlace, FoundDirectory, Problem, Reply, ScanJob, Scanned } from './messages.ts';
+import type { DirectoryPlace, FoundDirectory, MountedRoot, Problem, Reply, ScanJob, Scanned } from './messages.ts';
 import { pathOfPlace, withPlace } from './open-place.ts';
 import { unpackRows } from './packed-rows.ts';
 import { birthOf, namesBelow, PassDirectories } from './pass-directories.ts';
@@ -64,7 +64,7 @@ export class Pass {
   readonly #ports: PassPorts;
   readonly #directories: PassDirectories;
   readonly #files: PassFiles;
-  readonly #mounted = new Map<number, Uint8Array>();
+  readonly #mounted = new Map<number, MountedRoot>();
   readonly #queue: Task[] = [];
   readonly #visited = new Set<number>();
   readonly #underWay = new Set<Promise<void>>();
@@ -88,7 +88,7 @@ export class Pass {
     this.#open = Array.from({ length: ports.pool.size }, emptyTruths);
     const { index, source, writerNumber, pool, clock } = ports;
     this.#directories = new PassDirectories(index, source, writerNumber);
-    this.#directories.mountPointOf = (volume) => this.#mounted.get(volume);
+    this.#directories.rootOf = (volume) => this.#mounted.get(volume);
     const statAt = (place: DirectoryPlace, name: Uint8Array) => this.#statAt(place, name);
     this.#files = new PassFiles({ ask: (job) => pool.ask(job), statAt, index, writerNumber, nowMs: clock.now() });
   }
@@ -111,7 +111,7 @@ export class Pass {
         this.#enqueueVolume(volume);
         continue;
       }
-      this.#mounted.set(number, volume.mountPoint);
+      this.#mounted.set(number, volume.root);
       for (const path of paths) this.#enqueuePath(volume, number, path);
     }
     await this.#drain();
@@ -138,9 +138,9 @@ export class Pass {
 
   #enqueueVolume(volume: RootVolume): void {
     const name = Buffer.from(volume.identifier);
-    const attributes = this.#statRoot(volume.mountPoint);
+    const attributes = this.#statRoot(volume);
     const known = this.#ports.index.directoryAt(0, name);
-    const sets = this.#setsOf(volume.mountPoint);
+    const sets = this.#setsOf(volume.root.mountPoint);
     const found: FoundDirectory = { name, attributes, sets, isKnown: known !== undefined, isReplacing: false };
     const parent = { directory: 0, path: undefined, volume, names: [] };
     this.#enqueue(parent, found, this.#open[0]!);
@@ -155,8 +155,8 @@ export class Pass {
     const { index, selection } = this.#ports;
     let directory = index.directory(volumeNumber);
     const names: Uint8Array[] = [];
-    let reached = volume.mountPoint;
-    for (const name of namesBelow(path, volume.mountPoint)) {
+    let reached = volume.root.mountPoint;
+    for (const name of namesBelow(path, volume.root.mountPoint)) {
       const child = directory && index.directoryAt(directory.number, name);
       if (!child) break;
       directory = child;
@@ -179,9 +179,9 @@ export class Pass {
     const placed = this.#directories.place(parent.directory, found, nextCommit);
     for (const row of placed.rows) this.#addRow(truths, row);
     const isVolume = parent.path === undefined;
-    if (isVolume) this.#mounted.set(placed.number, parent.volume.mountPoint);
+    if (isVolume) this.#mounted.set(placed.number, parent.volume.root);
     if (!this.#isWhole && !placed.isNew && !isVolume) return;
-    const path = parent.path === undefined ? parent.volume.mountPoint : joinPath(parent.path, found.name);
+    const path = parent.path === undefined ? parent.volume.root.mountPoint : joinPath(parent.path, found.name);
     const names = isVolume ? [] : [...parent.names, found.name];
     this.#push({ volume: parent.volume, names, path, sets: found.sets }, placed, parent.directory, found.name);
   }
@@ -197,7 +197,7 @@ export class Pass {
     const { volume, names, path, sets } = where;
     this.#queue.push({
       kind: 'scan',
-      place: { mountPoint: volume.mountPoint, names },
+      place: { root: volume.root, names },
       directory: directory.number,
       since: directory.since,
       parent,
@@ -281,10 +281,9 @@ export class Pass {
     const { source } = this.#ports;
     if (sets.length === 0) return;
     try {
-      const fd = source.openDirectory(path);
-      const { identifier, mountPoint, isVirtual } = source.volumeOf(fd);
-      source.close(fd);
-      if (!isVirtual) this.#enqueueVolume({ identifier, mountPoint, includes: [path], missing: [] });
+      const { volumes } = findRoots(source, [path]);
+      // A folder on the way may have been exchanged since: then the path is on the volume that holds it.
+      for (const volume of volumes) if (compareBytes(volume.root.mountPoint, path) === 0) this.#enqueueVolume(volume);
     } catch (error) {
       this.#ports.onProblem({ path, code: 'backup.volume_unreadable', message: String(error) });
     }
@@ -320,7 +319,7 @@ export class Pass {
     if (stored.status === 'problem') return this.#ports.onProblem(stored.problem);
     const { linkGroup, row, reply } = stored;
     const { directory, left } = file;
-    const target = linkGroup === undefined ? this.#truthsOf.get(reply)! : this.#linkedRows;
+    const target = (linkGroup === undefined && reply && this.#truthsOf.get(reply)) || this.#linkedRows;
     if (row) this.#addRow(target, { directory, name: left.name, row });
     if (linkGroup === undefined) return;
     const { device, inode } = left.attributes;
@@ -333,10 +332,10 @@ export class Pass {
     for (const link of this.#ports.index.links(device, inode)) {
       const place = this.#directories.placeOf(link.directory, (volume) => this.#mounted.get(volume));
       if (!place || this.#visited.has(link.directory)) continue;
-      const volume = [...this.#mounted].find(([, mountPoint]) => mountPoint === place.mountPoint);
+      const volume = [...this.#mounted].find(([, root]) => root === place.root);
       if (!volume) continue;
-      const root = { identifier: '', mountPoint: place.mountPoint, includes: [pathOfPlace(place)], missing: [] };
-      this.#enqueuePath(root, volume[0], pathOfPlace(place));
+      const above = { identifier: '', root: place.root, includes: [pathOfPlace(place)], missing: [] };
+      this.#enqueuePath(above, volume[0], pathOfPlace(place));
     }
   }
 
@@ -366,14 +365,9 @@ export class Pass {
     }
   }
 
-  #statRoot(path: Uint8Array): SourceAttributes {
+  #statRoot({ root }: RootVolume): SourceAttributes {
     const { source } = this.#ports;
-    const fd = source.openDirectory(path);
-    try {
-      return source.statDescriptor(fd, emptySourceAttributes());
-    } finally {
-      source.close(fd);
-    }
+    return withPlace(source, { root, names: [] }, (fd) => source.statDescriptor(fd, emptySourceAttributes()));
   }
 
   #statAt(place: DirectoryPlace, name: Uint8Array): SourceAttributes | undefined {

@@ -1,14 +1,8 @@
 import { systemRandom } from '@holdfast/base';
 import { createSigningKey, signMessage } from '../crypto/ed25519.node.ts';
+import { release } from '../crypto/release.ts';
 import { ordinalOf, type Ordinal } from '../format/ordinal.ts';
-import {
-  type OpenedRecord,
-  openRecordSync,
-  planSeal,
-  type SealContent,
-  sealInto,
-  type SealKeys,
-} from '../format/seal.node.ts';
+import { openRecordSync, planSeal, type SealContent, sealInto, type SealKeys } from '../format/seal.node.ts';
 import { deriveEpochKeys } from '../format/keys.node.ts';
 import type { EpochKeys } from '../format/keys.ts';
 import type { NewRecord, RecordStore } from './content-store.ts';
@@ -81,14 +75,9 @@ export class RecordSealer implements RecordStore {
     const isOpened = content.kind !== 'block' || this.#blocks++ % openedBlocks === 0;
     const wasAdded = this.#fragments.add(plan.lengthBytes, (target, offset) => {
       sealInto(target, offset, plan, this.#keys);
-      if (isOpened) this.#openAgain(target.subarray(offset, offset + plan.lengthBytes));
+      if (isOpened) release(openRecordSync(target.subarray(offset, offset + plan.lengthBytes), this.#keys).raw);
     });
     if (!wasAdded) throw backupErrors.stopped();
-  }
-
-  /** @throws archive.corrupt, archive.not_authentic when what was sealed does not open to what was meant. */
-  #openAgain(record: Uint8Array): OpenedRecord {
-    return openRecordSync(record, this.#keys);
   }
 }
 

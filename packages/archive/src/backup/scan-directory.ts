@@ -96,7 +96,7 @@ class DirectoryScan {
       ...(streams.length > 0 && { streams }),
       since: job.since,
       parent: { directoryNumber: job.parent, name: job.name },
-      ...(job.isVolume && { mountPoint: job.place.mountPoint }),
+      ...(job.isVolume && { mountPoint: job.place.root.mountPoint }),
     };
     const encoded = encodeRow(row);
     const digest = digestOf(encoded);
@@ -221,6 +221,13 @@ class DirectoryScan {
       const rowDigest = before?.rowDigest.slice() ?? noDigest;
       const flagsAt = this.#packer.add(name, attributes, true, rowDigest);
       this.#left.push({ name: name.slice(), attributes: { ...attributes }, sets: seen.sets, flagsAt, rowDigest });
+      return;
+    }
+    if (!isFile && attributes.links > 1) {
+      const row = encodeRow(this.#rowOfSpecial(name, seen));
+      const rowDigest = before?.rowDigest.slice() ?? noDigest;
+      const flagsAt = this.#packer.add(name, attributes, true, rowDigest);
+      this.#left.push({ name: name.slice(), attributes: { ...attributes }, sets: seen.sets, flagsAt, rowDigest, row });
       return;
     }
     const made = isFile ? this.#rowOfFile(name, seen) : { row: this.#rowOfSpecial(name, seen), attributes };

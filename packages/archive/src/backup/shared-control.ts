@@ -9,7 +9,7 @@ const outstandingCell = 2;
 const stopCell = 3;
 
 /** Bytes that may be under way before workers wait. */
-export const maxOutstandingBytes = 32 * 1024 * 1024;
+export const maxOutstandingBytes = 16 * 1024 * 1024;
 
 /** One side's handle on the shared cells. */
 export class SharedControl {

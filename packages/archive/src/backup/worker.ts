@@ -110,7 +110,9 @@ class BackupWorker {
     return this.#inDirectory(job.place, (directoryFd, path) => {
       const after = emptySourceAttributes();
       const fd = this.#source.openRecorded(directoryFd, job.name, job.attributes, after);
-      if (fd === undefined) return { kind: 'read', job: job.job, extents: new Uint8Array(), isChanged: true };
+      if (fd === undefined) {
+        return { kind: 'read', job: job.job, extents: new Uint8Array(), isChanged: true, after: undefined, xattrs: [] };
+      }
       try {
         const isSameBefore = isSameState(job.attributes, after);
         const isCredential = isCredentialPath(joinPath(path, job.name));
@@ -119,25 +121,23 @@ class BackupWorker {
         const extents = storeRange(this.#scanning.reading, file, range);
         this.#source.statDescriptor(fd, after);
         const isChanged = !isSameBefore || !isSameState(job.attributes, after);
-        return { kind: 'read', job: job.job, extents: encodeExtents(extents), isChanged };
+        const xattrs = job.offset === 0 ? this.#source.attributesOf(fd) : [];
+        return { kind: 'read', job: job.job, extents: encodeExtents(extents), isChanged, after, xattrs };
       } finally {
         this.#source.close(fd);
       }
     });
   }
 
+  /** Makes the row of what was read, without another look at the name: something else may have it by now. */
   #finish(job: FinishJob): Reply {
-    return this.#inDirectory(job.place, (directoryFd) => {
-      const { attributes, sets, isFuzzy } = job;
-      const extents = joinExtents(job.extents.map(decodeExtents));
-      const content = makeStream('content', extents, this.#sealer);
-      const xattrs = this.#source.attributes(directoryFd, job.name);
-      const streams = [content, ...makeXattrStream(xattrs, this.#content, this.#sealer, attributes.uid)];
-      const owner = this.#source.ownerNames(attributes.uid, attributes.gid);
-      const linkGroup = job.linkGroup === undefined ? {} : { linkGroup: job.linkGroup };
-      const row = makeRow({ attributes, owner, sets, streams, isFuzzy, ...linkGroup });
-      return { kind: 'finished', job: job.job, row: encodeRow(row) };
-    });
+    const { attributes, sets, isFuzzy, xattrs } = job;
+    const content = makeStream('content', joinExtents(job.extents.map(decodeExtents)), this.#sealer);
+    const streams = [content, ...makeXattrStream(xattrs, this.#content, this.#sealer, attributes.uid)];
+    const owner = this.#source.ownerNames(attributes.uid, attributes.gid);
+    const linkGroup = job.linkGroup === undefined ? {} : { linkGroup: job.linkGroup };
+    const row = makeRow({ attributes, owner, sets, streams, isFuzzy, ...linkGroup });
+    return { kind: 'finished', job: job.job, row: encodeRow(row) };
   }
 
   #inDirectory<T>(place: DirectoryPlace, work: (fd: number, path: Uint8Array) => T): T {

@@ -3,6 +3,7 @@ import { type Cipheriv, createCipheriv, createDecipheriv } from 'node:crypto';
 import { assert } from '@holdfast/base';
 
 import { sealErrors } from './errors.ts';
+import { release } from './release.ts';
 import { derivationBlocks, doubleBlock, nonceBytes, tagBytes, type XaesOpener } from './xaes.ts';
 
 /** What is sealed: its nonce, the message in as many parts as it lies in, and the bytes it is bound to. */
@@ -44,6 +45,7 @@ export class XaesKey implements XaesOpener {
     for (const part of sealed) {
       target.set(part, at);
       at += part.length;
+      release(part);
     }
     target.set(cipher.getAuthTag(), at);
     return lengthBytes;

@@ -5,13 +5,12 @@
  * are those of its row is taken as known. All else the next whole pass looks at, and finds its bytes among the known ones.
  */
 import { CodedError } from '@holdfast/base';
-import { compareBytes } from '../backup/bytes.ts';
 import { digestOf } from '../backup/make-row.ts';
-import { withPlace } from '../backup/open-place.ts';
+import { mountedRoot, withPlace } from '../backup/open-place.ts';
 import { DirectoryPacker } from '../backup/packed-directory.ts';
 import { birthOf } from '../backup/pass-directories.ts';
 import { emptySourceAttributes, type Source, type SourceAttributes } from '../backup/source.ts';
-import type { DirectoryPlace as MachinePlace } from '../backup/messages.ts';
+import type { DirectoryPlace as MachinePlace, MountedRoot } from '../backup/messages.ts';
 import { directoryStart } from '../format/map-key.ts';
 import { contentOf, encodeRow, isFuzzy, parseRow, type Row } from '../format/row.ts';
 import { compareTimes, type Time } from '../format/time.ts';
@@ -134,7 +133,8 @@ class DirectoryWalk {
       const place = placeOf(row);
       if (!place) continue;
       const mountPoint = (await this.#state.rowAt(place, noName, this.#state.head))?.row.mountPoint;
-      const machine = mountPoint && this.#isMounted(name, mountPoint) ? { mountPoint, names: [] } : undefined;
+      const root = mountPoint && this.#rootOf(name, mountPoint);
+      const machine = root && { root, names: [] };
       this.#waiting.push({ place, parent: 0, name, machine });
     }
     for (let visit = this.#waiting.pop(); visit; visit = this.#waiting.pop()) {
@@ -145,15 +145,12 @@ class DirectoryWalk {
     }
   }
 
-  #isMounted(identifier: Uint8Array, mountPoint: Uint8Array): boolean {
-    const { source } = this.#request;
+  /** The root of a volume, where it is mounted as it was. */
+  #rootOf(identifier: Uint8Array, mountPoint: Uint8Array): MountedRoot | undefined {
     try {
-      const fd = source.openDirectory(mountPoint);
-      const volume = source.volumeOf(fd);
-      source.close(fd);
-      return compareBytes(Buffer.from(volume.identifier), identifier) === 0;
+      return mountedRoot(this.#request.source, mountPoint, Buffer.from(identifier).toString());
     } catch (error) {
-      if (error instanceof CodedError) return false;
+      if (error instanceof CodedError) return undefined;
       throw error;
     }
   }
