@@ -119,6 +119,35 @@ test('failures slow an account down, whether it exists or not, and a browser it 
   assert.equal((await trySignIn({ slug: 'slow', username, password })).status, 201);
 });
 
+test('how attempts are counted does not tell which addresses exist', async () => {
+  clock.advance(2 * 3_600_000);
+  const { member } = await makeWorld(cloud, 'counted');
+  const shapes = async (attempts: readonly Trying[]) => {
+    const replies = [];
+    for (const attempt of attempts) replies.push(shapeOf(await trySignIn(attempt)));
+    return replies;
+  };
+  const one = (slug: string, username: string) => ({ slug, username, password: 'wrong' });
+  const unknown = Array.from({ length: 7 }, (_, number) => one(`nowhere-${number}`, 'probe'));
+  const probed = await shapes([...unknown, one('counted', 'probe'), one('nowhere-7', 'probe')]);
+  for (const shape of probed) assert.deepEqual([shape, shape.status], [probed[0], 401]);
+  const eight = (slug: string, username: string) => shapes(Array.from({ length: 8 }, () => one(slug, username)));
+  const known = await eight('counted', 'walker');
+  assert.deepEqual(
+    known.map(({ status }) => status),
+    [401, 401, 401, 401, 401, 401, 429, 429],
+  );
+  assert.deepEqual(await eight('nowhere', 'walker'), known);
+  // 21 have been counted for where they come from, and the refused ones not.
+  const others = await shapes(Array.from({ length: 10 }, (_, number) => one('counted', `other ${number}`)));
+  assert.ok(others.every(({ status }) => status === 401));
+  const [here, there] = await shapes([one('counted', member.username), one('nowhere', member.username)]);
+  assert.deepEqual([here, here?.status], [there, 429]);
+  clock.advance(1_000);
+  assert.equal((await trySignIn({ slug: 'counted', ...member })).status, 201);
+  clock.advance(2 * 3_600_000);
+});
+
 test('attempts made at once are counted one after another', async () => {
   const world = await makeWorld(cloud, 'atonce');
   const { username } = world.member;
@@ -260,7 +289,8 @@ test('whoever is blocked, deactivated, deauthorised or revoked acts for five sec
     assert.ok(before.status === 200 || codeOf(before) === 'auth.wrong_kind', `${who}: ${before.text}`);
     await end();
     clock.advance(STATE_CACHE_MS);
-    assert.equal(codeOf(await get(proof, path)), 'auth.ended', who);
+    const code = who === 'a deauthorised device' ? 'devices.deauthorized' : 'auth.ended';
+    assert.equal(codeOf(await get(proof, path)), code, who);
   }
   assert.equal((await trySignIn({ slug: 'state', ...world.admin })).status, 401);
 });

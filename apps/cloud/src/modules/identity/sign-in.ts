@@ -6,9 +6,9 @@ import { sha256 } from '../../platform/digest.ts';
 import { verifyPassword } from '../../platform/password.ts';
 import type { Database, TenantTx } from '../../platform/postgres.ts';
 import { addLocator, isTenantActive, locate } from '../tenants/index.ts';
+import { countIn, forgiveIn, takeBack, type Counted } from './count-attempts.ts';
 import * as sessionStore from './session-store.ts';
 import { csrfTokenOf, getSignedIn, SESSION_TIMES } from './sessions.ts';
-import { countAttempt, forgiveAttempt, slowDowns, type CountedKind, type Counter } from './slow-down.ts';
 import { findUserByName } from './store.ts';
 import { readGrants, usernameKeyOf } from './users.ts';
 
@@ -31,40 +31,53 @@ export type SignInAttempt = {
 /** A new session: what the page is told, and the cookies only the browser sees. */
 export type NewSession = { readonly signedIn: SignedIn; readonly cookie: string; readonly browser: string };
 
-type Subject = { readonly kind: CountedKind; readonly subjectSha256: Uint8Array };
 type UserRow = NonNullable<Awaited<ReturnType<typeof findUserByName>>>;
 type Reserved = {
   readonly tenantId: string;
   readonly user: UserRow | undefined;
   readonly isTenantOpen: boolean;
   readonly isBrowserKnown: boolean;
-  readonly counted: readonly { readonly subject: Subject; readonly counter: Counter }[];
+  readonly account: Counted;
 };
 
 /**
  * Signs a person in.
  *
  * A wrong address, name or password take the same steps and get the same answer: an address nobody has is tried in the
- * installation's own tenant, which has no people.
+ * installation's own tenant, which has no people. Attempts are counted by address and name together, and by where they
+ * come from over all addresses: else the count would tell which addresses share one.
  * @throws sessions.wrong_credentials, auth.slow_down, request.overloaded
  */
 export async function signIn(deps: SignInDeps, ctx: OpenContext, attempt: SignInAttempt): Promise<NewSession> {
-  const tenantId = (await locate(deps.database, 'tenant_slug', attempt.slug)) ?? deps.installationId;
-  const reserved = await deps.database.withTenant(tenantId, (tx) => reserve(tx, ctx, { tenantId, attempt }));
-  if ('waitMs' in reserved) throw authErrors.slow_down({ retryAfterSeconds: Math.ceil(reserved.waitMs / 1000) });
+  const { database, installationId } = deps;
+  const tenantId = (await locate(database, 'tenant_slug', attempt.slug)) ?? installationId;
+  const subjectSha256 = sha256(networkOf(ctx.source.ipAddress));
+  const source: Counted = { tenantId: installationId, kind: 'source', subjectSha256 };
+  const sourceWait = await database.withTenant(installationId, (tx) => countIn(tx, source, ctx.nowMs()));
+  if (sourceWait) throw slowDown(sourceWait.waitMs);
+  const reserved = await database.withTenant(tenantId, (tx) => reserve(tx, ctx, { tenantId, attempt }));
+  if ('waitMs' in reserved) {
+    await takeBack(database, source);
+    throw slowDown(reserved.waitMs);
+  }
   const { user, isTenantOpen } = reserved;
   const isRight = await verifyPassword(user?.password_hash, attempt.password);
   const mayEnter = isRight && user?.active === true && !user.blocked && isTenantOpen;
   if (!mayEnter) {
-    await deps.database.withTenant(tenantId, (tx) => recordFailure(deps, tx, ctx, { tenantId, attempt }));
+    await database.withTenant(tenantId, (tx) => recordFailure(deps, tx, ctx, { tenantId, attempt }));
     throw sessionErrors.wrong_credentials();
   }
-  return deps.database.withTenant(tenantId, (tx) => openSession(deps, tx, ctx, { reserved, user, attempt }));
+  await database.withTenant(installationId, (tx) => forgiveIn(tx, source, ctx.nowMs()));
+  return database.withTenant(tenantId, (tx) => openSession(deps, tx, ctx, { reserved, user, attempt }));
+}
+
+function slowDown(waitMs: number): Error {
+  return authErrors.slow_down({ retryAfterSeconds: Math.ceil(waitMs / 1000) });
 }
 
 type Trying = { readonly tenantId: string; readonly attempt: SignInAttempt };
 
-/** Counts the attempt as failed before it is checked, by account or known browser, and by where it comes from. */
+/** Counts the attempt as failed before it is checked, by account or known browser. */
 async function reserve(tx: TenantTx, ctx: OpenContext, trying: Trying): Promise<Reserved | { waitMs: number }> {
   const { tenantId, attempt } = trying;
   const usernameKey = usernameKeyOf(attempt.username);
@@ -73,38 +86,11 @@ async function reserve(tx: TenantTx, ctx: OpenContext, trying: Trying): Promise<
   const browserSha256 = sha256(attempt.browser ?? '');
   const known = { tenantId, tokenSha256: browserSha256, userId: user?.user_id ?? tenantId };
   const isBrowserKnown = await sessionStore.isKnownBrowser(tx, known);
-  const subjects: readonly Subject[] = [
-    { kind: 'source', subjectSha256: sha256(networkOf(ctx.source.ipAddress)) },
-    isBrowserKnown
-      ? { kind: 'browser', subjectSha256: browserSha256 }
-      : { kind: 'account', subjectSha256: sha256(usernameKey) },
-  ];
-  const counted: { subject: Subject; counter: Counter }[] = [];
-  for (const subject of subjects) {
-    const row = await sessionStore.lockCounter(tx, { tenantId, ...subject });
-    const before = {
-      failures: row.failures,
-      lastAttemptMs: row.last_attempt_at.getTime(),
-      blockedUntilMs: row.blocked_until.getTime(),
-    };
-    const result = countAttempt(slowDowns[subject.kind], before, ctx.nowMs());
-    if (result.status === 'refused') return { waitMs: result.waitMs };
-    counted.push({ subject, counter: result.counter });
-  }
-  for (const { subject, counter } of counted) await putCounter(tx, tenantId, subject, counter);
-  return { tenantId, user, isTenantOpen, isBrowserKnown, counted };
-}
-
-async function putCounter(tx: TenantTx, tenantId: string, subject: Subject, counter: Counter): Promise<void> {
-  await sessionStore.updateCounter(
-    tx,
-    { tenantId, ...subject },
-    {
-      failures: counter.failures,
-      last_attempt_at: new Date(counter.lastAttemptMs),
-      blocked_until: new Date(counter.blockedUntilMs),
-    },
-  );
+  const account: Counted = isBrowserKnown
+    ? { tenantId, kind: 'browser', subjectSha256: browserSha256 }
+    : { tenantId, kind: 'account', subjectSha256: sha256(`${attempt.slug}\u0000${usernameKey}`) };
+  const wait = await countIn(tx, account, ctx.nowMs());
+  return wait ?? { tenantId, user, isTenantOpen, isBrowserKnown, account };
 }
 
 async function recordFailure(
@@ -136,8 +122,7 @@ async function openSession(
   const { tenantId } = reserved;
   const nowMs = ctx.nowMs();
   const at = new Date(nowMs);
-  for (const { subject, counter } of reserved.counted)
-    await putCounter(tx, tenantId, subject, forgiveAttempt(subject.kind, counter, nowMs));
+  await forgiveIn(tx, reserved.account, nowMs);
   const cookie = newCookie();
   const sessionId = newId<'session'>(nowMs);
   const absoluteEndsAt = new Date(nowMs + SESSION_TIMES.absoluteMs);

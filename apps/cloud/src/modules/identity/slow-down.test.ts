@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { countAttempt, forgiveAttempt, noAttempts, slowDowns, waitMs, type Counter } from './slow-down.ts';
+import {
+  countAttempt,
+  forgiveAttempt,
+  noAttempts,
+  slowDowns,
+  takeBackAttempt,
+  waitMs,
+  type Counter,
+} from './slow-down.ts';
 
 const rule = slowDowns.account;
 
@@ -57,4 +65,17 @@ test('success forgets the failures of an account, and one of a source', () => {
   assert.equal(forgiveAttempt('account', counter, 1).failures, 0);
   assert.equal(forgiveAttempt('browser', counter, 1).failures, 0);
   assert.equal(forgiveAttempt('source', counter, 1).failures, 6);
+});
+
+test('an attempt taken back leaves the count and the wait as if it had not been', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 60 }), fc.integer({ min: 0, max: 1e12 }), (failures, nowMs) => {
+      const before = { failures, lastAttemptMs: nowMs, blockedUntilMs: nowMs };
+      const result = countAttempt(rule, before, nowMs);
+      assert.ok(result.status === 'allowed');
+      const after = takeBackAttempt(rule, result.counter);
+      assert.deepEqual(after, { ...before, blockedUntilMs: nowMs + waitMs(rule, failures) });
+    }),
+  );
+  assert.deepEqual(takeBackAttempt(rule, noAttempts), noAttempts);
 });

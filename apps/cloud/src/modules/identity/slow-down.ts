@@ -61,3 +61,14 @@ export function forgiveAttempt(kind: CountedKind, counter: Counter, nowMs: numbe
   const failures = kind === 'source' ? Math.max(0, counter.failures - 1) : 0;
   return { failures, lastAttemptMs: nowMs, blockedUntilMs: 0 };
 }
+
+/** The counter without an attempt that was counted as a failure and then not tried. */
+export function takeBackAttempt(rule: SlowDown, counter: Counter): Counter {
+  const failures = Math.max(0, counter.failures - 1);
+  const { lastAttemptMs, blockedUntilMs } = counter;
+  return {
+    failures,
+    lastAttemptMs,
+    blockedUntilMs: Math.min(blockedUntilMs, lastAttemptMs + waitMs(rule, failures)),
+  };
+}
