@@ -1,8 +1,21 @@
 import { Command, CommanderError } from 'commander';
 import { exitCodeOf } from '@holdfast/base';
 import packageFacts from '../package.json' with { type: 'json' };
+import { registerAgent } from './commands/agent.ts';
+import { registerBackup } from './commands/backup.ts';
 import { registerCloud } from './commands/cloud.ts';
+import { registerDestination } from './commands/destination.ts';
+import { registerFind } from './commands/find.ts';
+import { registerKey } from './commands/key.ts';
+import { registerLs } from './commands/ls.ts';
+import { registerRecover } from './commands/recover.ts';
+import { registerRestore } from './commands/restore.ts';
+import { registerSet } from './commands/set.ts';
+import { registerStatus } from './commands/status.ts';
 import { registerUp } from './commands/up.ts';
+import { registerVerify } from './commands/verify.ts';
+import { registerVersions } from './commands/versions.ts';
+import { registerWhy } from './commands/why.ts';
 import { commandErrors } from './errors.ts';
 import { reportFailure } from './output.ts';
 
@@ -16,6 +29,19 @@ export function createProgram(): Command {
     .showSuggestionAfterError()
     .addHelpText('after', EXIT_CODES);
   registerUp(program);
+  registerStatus(program);
+  registerBackup(program);
+  registerLs(program);
+  registerVersions(program);
+  registerFind(program);
+  registerRestore(program);
+  registerWhy(program);
+  registerVerify(program);
+  registerSet(program);
+  registerDestination(program);
+  registerKey(program);
+  registerRecover(program);
+  registerAgent(program);
   registerCloud(program);
   forEachCommand(program, (command) => {
     command

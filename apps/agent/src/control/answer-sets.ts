@@ -13,7 +13,7 @@ export function answerSetList({ database }: AgentParts): object {
 /** `set.add`: excludes and interval are the defaults' where they are left out. */
 export async function answerSetAdd(parts: AgentParts, { set }: { set?: unknown }): Promise<object> {
   const defaults = { excludes: defaultExcludes, commitIntervalSeconds: 15 };
-  const parsed = parseBackupSet(isObject(set) ? { ...defaults, ...set } : set, parts.never());
+  const parsed = parseBackupSet(isObject(set) ? withoutNulls({ ...defaults, ...set }) : set, parts.never());
   const sets = parts.database.sets();
   if (sets.some(({ name }) => name === parsed.name)) throw setErrors.name_taken({ field: 'name', name: parsed.name });
   if (sets.length >= mostSets) throw setErrors.too_many({ most: mostSets });
@@ -21,14 +21,14 @@ export async function answerSetAdd(parts: AgentParts, { set }: { set?: unknown }
   return { set: added };
 }
 
-/** `set.change`: the fields given replace those of the set. */
+/** `set.change`: the fields given replace those of the set; null takes one away. */
 export async function answerSetChange(
   parts: AgentParts,
   { name, set }: { name: string; set?: unknown },
 ): Promise<object> {
   const { number, ...before } = findSet(parts, name);
   if (!isObject(set)) throw setErrors.invalid({ field: 'set' });
-  const parsed = parseBackupSet({ ...before, ...set }, parts.never());
+  const parsed = parseBackupSet(withoutNulls({ ...before, ...set }), parts.never());
   const isTaken = parts.database.sets().some((other) => other.name === parsed.name && other.number !== number);
   if (isTaken) throw setErrors.name_taken({ field: 'name', name: parsed.name });
   const changed = { ...parsed, number };
@@ -47,6 +47,10 @@ function findSet({ database }: AgentParts, name: string): NumberedSet {
   const found = database.sets().find((set) => set.name === name);
   if (!found) throw setErrors.not_found({ field: 'name', name });
   return found;
+}
+
+function withoutNulls(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -108,7 +108,7 @@ function runChild(parts: AgentParts, job: ChildJob, { signal, onProgress }: Hook
       reject(controlErrors.fault({ problem: `the process that restores ended with ${code}` })),
     );
     child.on('message', (message: FromChild) => {
-      if (message.kind === 'ready') tell(child, { kind: 'job', job });
+      if (message.kind === 'ready') void tell(child, { kind: 'job', job });
       else if (message.kind === 'progress') onProgress(message.progress);
       else if (message.kind === 'report') resolve(message.report);
       else if (message.kind === 'failed') reject(asCoded(message.error));

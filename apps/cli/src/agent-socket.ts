@@ -1,0 +1,32 @@
+import path from 'node:path';
+import { askAgent, type Hearing } from '@holdfast/agent';
+import { findHome } from './config.ts';
+
+/** State and socket of the agent that runs as a service. */
+export const serviceStateDir = '/var/lib/holdfast';
+export const serviceSocket = '/run/holdfast/agent.sock';
+
+/** State of the agent of a Holdfast run by hand. */
+export const agentStateDir = (homeDir: string): string => path.join(homeDir, 'agent');
+/** Control socket of the agent of a Holdfast run by hand. */
+export const agentSocket = (homeDir: string): string => path.join(agentStateDir(homeDir), 'agent.sock');
+
+/** The socket of the agent meant by HOLDFAST_HOME, else by `.holdfast` in this folder or above, else of the service. */
+export function findAgentSocket(workingDir: string = process.cwd()): string {
+  const homeDir = findHome(workingDir);
+  return homeDir === undefined ? serviceSocket : agentSocket(homeDir);
+}
+
+/** Asks that agent one thing. */
+export function ask<T>(
+  request: string,
+  given: Readonly<Record<string, unknown>> = {},
+  hearing: Hearing = {},
+): Promise<T> {
+  return askAgent(findAgentSocket(), { request, ...given }, hearing) as Promise<T>;
+}
+
+/** A path of the command line, absolute, as the agent takes it. */
+export function absolutePath(argument: string, workingDir: string = process.cwd()): string {
+  return path.resolve(workingDir, argument);
+}

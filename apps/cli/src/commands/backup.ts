@@ -1,0 +1,64 @@
+import type { Command } from 'commander';
+import { defineErrors } from '@holdfast/base';
+import { ask } from '../agent-socket.ts';
+import { bytesText } from '../figures.ts';
+import { createOutput } from '../output.ts';
+import { createProgress } from '../progress.ts';
+
+type Counts = {
+  readonly files: number;
+  readonly readBytes: number;
+  readonly newBytes: number;
+  readonly sentBytes: number;
+};
+type Report = Counts & {
+  readonly directories: number;
+  readonly selectedBytes: number;
+  readonly changedNames: number;
+  readonly problems: readonly { readonly path: string; readonly message: string }[];
+  readonly moreProblems: number;
+  readonly missing: readonly { readonly path: string }[];
+  readonly lostDestinations: readonly string[];
+};
+
+const backupErrors = defineErrors('backup', {
+  incomplete: ['unavailable', 'The backup ended, but not everything is protected'],
+});
+
+const shownProblems = 20;
+
+/** `holdfast backup`: backs up now, waits, reports. */
+export function registerBackup(program: Command): void {
+  program
+    .command('backup')
+    .description('look at everything now, back up what changed, wait, and report')
+    .option('--set <name>', 'report how this backup set stands afterwards')
+    .action(async (options: { readonly set?: string; readonly json?: boolean }) => {
+      const output = createOutput(options.json ?? false);
+      const progress = createProgress('backup', { json: output.json });
+      const onProgress = (counts: unknown) => progress.show(progressOf(counts as Counts));
+      const given = options.set === undefined ? {} : { set: options.set };
+      const report = await ask<Report>('backup', given, { onProgress }).finally(() => progress.end());
+      output.result(report, reportText(report));
+      const { lostDestinations, missing, problems } = report;
+      if (lostDestinations.length + missing.length + problems.length > 0) {
+        throw backupErrors.incomplete({ lostDestinations, remedy: 'holdfast status says what to do' });
+      }
+    });
+}
+
+function progressOf({ files, readBytes, newBytes }: Counts) {
+  return { doneBytes: readBytes, detail: `${files.toLocaleString('en')} files looked at, ${bytesText(newBytes)} new` };
+}
+
+function reportText(report: Report): string {
+  const { files, directories, selectedBytes, changedNames, newBytes, sentBytes, problems, missing } = report;
+  const lines = [
+    `${files.toLocaleString('en')} entries in ${directories.toLocaleString('en')} folders, ${bytesText(selectedBytes)}`,
+    `${changedNames.toLocaleString('en')} changed, ${bytesText(newBytes)} new, ${bytesText(sentBytes)} sent`,
+    ...missing.map(({ path }) => `not there: ${path}`),
+    ...problems.slice(0, shownProblems).map(({ path, message }) => `not read: ${path}: ${message}`),
+  ];
+  const more = problems.length - shownProblems + report.moreProblems;
+  return (more > 0 ? [...lines, `and ${more} more that could not be read`] : lines).join('\n');
+}

@@ -1,0 +1,20 @@
+import type { Command } from 'commander';
+import { absolutePath, ask } from '../agent-socket.ts';
+import { createOutput } from '../output.ts';
+
+/** `holdfast destination remove`. */
+export function registerDestinationRemove(destination: Command): void {
+  destination
+    .command('remove')
+    .description('send nothing there any more; what is there stays')
+    .argument('<name>', 'as `destination list` shows it')
+    .action(async (name: string, options: { readonly json?: boolean }) => {
+      const { destinations } = await ask<{ destinations: readonly { name: string }[] }>('destination.list');
+      const known = destinations.find((each) => each.name === name || each.name === absolutePath(name));
+      const result = await ask('destination.remove', { name: known?.name ?? name });
+      createOutput(options.json ?? false).result(
+        result as object,
+        `Nothing is sent to ${known?.name ?? name} any more.`,
+      );
+    });
+}

@@ -1,0 +1,10 @@
+import type { Command } from 'commander';
+import { registerKeyExport } from './key-export.ts';
+import { registerKeyShowRecovery } from './key-show-recovery.ts';
+
+/** `holdfast key ...`: what opens the archive without this computer. */
+export function registerKey(program: Command): void {
+  const key = program.command('key').description('what opens the archive without this computer').helpCommand(false);
+  registerKeyShowRecovery(key);
+  registerKeyExport(key);
+}

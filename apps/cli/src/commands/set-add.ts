@@ -1,0 +1,19 @@
+import type { Command } from 'commander';
+import { ask } from '../agent-socket.ts';
+import { createOutput } from '../output.ts';
+import { absolutePaths, fieldsOf, type SetAnswer, type SetOptions, setText, withSetOptions } from './set-fields.ts';
+
+/** `holdfast set add`. */
+export function registerSetAdd(set: Command): void {
+  withSetOptions(
+    set
+      .command('add')
+      .description('protect more folders; without --exclude the usual exclusions (caches, trash) hold')
+      .argument('<name>')
+      .argument('<path...>', 'folders or files to protect'),
+  ).action(async (name: string, paths: readonly string[], options: SetOptions) => {
+    const given = { name, includes: absolutePaths(paths), ...fieldsOf(options, undefined) };
+    const result = await ask<{ set: SetAnswer }>('set.add', { set: given });
+    createOutput(options.json ?? false).result(result, setText(result.set));
+  });
+}
