@@ -58,6 +58,7 @@ export {
   type ListedRow,
   type PathVersion,
   placeOf,
+  rootDirectory,
 } from './tree/state.ts';
 export { type Extent, isHole, type Reference } from './format/extent.ts';
 export { fileKey, parseFileKey } from './format/map-key.ts';

@@ -17,6 +17,7 @@ import {
   type Row,
 } from '@holdfast/archive';
 import { type Caller, mayAccess, rights } from './caller.ts';
+import { OpenVolumes } from './open-volumes.ts';
 
 const noName = new Uint8Array();
 
@@ -28,12 +29,14 @@ export function readerFor(state: ArchiveState, caller: Caller): RestoreReader {
 class PermittedReader implements RestoreReader {
   readonly #state: ArchiveState;
   readonly #caller: Caller;
+  readonly #volumes: OpenVolumes;
   readonly resolveExtent: RestoreReader['resolveExtent'];
   readonly resolveList: RestoreReader['resolveList'];
 
   constructor(state: ArchiveState, caller: Caller) {
     this.#state = state;
     this.#caller = caller;
+    this.#volumes = new OpenVolumes(state, caller);
     this.resolveExtent = (extent) => state.resolveExtent(extent);
     this.resolveList = (list) => state.resolveList(list);
   }
@@ -52,8 +55,10 @@ class PermittedReader implements RestoreReader {
     return row && mayAccess(row, this.#caller, wanted) ? found : undefined;
   }
 
-  /** Whether all folders above may be passed through. */
+  /** Whether all folders above may be passed through, those above the volume too. */
   async #mayReach(names: readonly Uint8Array[], commit: number): Promise<boolean> {
+    const [volume] = names;
+    if (volume && !(await this.#volumes.includes(volume, commit))) return false;
     for (let depth = 1; depth < names.length; depth++) {
       const above = await this.#state.lookup(names.slice(0, depth), commit);
       if (!above?.own || !mayAccess(above.own.row, this.#caller, rights.search)) return false;
@@ -64,7 +69,9 @@ class PermittedReader implements RestoreReader {
   async *list(place: DirectoryPlace, commit: number): AsyncGenerator<ListedRow> {
     if (!(await this.#mayList(place, commit))) return;
     for await (const listed of this.#state.list(place, commit)) {
-      if (place.directoryNumber === 0 || (await this.#isShown(listed.row, commit))) yield listed;
+      const isVolume = place.directoryNumber === 0;
+      const isThere = isVolume ? this.#volumes.includes(listed.name, commit) : this.#isShown(listed.row, commit);
+      if (await isThere) yield listed;
     }
   }
 
@@ -77,8 +84,7 @@ class PermittedReader implements RestoreReader {
   async history(names: readonly Uint8Array[]): Promise<readonly PathVersion[]> {
     const shown: PathVersion[] = [];
     for (const version of await this.#state.history(names)) {
-      const above = names.length > 1 ? await this.lookup(names.slice(0, -1), version.from) : undefined;
-      if (names.length > 1 && !above) continue;
+      if (!(await this.#mayReach(names, version.from))) continue;
       if (await this.#isShown(version.row, version.from)) shown.push(version);
     }
     return shown;
@@ -86,9 +92,11 @@ class PermittedReader implements RestoreReader {
 
   async *range(from: Uint8Array, to?: Uint8Array): AsyncGenerator<MapEntry> {
     for await (const entry of this.#state.range(from, to)) {
-      const { directoryNumber, commit } = parseFileKey(entry.key);
+      const { directoryNumber, name, commit } = parseFileKey(entry.key);
       const place = { directoryNumber, since: 0 };
       const row = parseRow(entry.value);
+      const isVolume = directoryNumber === 0 && row.type === 'directory';
+      if (isVolume && !(await this.#volumes.includes(name, commit))) continue;
       const isShown = row.type === 'absent' || row.type === 'partial' || (await this.#isShown(row, commit));
       if (isShown && (await this.#mayList(place, commit))) yield entry;
     }

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { findEntries, listPath, versionsOf } from './browse.ts';
+import type { Caller } from './caller.ts';
+import { readerFor } from './permitted-reader.ts';
+import { file, folder, newest, pathsOf, stateOf } from './testing.ts';
+
+const root = { mode: 0o755, uid: 0, gid: 0 };
+const bob = { mode: 0o700, uid: 1000, gid: 1000 };
+const alice: Caller = { uid: 1001, gid: 1001, gids: new Set([1001]), isPrivileged: false };
+const bobHimself: Caller = { uid: 1000, gid: 1000, gids: new Set([1000]), isPrivileged: false };
+const at = (path: string) => Buffer.from(path);
+
+/** Bob's home, open or not; a disk mounted in it that is open to all, one in that disk, and one beside them. */
+function mountedState(home: typeof bob, isSameMount = false) {
+  return stateOf([
+    ...folder(0, 'disk', 1, { ...root, mountPoint: at('/') }),
+    ...folder(1, 'home', 2, root),
+    ...folder(2, 'bob', 3, home),
+    file(3, 'plain', { ...root, mode: 0o644 }),
+    ...folder(0, 'stick', 4, { ...root, mountPoint: at('/home/bob/vault') }),
+    file(4, 'diary.txt', { ...root, mode: 0o644 }),
+    ...folder(4, 'deep', 7, root),
+    ...folder(0, 'zip', 5, { ...root, mountPoint: at(isSameMount ? '/home/bob/vault' : '/home/bob/vault/deep/inner') }),
+    file(5, 'inner.txt', { ...root, mode: 0o644 }),
+    ...folder(0, 'usb', 6, { ...root, mountPoint: at('/srv') }),
+    file(6, 'public.txt', { ...root, mode: 0o644 }),
+  ]);
+}
+
+test('a volume mounted below a private folder does not exist for others', async () => {
+  const state = mountedState(bob);
+  const reader = readerFor(state, alice);
+  for (const path of [
+    '/home/bob/vault',
+    '/home/bob/vault/diary.txt',
+    '/home/bob/vault/deep/inner',
+    '/home/bob/plain',
+  ]) {
+    await assert.rejects(listPath(reader, at(path), newest(reader)), { code: 'browse.not_found' }, path);
+    await assert.rejects(versionsOf(state, reader, at(path)), { code: 'browse.never_there' }, path);
+  }
+  assert.deepEqual(await pathsOf(await listPath(reader, at('/'), newest(reader))), ['/home', '/srv']);
+  assert.deepEqual(await pathsOf(findEntries(reader, '*.txt', newest(reader))), ['/srv/public.txt']);
+  assert.equal(await reader.lookup([at('stick'), at('diary.txt')], 1), undefined);
+});
+
+test('a volume mounted below a private folder is there for its owner, and for all where the folder may be passed', async () => {
+  const found = ['/home/bob/vault/deep/inner/inner.txt', '/home/bob/vault/diary.txt', '/srv/public.txt'];
+  for (const [caller, home] of [
+    [bobHimself, bob],
+    [alice, { ...bob, mode: 0o711 }],
+  ] as const) {
+    const state = mountedState(home);
+    const reader = readerFor(state, caller);
+    assert.deepEqual(await pathsOf(findEntries(reader, '*.txt', newest(reader))), found);
+    assert.equal((await versionsOf(state, reader, at('/home/bob/vault/diary.txt'))).length, 1);
+    assert.deepEqual(await pathsOf(await listPath(reader, at('/home/bob/vault/deep/inner'), newest(reader))), [
+      '/home/bob/vault/deep/inner/inner.txt',
+    ]);
+  }
+});
+
+test('a volume whose place another one has taken is as private as that place', async () => {
+  const state = mountedState(bob, true);
+  assert.deepEqual(await pathsOf(findEntries(readerFor(state, alice), '*.txt', newest(state))), ['/srv/public.txt']);
+  assert.deepEqual(await pathsOf(findEntries(readerFor(state, bobHimself), '*.txt', newest(state))), [
+    '/home/bob/vault/diary.txt',
+    '/srv/public.txt',
+    '/zip/inner.txt',
+  ]);
+});
