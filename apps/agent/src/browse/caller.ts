@@ -6,16 +6,39 @@ export type Caller = {
   readonly uid: number;
   /** Primary group. */
   readonly gid: number;
-  /** Primary and further groups. */
-  readonly gids: ReadonlySet<number>;
+  /** What passwd(5) calls the uid; several names may share one. */
+  readonly userNames: ReadonlySet<string>;
+  /** Primary and further groups, with what group(5) calls each. */
+  readonly groups: ReadonlyMap<number, ReadonlySet<string>>;
   /** Root, or the user the agent runs as: may do and see everything. */
   readonly isPrivileged: boolean;
 };
 
+/** Where accounts and groups stand: passwd(5) and group(5). */
+export type AccountFiles = { readonly passwd: string; readonly group: string };
+
+const systemFiles: AccountFiles = { passwd: '/etc/passwd', group: '/etc/group' };
+
 /** The caller of a peer: its groups are those that group(5) gives its user, and its own. */
-export function callerOf(peer: { readonly uid: number; readonly gid: number }, agentUid: number): Caller {
-  const isPrivileged = peer.uid === 0 || peer.uid === agentUid;
-  return { uid: peer.uid, gid: peer.gid, gids: new Set([peer.gid, ...groupsOf(peer.uid)]), isPrivileged };
+export function callerOf(
+  { uid, gid }: { readonly uid: number; readonly gid: number },
+  agentUid: number,
+  files = systemFiles,
+): Caller {
+  const gids = new Set([gid, ...groupsOf(uid, files.passwd, files.group)]);
+  const groupLines = linesOf(files.group);
+  return {
+    uid,
+    gid,
+    userNames: namesIn(linesOf(files.passwd), uid),
+    groups: new Map([...gids].map((each) => [each, namesIn(groupLines, each)])),
+    isPrivileged: uid === 0 || uid === agentUid,
+  };
+}
+
+/** Both files have the name first and the number third. */
+function namesIn(lines: readonly (readonly string[])[], number: number): ReadonlySet<string> {
+  return new Set(lines.flatMap((fields) => (fields[2] === String(number) ? [fields[0]!] : [])));
 }
 
 /** The name passwd(5) has for a uid. */
@@ -47,17 +70,23 @@ export const rights = { read: 4, search: 1, list: 5 } as const;
 
 /**
  * Whether the recorded owner, group and mode give a caller these rights. Where there is an access list, only its owner's
- * bits count: less than the list may give, never more.
+ * bits count: less than the list may give, never more. A number that had another name when it was recorded was somebody
+ * else's: of an account that is gone, or of another machine.
  */
 export function mayAccess(row: Row, caller: Caller, wanted: number): boolean {
   if (caller.isPrivileged) return true;
   if (row.type === 'symlink') return true;
   const { mode, uid, gid } = row;
   if (mode === undefined || uid === undefined || gid === undefined) return false;
-  if (uid === caller.uid) return ((mode >> 6) & wanted) === wanted;
+  if (uid === caller.uid && isNamed(row.userName, caller.userNames)) return ((mode >> 6) & wanted) === wanted;
   if (hasAccessList(row)) return false;
-  if (caller.gids.has(gid)) return ((mode >> 3) & wanted) === wanted;
+  const group = caller.groups.get(gid);
+  if (group && isNamed(row.groupName, group)) return ((mode >> 3) & wanted) === wanted;
   return (mode & wanted) === wanted;
+}
+
+function isNamed(recorded: Uint8Array | undefined, names: ReadonlySet<string>): boolean {
+  return recorded === undefined || names.has(Buffer.from(recorded).toString());
 }
 
 function hasAccessList({ streams = [] }: Row): boolean {

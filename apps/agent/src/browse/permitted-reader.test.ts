@@ -7,8 +7,13 @@ import { file, folder, newest, pathsOf, stateOf } from './testing.ts';
 
 const root = { mode: 0o755, uid: 0, gid: 0 };
 const bob = { mode: 0o700, uid: 1000, gid: 1000 };
-const alice: Caller = { uid: 1001, gid: 1001, gids: new Set([1001]), isPrivileged: false };
-const bobHimself: Caller = { uid: 1000, gid: 1000, gids: new Set([1000]), isPrivileged: false };
+const alice = userOf(1001);
+const bobHimself = userOf(1000);
+
+function userOf(uid: number): Caller {
+  return { uid, gid: uid, userNames: new Set(), groups: new Map([[uid, new Set()]]), isPrivileged: false };
+}
+
 const at = (path: string) => Buffer.from(path);
 
 /** Bob's home, open or not; a disk mounted in it that is open to all, one in that disk, and one beside them. */
