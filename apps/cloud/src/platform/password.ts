@@ -35,8 +35,13 @@ export async function verifyPassword(hash: string | null | undefined, password: 
   return timingSafeEqual(computed, expected) && isOurs;
 }
 
-async function compute(password: string, salt: Uint8Array): Promise<Buffer> {
+/** Refuses while no password could be checked; costs nothing, so it comes before all that does. @throws request.overloaded */
+export function refuseWhenCrowded(): void {
   if (waiting >= WAITING) throw requestErrors.overloaded({ retryAfterSeconds: 5 });
+}
+
+async function compute(password: string, salt: Uint8Array): Promise<Buffer> {
+  refuseWhenCrowded();
   waiting++;
   try {
     const message = Buffer.from(password.normalize('NFKC'), 'utf8');

@@ -3,7 +3,7 @@ import { authErrors, sessionErrors, type SignedIn } from '@holdfast/contract';
 import ipaddr from 'ipaddr.js';
 import type { AuditActor, OpenContext, WriteAudit } from '../../platform/context.ts';
 import { sha256 } from '../../platform/digest.ts';
-import { verifyPassword } from '../../platform/password.ts';
+import { refuseWhenCrowded, verifyPassword } from '../../platform/password.ts';
 import type { Database, TenantTx } from '../../platform/postgres.ts';
 import { addLocator, isTenantActive, locate } from '../tenants/index.ts';
 import { countIn, forgiveIn, takeBack, type Counted } from './count-attempts.ts';
@@ -49,6 +49,7 @@ type Reserved = {
  * @throws sessions.wrong_credentials, auth.slow_down, request.overloaded
  */
 export async function signIn(deps: SignInDeps, ctx: OpenContext, attempt: SignInAttempt): Promise<NewSession> {
+  refuseWhenCrowded();
   const { database, installationId } = deps;
   const tenantId = (await locate(database, 'tenant_slug', attempt.slug)) ?? installationId;
   const subjectSha256 = sha256(networkOf(ctx.source.ipAddress));
@@ -61,7 +62,11 @@ export async function signIn(deps: SignInDeps, ctx: OpenContext, attempt: SignIn
     throw slowDown(reserved.waitMs);
   }
   const { user, isTenantOpen } = reserved;
-  const isRight = await verifyPassword(user?.password_hash, attempt.password);
+  const isRight = await verifyPassword(user?.password_hash, attempt.password).catch(async (error: unknown) => {
+    // Nothing was tried: whoever floods the queue must not make honest people wait.
+    await Promise.all([takeBack(database, source), takeBack(database, reserved.account)]);
+    throw error;
+  });
   const mayEnter = isRight && user?.active === true && !user.blocked && isTenantOpen;
   if (!mayEnter) {
     await database.withTenant(tenantId, (tx) => recordFailure(deps, tx, ctx, { tenantId, attempt }));
