@@ -126,7 +126,7 @@ test('malformed requests are answered with a declared error, and the agent goes 
     '{"request":"set.add","set":null}',
     '{"request":"set.change","name":"home","set":[]}',
     `{"request":"ls","path":"/${'x'.repeat(70_000)}"}`,
-    `${'['.repeat(200_000)}`,
+    '['.repeat(200_000),
   ];
   for (const line of lines) {
     const answer = JSON.parse(await say(agent.socketPath, `${line}\n`)) as { error?: { code: string; kind: string } };

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { askAgent, type Hearing } from '@holdfast/agent';
+import type { Hearing } from '@holdfast/agent';
 import { findHome } from './config.ts';
 
 /** State and socket of the agent that runs as a service. */
@@ -18,12 +18,14 @@ export function findAgentSocket(workingDir: string = process.cwd()): string {
 }
 
 /** Asks that agent one thing. */
-export function ask<T>(
+export async function ask<T>(
   request: string,
   given: Readonly<Record<string, unknown>> = {},
   hearing: Hearing = {},
 ): Promise<T> {
-  return askAgent(findAgentSocket(), { request, ...given }, hearing) as Promise<T>;
+  // Loaded here, so that help and the other commands do not wait for it.
+  const { askAgent } = await import('@holdfast/agent');
+  return (await askAgent(findAgentSocket(), { request, ...given }, hearing)) as T;
 }
 
 /** A path of the command line, absolute, as the agent takes it. */

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { destinationErrors } from '../destinations/errors.ts';
+import { protectionErrors } from '../schedule/errors.ts';
+import { judgeStanding, type StandingFacts } from './standing.ts';
+
+const set = { number: 1, name: 'home', includes: ['/home'], excludes: [], commitIntervalSeconds: 15 };
+const fine: StandingFacts = {
+  set,
+  destination: { status: 'ready' },
+  view: {
+    activity: 'idle',
+    progress: undefined,
+    isEverComplete: true,
+    hasChanges: false,
+    watchedDirectories: 1,
+    unwatchedDirectories: 0,
+    missing: [],
+    problems: [],
+    moreProblems: 0,
+    failure: undefined,
+    wholeAtMs: 1,
+  },
+  completeAtMs: 1,
+  minute: 600,
+};
+
+test('a set is protected only when nothing speaks against it, and each state has a reason', () => {
+  const view = fine.view;
+  const paused = { ...set, pausedBetween: { fromMinute: 540, toMinute: 660 } };
+  const cases: readonly (readonly [Partial<StandingFacts>, string])[] = [
+    [{}, 'protected'],
+    [{ destination: undefined }, 'failed'],
+    [{ destination: { status: 'failed', error: destinationErrors.branched() } }, 'failed'],
+    [{ destination: { status: 'away', error: destinationErrors.away() } }, 'behind'],
+    [{ destination: { status: 'catching_up', copiedBytes: 5 } }, 'behind'],
+    [{ view: { ...view, failure: protectionErrors.fault() } }, 'failed'],
+    [{ view: { ...view, missing: [{ path: Buffer.from('/home'), reason: 'missing' }] } }, 'incomplete'],
+    [{ view: { ...view, missing: [{ path: Buffer.from('/other'), reason: 'missing' }] } }, 'protected'],
+    [
+      { view: { ...view, problems: [{ path: Buffer.from('/home/x'), code: 'files.io_failed', message: '' }] } },
+      'incomplete',
+    ],
+    [{ view: { ...view, hasChanges: true } }, 'backing_up'],
+    [{ view: { ...view, activity: 'looking' } }, 'backing_up'],
+    [{ view: { ...view, isEverComplete: false } }, 'backing_up'],
+    [{ completeAtMs: undefined }, 'backing_up'],
+    [{ set: paused, view: { ...view, hasChanges: true } }, 'paused'],
+    [{ set: paused }, 'protected'],
+  ];
+  for (const [changed, state] of cases) {
+    const judgement = judgeStanding({ ...fine, ...changed });
+    assert.equal(judgement.state, state, JSON.stringify(changed));
+    assert.notEqual(judgement.reason, '');
+    if (state === 'failed' || state === 'incomplete') assert.ok(judgement.remedy, JSON.stringify(changed));
+  }
+});
