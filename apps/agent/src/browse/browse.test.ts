@@ -32,3 +32,19 @@ test('a pattern without a slash finds names, one with a slash finds paths', asyn
   assert.deepEqual(await found('/src/**'), ['/src/deep', '/src/deep/main.o', '/src/main.c']);
   assert.deepEqual(await found('src/**/main.*'), ['/src/deep/main.o', '/src/main.c']);
 });
+
+test('finding ends, and finds each thing once, where a directory holds itself', async () => {
+  const state = stateOf([
+    ...folder(0, 'disk', 1, { ...owner, mountPoint: Buffer.from('/') }),
+    [1, 'again', { type: 'directory', directoryNumber: 1, since: 1 }],
+    ...folder(1, 'below', 2, owner),
+    [2, 'up', { type: 'directory', directoryNumber: 1, since: 1 }],
+    file(2, 'file.txt', owner),
+  ]);
+  const found: string[] = [];
+  for await (const { path } of findEntries(state, '?*', newest(state))) {
+    found.push(path);
+    assert.ok(found.length < 100, 'the walk goes round');
+  }
+  assert.deepEqual(found.toSorted(), ['/again', '/below', '/below/file.txt', '/below/up']);
+});

@@ -133,18 +133,21 @@ export async function* findEntries(
   }
 }
 
-/** All entries, in the order of the tree. */
+/** All entries; those of a directory once, however often the archive holds it. */
 async function* everything(
   reader: RestoreReader,
   { commit, signal }: { readonly commit: number; readonly signal: AbortSignal },
 ): AsyncGenerator<{ readonly name: Uint8Array; readonly path: Uint8Array; readonly row: Row }> {
   const open: { place: DirectoryPlace; path: Uint8Array }[] = [];
+  const entered = new Set<number>();
   for (const { identifier, mountNames, place } of await volumesAt(reader, commit)) {
     const path = mountNames.reduce<Uint8Array>((above, name) => joined(above, name), Buffer.from('/'));
     if (await reader.lookup([identifier], commit)) open.push({ place, path });
   }
   for (let at = open.pop(); at; at = open.pop()) {
     signal.throwIfAborted();
+    if (entered.has(at.place.directoryNumber)) continue;
+    entered.add(at.place.directoryNumber);
     for await (const { name, row } of reader.list(at.place, commit)) {
       const path = joined(at.path, name);
       yield { name, path, row };

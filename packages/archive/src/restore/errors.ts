@@ -18,5 +18,6 @@ export const restoreErrors = defineErrors('restore', {
   content_damaged: ['corrupt', 'The list of pieces does not give the content hash the archive names'],
   links_differ: ['corrupt', 'Names that were one file have different contents: they become files of their own'],
   record_missing: ['not_found', 'A record that the file needs is on no destination'],
+  directory_twice: ['corrupt', 'The archive holds this folder in two places at once; it is restored in the first'],
   attributes_damaged: ['corrupt', 'The extended attributes could not be read from the archive'],
 });

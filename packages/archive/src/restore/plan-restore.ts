@@ -37,6 +37,8 @@ type Planning = {
   readonly sink: PlanSink;
   readonly signal: AbortSignal | undefined;
   readonly volumes: readonly MountedVolume[];
+  /** Directories of the path under way, with the moment they are read at: an archive may hold one in itself. */
+  readonly entered: Set<string>;
 };
 
 /**
@@ -53,10 +55,10 @@ export async function planRestore(
   const { reader } = tools;
   if (request.commit < 1 || request.commit > reader.head) throw restoreErrors.invalid_commit({ field: 'commit' });
   const volumes = await volumesAt(reader, request.commit);
-  const planning = { reader, tools, request, sink, signal, volumes };
   const used: Uint8Array[] = [];
   for (const names of distinctPaths(request)) {
     const start = targetNames(request, names, used);
+    const planning = { reader, tools, request, sink, signal, volumes, entered: new Set<string>() };
     await planPath(planning, { names, start });
   }
 }
@@ -88,6 +90,7 @@ async function planPath(
   if (!found && below.length === 0) throw restoreErrors.not_found();
   for (const volume of below) {
     const target = [...start, ...volume.mountNames.slice(names.length)];
+    if (!enters(planning, volume.place, { directory: 0, name: volume.identifier, commit: request.commit })) continue;
     const own = await planning.reader.rowAt(volume.place, new Uint8Array(0), request.commit);
     const directory = await addDirectories(planning, target, own?.row);
     await planDirectory(planning, volume.place, { directory, commit: request.commit });
@@ -132,6 +135,7 @@ async function lookup(reader: RestoreReader, names: readonly Uint8Array[], commi
 async function planFound(planning: Planning, found: Found, start: readonly Uint8Array[]): Promise<void> {
   const { request, sink } = planning;
   if (found.place) {
+    enters(planning, found.place, { directory: 0, name: noName, commit: found.commit });
     const directory = await addDirectories(planning, start, found.own);
     if (start.length === 0 && found.own) {
       sink.describeRoot(
@@ -199,6 +203,7 @@ async function planChild(
 ): Promise<void> {
   const place = placeOf(row);
   if (place === undefined) return planEntry(planning, directory, name, row);
+  if (!enters(planning, place, { directory, name, commit })) return;
   let own: Row | undefined;
   try {
     own = (await planning.reader.rowAt(place, noName, commit))?.row;
@@ -207,6 +212,22 @@ async function planChild(
   }
   const number = await addDirectory(planning, directory, name, own);
   await planDirectory(planning, place, { directory: number, commit });
+}
+
+/** Whether a directory comes up for the first time; a second time is reported, and what is in it is planned once. */
+function enters(
+  { entered, sink }: Planning,
+  { directoryNumber }: DirectoryPlace,
+  { directory, name, commit }: { readonly directory: number; readonly name: Uint8Array; readonly commit: number },
+): boolean {
+  const key = `${directoryNumber} ${commit}`;
+  if (entered.has(key)) {
+    const { code, message } = restoreErrors.directory_twice();
+    sink.report({ directory, name }, { code, message });
+    return false;
+  }
+  entered.add(key);
+  return true;
 }
 
 async function planEntry(planning: Planning, directory: number, name: Uint8Array, row: Row): Promise<void> {
