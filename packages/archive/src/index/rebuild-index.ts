@@ -137,7 +137,11 @@ class DirectoryWalk {
       const machine = root && { root, names: [] };
       this.#waiting.push({ place, parent: 0, name, machine });
     }
+    // An archive may hold a directory in itself.
+    const entered = new Set<number>();
     for (let visit = this.#waiting.pop(); visit; visit = this.#waiting.pop()) {
+      if (entered.has(visit.place.directoryNumber)) continue;
+      entered.add(visit.place.directoryNumber);
       await this.#visit(visit);
       this.#counts.directories++;
       onProgress?.(this.#counts);
