@@ -12,6 +12,7 @@ import type { Kms } from './platform/kms.ts';
 import type { Log } from './platform/log.ts';
 import type { HttpDeps } from './platform/mount.ts';
 import type { Database } from './platform/postgres.ts';
+import { RefusalLog } from './platform/refusal-log.ts';
 
 /** What the role api is made of. */
 export type ApiOptions = {
@@ -37,7 +38,7 @@ export type Api = {
   readonly nonces: Nonces;
   /** What invitations say of this server. */
   readonly server: ServerFacts;
-  /** Signs audit heads and renews signing keys until the server stops; resolves then. */
+  /** Signs audit heads, renews signing keys and writes down counted refusals until the server stops; resolves then. */
   runBackground(): Promise<void>;
 };
 
@@ -58,7 +59,8 @@ export async function mountApi(app: FastifyInstance, options: ApiOptions): Promi
   const readState = { user: readUserState, client: readClientState, device: readDeviceState };
   const about = { role: 'api', database, installationId, publicUrl, clock, keys } as const;
   const authenticate = createAuthenticate({ ...about, proofs, readState });
-  const deps = { ...about, proofs, caSha256, authenticate, writeAudit, stopping };
+  const refusals = new RefusalLog({ database, writeAudit, clock });
+  const deps = { ...about, proofs, caSha256, authenticate, writeAudit, refusals, stopping };
   mountTenants(app, deps);
   mountOrgs(app, deps);
   mountIdentity(app, deps);
@@ -67,7 +69,11 @@ export async function mountApi(app: FastifyInstance, options: ApiOptions): Promi
   mountAudit(app, deps);
   mountDevices(app, deps);
   const background = () =>
-    Promise.all([keepSigningHeads({ ...options, installationId }, stopping), keepRotating(options, keys)]);
+    Promise.all([
+      keepSigningHeads({ ...options, installationId }, stopping),
+      keepRotating(options, keys),
+      refusals.run(options.log, stopping),
+    ]);
   const server = { installationId, publicUrl, caSha256 };
   return { installationId, deps, keys, nonces, server, runBackground: () => background().then(() => undefined) };
 }

@@ -10,6 +10,7 @@ import { createNonces, createTokenKeys, type Nonces } from './modules/tokens/ind
 import type { Kms } from './platform/kms.ts';
 import type { Log } from './platform/log.ts';
 import type { Database } from './platform/postgres.ts';
+import { RefusalLog } from './platform/refusal-log.ts';
 
 /** What the role storage is made of. */
 export type StorageOptions = {
@@ -32,7 +33,7 @@ export type StorageOptions = {
 /** The role storage, mounted. */
 export type Storage = {
   readonly nonces: Nonces;
-  /** Closes archives that nobody uses until the server stops; resolves then. */
+  /** Closes archives that nobody uses and writes down counted refusals until the server stops; resolves then. */
   runBackground(): Promise<void>;
   /** Closes all archives; no request may be under way. */
   close(): Promise<void>;
@@ -56,12 +57,14 @@ export async function mountStorageRole(app: FastifyInstance, options: StorageOpt
   const receipts = await openReceiptSigner({ database, kms, clock });
   const memory = new BodyMemory(MAX_BODY_MEMORY_BYTES);
   const adapters = { installationId, archives, receipts, memory, quotas: new Quotas(), clock, log };
-  mountStorage(app, { ...about, authenticate, writeAudit, stopping, adapters });
-  const runBackground = async () => {
+  const refusals = new RefusalLog({ database, writeAudit, clock });
+  mountStorage(app, { ...about, authenticate, writeAudit, refusals, stopping, adapters });
+  const closeUnused = async () => {
     while (!stopping.aborted) {
       archives.closeIdle();
       await clock.sleep(IDLE_CHECK_MS, stopping).catch(() => undefined);
     }
   };
-  return { nonces, runBackground, close: () => archives.close() };
+  const background = () => Promise.all([closeUnused(), refusals.run(log, stopping)]);
+  return { nonces, runBackground: () => background().then(() => undefined), close: () => archives.close() };
 }

@@ -19,6 +19,7 @@ import type { z } from 'zod';
 import type { IoContext, OpenContext, Principal, Source, TxContext, WriteAudit } from './context.ts';
 import type { Database } from './postgres.ts';
 import { refuseUnstorableText } from './reading.ts';
+import type { RefusalLog } from './refusal-log.ts';
 
 declare module 'fastify' {
   // oxlint-disable-next-line typescript/consistent-type-definitions -- only an interface can be merged
@@ -49,6 +50,7 @@ export type HttpDeps = {
   readonly database: Database;
   readonly authenticate: Authenticate;
   readonly writeAudit: WriteAudit;
+  readonly refusals: RefusalLog;
   readonly clock: Clock;
   /** Ends when the server stops. */
   readonly stopping: AbortSignal;
@@ -229,7 +231,7 @@ function whoAndWhen({ principal, request }: Call, at: Date) {
 
 /** A refused act rolls its own transaction back, so its record is written in another. */
 async function recordRefusal<T>(call: Call, work: () => Promise<T>): Promise<T> {
-  const { deps, route, principal } = call;
+  const { deps, route } = call;
   try {
     return await work();
   } catch (error) {
@@ -237,9 +239,7 @@ async function recordRefusal<T>(call: Call, work: () => Promise<T>): Promise<T> 
     if (isRefusal) {
       const facts = { code: error.code, method: route.method, path: route.path };
       const about = whoAndWhen(call, new Date(deps.clock.now()));
-      await deps.database.withTenant(principal.tenantId, (tx) =>
-        deps.writeAudit(tx, { eventType: 'request.refused', facts, ...about, outcome: 'refused' }),
-      );
+      await deps.refusals.record({ eventType: 'request.refused', facts, ...about });
     }
     throw error;
   }

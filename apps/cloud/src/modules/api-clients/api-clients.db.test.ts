@@ -13,6 +13,7 @@ import {
   type TestCloud,
   type TestCluster,
 } from '../../testing.ts';
+import { RECORDED_EACH, WINDOW_MS } from '../../platform/refusal-log.ts';
 import { STATE_CACHE_MS } from '../identity/index.ts';
 
 const clock = manualClock(Date.parse('2026-03-01T00:00:00Z'));
@@ -84,6 +85,42 @@ test('a wrong id and a wrong secret look the same, and other grants are refused'
   assert.equal((await askToken({})).status, 401);
   assert.equal((await askToken({ authorization: basic(right) }, undefined, '?grant_type=password')).status, 400);
   assert.equal((await askToken({ authorization: basic(right) })).status, 200);
+});
+
+test('whoever asks with a wrong secret for ever does not fill the log, and how often they did is in it', async () => {
+  const { tenant } = await makeWorld(cloud, 'filling');
+  const right = { clientId: tenant.apiClientId, clientSecret: tenant.apiClientSecret };
+  const refusalsOf = async (tenantId: string) => {
+    const statement = `select entry from audit_entries where tenant_id = $1 and event_type = 'api_client.refused' order by entry_id`;
+    const { rows } = await cluster.asSuperuser(cloud.testDatabase.target.database, statement, [tenantId]);
+    return rows.map((row: { entry: string }) => JSON.parse(row.entry) as Record<string, unknown>);
+  };
+  const askOften = (clientId: string) =>
+    Promise.all(
+      Array.from({ length: RECORDED_EACH + 10 }, () =>
+        askToken({ authorization: basic({ clientId, clientSecret: 'wrong' }) }),
+      ),
+    );
+  for (const reply of await askOften(`key-${crypto.randomUUID()}`)) assert.equal(reply.status, 401);
+  assert.deepEqual(await refusalsOf(cloud.api.installationId), []);
+  const since = new Date(clock.now()).toISOString();
+  for (const reply of await askOften(right.clientId)) assert.equal(reply.status, 401);
+  const recorded = await refusalsOf(tenant.tenantUid);
+  assert.equal(recorded.length, RECORDED_EACH);
+  const target = { kind: 'api_client', id: right.clientId.slice('key-'.length) };
+  for (const entry of recorded) assert.deepEqual([entry['target'], entry['facts']], [target, {}]);
+  assert.equal((await askToken({ authorization: basic(right) })).status, 200);
+  await cloud.api.deps.refusals.summarise();
+  assert.equal((await refusalsOf(tenant.tenantUid)).length, RECORDED_EACH);
+  clock.advance(WINDOW_MS);
+  await cloud.api.deps.refusals.summarise();
+  const [summary, ...others] = (await refusalsOf(tenant.tenantUid)).slice(RECORDED_EACH);
+  assert.deepEqual([summary?.['target'], others], [target, []]);
+  assert.deepEqual(summary?.['facts'], { furtherRefusals: { count: 10, since, ipAddresses: ['127.0.0.1'] } });
+  await askToken({ authorization: basic({ ...right, clientSecret: 'wrong' }) });
+  assert.equal((await refusalsOf(tenant.tenantUid)).length, RECORDED_EACH + 2);
+  await cloud.api.deps.refusals.summarise({ all: true });
+  assert.equal((await refusalsOf(tenant.tenantUid)).length, RECORDED_EACH + 2);
 });
 
 test('a rotated secret works at once, the older one for the overlap, and one older still no more', async () => {

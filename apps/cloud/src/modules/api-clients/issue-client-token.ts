@@ -4,6 +4,7 @@ import { authErrors, type OauthToken } from '@holdfast/contract';
 import type { AuditActor, OpenContext, WriteAudit } from '../../platform/context.ts';
 import { sha256 } from '../../platform/digest.ts';
 import type { Database, TenantTx } from '../../platform/postgres.ts';
+import type { RefusalLog } from '../../platform/refusal-log.ts';
 import { allPermissions, readGrants } from '../identity/index.ts';
 import { isTenantActive, locate } from '../tenants/index.ts';
 import { issueToken, TOKEN_SECONDS, type SigningKeys } from '../tokens/index.ts';
@@ -15,6 +16,7 @@ export type ClientTokenDeps = {
   readonly database: Database;
   readonly installationId: string;
   readonly writeAudit: WriteAudit;
+  readonly refusals: RefusalLog;
   readonly keys: SigningKeys;
   readonly clock: Clock;
 };
@@ -48,8 +50,9 @@ function readBasic(authorization: string): ClientCredentials {
 /**
  * Hands a token to a client that shows its secret.
  *
- * A wrong id and a wrong secret take the same steps and get the same answer. Secrets are 256 random bits: nothing needs
- * to slow down who guesses them, and so nobody can lock a client out by guessing.
+ * A wrong id and a wrong secret get the same answer. Secrets are 256 random bits: nothing needs to slow down who guesses
+ * them, and so nobody can lock a client out by guessing. Refusals for a client are recorded with its tenant; those for an
+ * id nobody has are counted with all refused requests and leave no entry, since anybody can send any number of them.
  * @throws auth.invalid
  */
 export async function issueClientToken(
@@ -60,17 +63,19 @@ export async function issueClientToken(
   const located = await locate(deps.database, 'api_client', shown.clientId);
   const tenantId = located ?? deps.installationId;
   const at = new Date(ctx.nowMs());
+  const about = { tenantId, at, source: ctx.source, requestId: ctx.requestId };
   const checked = await deps.database.withTenant(tenantId, (tx) => checkSecret(tx, { tenantId, shown, at }));
-  const actor: AuditActor = checked
-    ? { kind: 'client', id: checked.clientId, name: checked.name }
-    : { kind: 'unknown', id: 'unknown', name: shown.clientId.toWellFormed().slice(0, 200) };
+  if (!checked) {
+    const actor: AuditActor = { kind: 'unknown', id: 'unknown', name: shown.clientId };
+    const target = { kind: 'api_client', id: parseClientId(shown.clientId) ?? '' };
+    if (located !== undefined) await deps.refusals.record({ ...about, actor, eventType: 'api_client.refused', target });
+    throw authErrors.invalid();
+  }
+  const actor: AuditActor = { kind: 'client', id: checked.clientId, name: checked.name };
   await deps.database.withTenant(tenantId, async (tx) => {
-    if (checked) await store.touchClient(tx, tenantId, checked.clientId, at);
-    const entry = { tenantId, at, actor, source: ctx.source, requestId: ctx.requestId };
-    const eventType = checked ? 'api_client.token_issued' : 'api_client.refused';
-    await deps.writeAudit(tx, { ...entry, eventType, outcome: checked ? 'done' : 'refused' });
+    await store.touchClient(tx, tenantId, checked.clientId, at);
+    await deps.writeAudit(tx, { ...about, actor, eventType: 'api_client.token_issued', outcome: 'done' });
   });
-  if (!checked) throw authErrors.invalid();
   const { clientId: principalId, scopes } = checked;
   const token = await issueToken(deps, { tenantId, principalId, kind: 'client', scopes, audience: 'api' });
   return { token_type: 'bearer', expires_in: TOKEN_SECONDS, access_token: token };
