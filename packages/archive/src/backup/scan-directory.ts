@@ -3,6 +3,7 @@ import { encodeRow, type Row } from '../format/row.ts';
 import type { StreamRef } from '../format/stream.ts';
 import { compareBytes, joinPath } from './bytes.ts';
 import { bundledBelowBytes, type RecordStore } from './content-store.ts';
+import { backupErrors } from './errors.ts';
 import { digestOf, makeRow, makeStream, makeXattrStream, metadataOf } from './make-row.ts';
 import type { FoundDirectory, LeftFile, LostName, Problem, ScanJob, Scanned } from './messages.ts';
 import { problemOf } from './problem.ts';
@@ -217,17 +218,8 @@ class DirectoryScan {
   #store(name: Uint8Array, seen: Seen): void {
     const { attributes, before } = seen;
     const isFile = attributes.type === 'file';
-    if (isFile && (attributes.links > 1 || isReadInRanges(attributes.sizeBytes))) {
-      const rowDigest = before?.rowDigest.slice() ?? noDigest;
-      const flagsAt = this.#packer.add(name, attributes, true, rowDigest);
-      this.#left.push({ name: name.slice(), attributes: { ...attributes }, sets: seen.sets, flagsAt, rowDigest });
-      return;
-    }
-    if (!isFile && attributes.links > 1) {
-      const row = encodeRow(this.#rowOfSpecial(name, seen));
-      const rowDigest = before?.rowDigest.slice() ?? noDigest;
-      const flagsAt = this.#packer.add(name, attributes, true, rowDigest);
-      this.#left.push({ name: name.slice(), attributes: { ...attributes }, sets: seen.sets, flagsAt, rowDigest, row });
+    if (attributes.links > 1 || (isFile && isReadInRanges(attributes.sizeBytes))) {
+      this.#leave(name, seen);
       return;
     }
     const made = isFile ? this.#rowOfFile(name, seen) : { row: this.#rowOfSpecial(name, seen), attributes };
@@ -240,6 +232,16 @@ class DirectoryScan {
     const isPut = before !== undefined && compareBytes(before.rowDigest, digest) === 0;
     if (!isPut) this.#rows.add(name, encoded);
     this.#packer.add(name, made.attributes, this.#isRacy(made.attributes) || made.row.flags !== undefined, digest);
+  }
+
+  /** Leaves an entry to the main thread, which knows its other names or has it read in ranges. */
+  #leave(name: Uint8Array, seen: Seen): void {
+    const { attributes, before, sets } = seen;
+    const row = attributes.type === 'file' ? undefined : encodeRow(this.#rowOfSpecial(name, seen));
+    const rowDigest = before?.rowDigest.slice() ?? noDigest;
+    const flagsAt = this.#packer.add(name, attributes, true, rowDigest);
+    const left = { name: name.slice(), attributes: { ...attributes }, sets, flagsAt, rowDigest };
+    this.#left.push(row ? { ...left, row } : left);
   }
 
   #rowOfSpecial(name: Uint8Array, { attributes, sets }: Seen): Row {
@@ -264,7 +266,8 @@ class DirectoryScan {
       const fd = reading.source.openRecorded(this.#fd, name, recorded, after);
       if (fd === undefined) {
         const now = reading.source.statAt(this.#fd, name, emptySourceAttributes());
-        if (!now || now.type !== 'file' || tries >= maxReadTries) return undefined;
+        if (now?.type !== 'file') return undefined;
+        if (tries >= maxReadTries) throw backupErrors.file_replaced();
         recorded = now;
         continue;
       }
