@@ -48,3 +48,10 @@ export function userHome(env: Environment = process.env): string | undefined {
 export function coloursUnwanted(env: Environment = process.env): boolean {
   return Boolean(env['NO_COLOR']) || env['TERM'] === 'dumb';
 }
+
+/** The proxy by which servers are reached, as other programs take it from the environment. */
+export function proxyEnvironment(env: Environment = process.env): { HTTPS_PROXY?: string; NO_PROXY?: string } {
+  const proxy = env['HTTPS_PROXY'] || env['https_proxy'];
+  const none = env['NO_PROXY'] || env['no_proxy'];
+  return { ...(proxy && { HTTPS_PROXY: proxy }), ...(none && { NO_PROXY: none }) };
+}

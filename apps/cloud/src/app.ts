@@ -1,13 +1,20 @@
-import { chmod, mkdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Disk } from '@holdfast/archive/log';
 import { defineErrors, systemClock, systemRandom, type Clock, type Random } from '@holdfast/base';
 import { mountApi, type Api } from './api.ts';
 import { prepareInstallation, type BootstrapDeps } from './bootstrap.ts';
-import { mountCaPage } from './ca-page.ts';
+import { caSha256Of, mountCaPage } from './ca-page.ts';
 import { redactConfig, type CloudConfig } from './config.ts';
 import { keepForgetting } from './maintain.ts';
-import { startEmbeddedPostgres, type EmbeddedPostgres } from './platform/embedded-postgres.ts';
+import type { ServerFacts } from './modules/devices/index.ts';
+import {
+  EMBEDDED_PORT,
+  openSocketHost,
+  startEmbeddedPostgres,
+  type EmbeddedPostgres,
+} from './platform/embedded-postgres.ts';
 import { lockFile } from './platform/file-lock.ts';
 import { startPrivateServer, type Readiness } from './platform/health.ts';
 import { prepareHttp } from './platform/http.ts';
@@ -19,12 +26,14 @@ import { createMetrics, type Metrics } from './platform/metrics.ts';
 import { migrateDatabase, type LoginPasswords } from './platform/migrate.ts';
 import { Database, databaseTargetOf, logins, type DatabaseTarget, type Login } from './platform/postgres.ts';
 import { certificateFiles, localCertificates, type CertificateSource } from './platform/tls.ts';
+import { readServerAddress, writeServerAddress } from './server-address.ts';
 import { mountStorageRole } from './storage-role.ts';
 import { mountWelcomePage } from './welcome-page.ts';
 
 /** What keeps a server from starting, apart from its parts' own failures. */
 export const cloudErrors = defineErrors('cloud', {
   already_running: ['conflict', 'A server is already running in this folder'],
+  never_started: ['not_found', 'No server was ever started in this folder'],
 });
 
 /** The edges of a server: what a test or a simulator decides instead. */
@@ -106,6 +115,56 @@ export async function migrateCloud(config: CloudConfig, edges: CloudEdges): Prom
   }
 }
 
+/** What an operator of the server works with: past the api, on the machine itself. */
+export type Operator = { readonly bootstrap: BootstrapDeps; readonly server: ServerFacts };
+
+/**
+ * Runs an operator's work on the server of a folder, whether it runs or not; what is done is recorded as the operator's.
+ *
+ * @throws cloud.never_started where there is no server yet
+ */
+export async function operateCloud<T>(
+  config: CloudConfig,
+  edges: CloudEdges,
+  work: (operator: Operator) => Promise<T>,
+): Promise<T> {
+  const assembly = newAssembly(config, edges);
+  const { homeDir } = config;
+  if (!existsSync(path.join(homeDir, MASTER_KEY_FILE))) throw cloudErrors.never_started({ homeDir });
+  try {
+    const lock = lockFile(path.join(homeDir, 'cloud.lock'));
+    if (lock) assembly.undo.defer(() => lock.release());
+    const kms = await openKeys(assembly);
+    const bootstrap = lock ? (await openDatabases(assembly, kms)).bootstrap : openRunningDatabase(assembly, kms);
+    const installationId = await prepareInstallation(bootstrap);
+    const address = await readServerAddress(homeDir);
+    const url = config.publicUrl ?? address ?? `https://localhost:${config.listen.port}`;
+    const { caFile } = await openCertificates(assembly);
+    const caSha256 = caFile === undefined ? null : caSha256Of(await readFile(caFile, 'utf8'));
+    return await work({ bootstrap, server: { installationId, publicUrl: () => url, caSha256 } });
+  } finally {
+    await assembly.undo.disposeAsync();
+  }
+}
+
+/** The database of a server that runs: the operator's, or the embedded one by its socket. */
+function openRunningDatabase({ config, log, clock, undo }: Assembly, kms: KeyFileKms): BootstrapDeps {
+  const embedded = () => {
+    const socket = openSocketHost(path.join(config.homeDir, 'postgres', 'data'));
+    undo.defer(() => socket.close());
+    return { host: socket.host, port: EMBEDDED_PORT, database: 'holdfast' };
+  };
+  const target = config.databaseUrl === undefined ? embedded() : databaseTargetOf(config.databaseUrl);
+  const system = new Database(target, {
+    login: 'hf_system',
+    password: passwordsOf(kms).hf_system,
+    maxConnections: 1,
+    log,
+  });
+  undo.defer(() => system.close());
+  return { system, kms: kms.forRole('api'), clock };
+}
+
 function openKeys({ config, clock, random }: Assembly): Promise<KeyFileKms> {
   return openKeyFileKms(path.join(config.homeDir, MASTER_KEY_FILE), { nowMs: clock.now(), random });
 }
@@ -128,6 +187,7 @@ async function assemble(assembly: Assembly): Promise<Cloud> {
   undo.defer(() => privateServer.close());
   const api = await mountEverything(assembly, { listener, metrics, databases, kms, url, caFile: certificates.caFile });
   undo.defer(() => listener.close(closing.deadlineMs));
+  await writeServerAddress(config.homeDir, url);
   log.info({ port: listener.port }, 'ready');
   return {
     url,

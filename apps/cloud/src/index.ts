@@ -3,10 +3,12 @@ export {
   cloudErrors,
   MASTER_KEY_FILE,
   migrateCloud,
+  operateCloud,
   PRIVATE_SOCKET,
   startCloud,
   type Cloud,
   type CloudEdges,
+  type Operator,
 } from './app.ts';
 export {
   bootstrapQuickstart,
@@ -17,6 +19,7 @@ export {
 } from './bootstrap.ts';
 export { configErrors, readCloudConfig, redactConfig, type CloudConfig } from './config.ts';
 export { examineCloud, type Finding } from './doctor.ts';
+export { inviteDevices } from './invite.ts';
 export { openSocketHost } from './platform/embedded-postgres.ts';
 export { lockFile, type FileLock } from './platform/file-lock.ts';
 export { createLog, logLevels, rotatingFile, silentLog, type Log, type LogLevel } from './platform/log.ts';

@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import { registerDoctor } from './cloud-doctor.ts';
+import { registerEnrollmentToken } from './cloud-enrollment-token.ts';
 import { registerMigrate } from './cloud-migrate.ts';
 import { registerStart } from './cloud-start.ts';
+import { registerTenantCreate } from './cloud-tenant-create.ts';
 import { registerTrustCa } from './cloud-trust-ca.ts';
 
 /** `holdfast cloud ...`: what an operator of a server does. */
@@ -10,5 +12,7 @@ export function registerCloud(program: Command): void {
   registerStart(cloud);
   registerMigrate(cloud);
   registerDoctor(cloud);
+  registerTenantCreate(cloud);
+  registerEnrollmentToken(cloud);
   registerTrustCa(cloud);
 }

@@ -29,7 +29,8 @@ export type EmbeddedPostgresOptions = {
 };
 
 const DATABASE = 'postgres';
-const PORT = 5432;
+/** The port in the name of its socket. */
+export const EMBEDDED_PORT = 5432;
 /** Longest folder whose socket path fits into `sockaddr_un` (104 bytes on macOS) with room to spare. */
 const LONGEST_SOCKET_DIR = 84;
 const RESTART = { attempts: Infinity, firstDelayMs: 100, maxDelayMs: 5_000 };
@@ -177,7 +178,7 @@ async function startCluster(cluster: Omit<Run, 'host' | 'port'>, lock: FileLock)
 }
 
 async function openEndpoint(dataDir: string): Promise<{ host: string; port: number; close(): void }> {
-  if (process.platform !== 'win32') return { ...openSocketHost(dataDir), port: PORT };
+  if (process.platform !== 'win32') return { ...openSocketHost(dataDir), port: EMBEDDED_PORT };
   return { host: '127.0.0.1', port: await freeLoopbackPort(), close: () => undefined };
 }
 

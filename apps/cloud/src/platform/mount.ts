@@ -16,7 +16,7 @@ import {
 } from '@holdfast/contract';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import type { IoContext, OpenContext, Principal, Source, TxContext, WriteAudit } from './context.ts';
+import type { AuditActor, IoContext, OpenContext, Principal, Source, TxContext, WriteAudit } from './context.ts';
 import type { Database } from './postgres.ts';
 import { refuseUnstorableText } from './reading.ts';
 import type { RefusalLog } from './refusal-log.ts';
@@ -37,12 +37,20 @@ export type Presented = {
   readonly source: Source;
 };
 
-/**
- * Finds out who asks; throws one of the `auth` errors when that is nobody, or nobody this route accepts.
- *
- * `refusedIn` of a thrown error's details is not sent: a refusal of somebody known is recorded in their tenant.
- */
-export type Authenticate = (presented: Presented, route: Route) => Promise<Principal>;
+/** Somebody who is known and may not act; their tenant's log says so. */
+export type RefusedPrincipal = {
+  readonly refusal: CodedError;
+  readonly tenantId: string;
+  readonly actor: AuditActor;
+};
+
+/** Finds out who asks; throws one of the `auth` errors when that is nobody. */
+export type Authenticate = (presented: Presented, route: Route) => Promise<Principal | RefusedPrincipal>;
+
+/** Whether an error says that somebody may not, or is not who they say: such errors are recorded. */
+export function isRefusal(error: unknown): error is CodedError {
+  return error instanceof CodedError && (error.kind === 'forbidden' || error.kind === 'unauthenticated');
+}
 
 /** What mounting routes needs. */
 export type HttpDeps = {
@@ -156,6 +164,10 @@ function add(app: FastifyInstance, deps: HttpDeps, route: Route, work: (call: Ca
     async onRequest(request, reply) {
       const { method, url, headers } = request;
       const principal = await deps.authenticate({ method, url, headers, source: sourceOf(request) }, route);
+      if ('refusal' in principal) {
+        await record(deps, route, request, principal);
+        throw principal.refusal;
+      }
       request.principal = principal;
       if (principal.nextNonce !== undefined) void reply.header('dpop-nonce', principal.nextNonce);
       const call = { deps, route, request, reply, principal };
@@ -225,24 +237,32 @@ function ioContext<Adapters extends object>(call: Call, adapters: Adapters): IoC
 }
 
 function whoAndWhen({ principal, request }: Call, at: Date) {
-  const actor = { kind: principal.kind, id: principal.principalId, name: principal.name };
-  return { tenantId: principal.tenantId, at, actor, source: sourceOf(request), requestId: request.id };
+  const { tenantId } = principal;
+  return { tenantId, at, actor: actorOf(principal), source: sourceOf(request), requestId: request.id };
 }
 
-/** A refused act rolls its own transaction back, so its record is written in another. */
+function actorOf({ kind, principalId, name }: Principal): AuditActor {
+  return { kind, id: principalId, name };
+}
+
+/** Records that an act was refused to a principal. */
 async function recordRefusal<T>(call: Call, work: () => Promise<T>): Promise<T> {
-  const { deps, route } = call;
+  const { deps, route, request } = call;
   try {
     return await work();
   } catch (error) {
-    const isRefusal = error instanceof CodedError && (error.kind === 'forbidden' || error.kind === 'unauthenticated');
-    if (isRefusal) {
-      const facts = { code: error.code, method: route.method, path: route.path };
-      const about = whoAndWhen(call, new Date(deps.clock.now()));
-      await deps.refusals.record({ eventType: 'request.refused', facts, ...about });
-    }
+    const { tenantId } = call.principal;
+    const actor = actorOf(call.principal);
+    if (isRefusal(error)) await record(deps, route, request, { refusal: error, tenantId, actor });
     throw error;
   }
+}
+
+function record(deps: HttpDeps, route: Route, request: FastifyRequest, refused: RefusedPrincipal): Promise<void> {
+  const { refusal, tenantId, actor } = refused;
+  const facts = { code: refusal.code, method: route.method, path: route.path };
+  const about = { tenantId, actor, at: new Date(deps.clock.now()), source: sourceOf(request), requestId: request.id };
+  return deps.refusals.record({ eventType: 'request.refused', facts, ...about });
 }
 
 function signalOf(reply: FastifyReply, deps: HttpDeps): AbortSignal {

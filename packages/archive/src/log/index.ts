@@ -10,7 +10,7 @@ export { writerOf, type Ordinal } from '../format/ordinal.ts';
 export { parseRecordHeader, RecordKind, recordHeaderBytes, recordLengthOf, splitRecord } from '../format/record.ts';
 export { isSignedBy } from '../crypto/ed25519.node.ts';
 export { ArchiveFolder, type FolderPosition } from './archive-folder.ts';
-export type { Disk } from './disk.ts';
+export type { Disk, DiskFile } from './disk.ts';
 export { logErrors } from './errors.ts';
 export { GroupRun } from './group-run.ts';
 export { catchUp, type StoredLog } from './local-destination.ts';

@@ -1,11 +1,11 @@
-import { authErrors, deviceErrors } from '@holdfast/contract';
+import { authErrors } from '@holdfast/contract';
 import { decodeJwt, errors } from 'jose';
 import type { AuditActor, OpenContext, WriteAudit } from '../../platform/context.ts';
 import type { Database, TenantTx } from '../../platform/postgres.ts';
 import { devicePermissions } from '../identity/index.ts';
 import { isTenantActive, locate } from '../tenants/index.ts';
 import { issueToken, TOKEN_SECONDS, verifyAssertion, type ProofDeps, type SigningKeys } from '../tokens/index.ts';
-import type { Clock } from '@holdfast/base';
+import type { Clock, CodedError } from '@holdfast/base';
 import { readDeviceState } from './device-state.ts';
 import * as store from './store.ts';
 
@@ -41,23 +41,24 @@ export async function issueDeviceToken(
   const at = new Date(ctx.nowMs());
   const entry = { tenantId, at, source: ctx.source, requestId: ctx.requestId };
   const actor: AuditActor = { kind: 'device', id: deviceId, name: device.name };
-  const mayAct = await deps.database.withTenant(tenantId, async (tx) => {
-    const isActive = await isDeviceActive(tx, tenantId, deviceId);
-    const outcome = isActive ? 'done' : 'refused';
-    const eventType = isActive ? 'device.token_issued' : 'device.token_refused';
+  const refusal = await deps.database.withTenant(tenantId, async (tx) => {
+    const refused = await refusalOf(tx, tenantId, deviceId);
+    const outcome = refused ? 'refused' : 'done';
+    const eventType = refused ? 'device.token_refused' : 'device.token_issued';
     await deps.writeAudit(tx, { ...entry, actor, outcome, eventType, facts: { audience: asked.audience } });
-    return isActive;
+    return refused;
   });
-  if (!mayAct) throw device.state === 'active' ? authErrors.ended() : deviceErrors.deauthorized();
+  if (refusal) throw refusal;
   const scopes = [...devicePermissions];
   const subject = { tenantId, principalId: deviceId, kind: 'device', scopes, audience: asked.audience } as const;
   const token = await issueToken(deps, { ...subject, keyThumbprint: device.key_thumbprint });
   return { token_type: 'DPoP', expires_in: TOKEN_SECONDS, access_token: token };
 }
 
-async function isDeviceActive(tx: TenantTx, tenantId: string, deviceId: string): Promise<boolean> {
-  const state = await readDeviceState(tx, tenantId, deviceId);
-  return (state?.isActive ?? false) && (await isTenantActive(tx, tenantId));
+/** Why a device may not act at this moment; undefined when it may. */
+async function refusalOf(tx: TenantTx, tenantId: string, deviceId: string): Promise<CodedError | undefined> {
+  const state = (await isTenantActive(tx, tenantId)) ? await readDeviceState(tx, tenantId, deviceId) : undefined;
+  return state?.isActive ? undefined : (state?.refusal ?? authErrors.ended)();
 }
 
 /** Who an assertion says it is from; nothing is verified yet. */

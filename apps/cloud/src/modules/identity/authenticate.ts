@@ -4,12 +4,12 @@ import { authErrors, requestErrors, type PrincipalKind, type Route, type Serving
 import type { Principal } from '../../platform/context.ts';
 import { readCookie } from '../../platform/cookies.ts';
 import { sha256 } from '../../platform/digest.ts';
-import type { Authenticate, Presented } from '../../platform/mount.ts';
+import { isRefusal, type Authenticate, type Presented, type RefusedPrincipal } from '../../platform/mount.ts';
 import type { Database, TenantTx } from '../../platform/postgres.ts';
 import { isTenantActive, locate } from '../tenants/index.ts';
 import { verifyProof, verifyToken, type ProofDeps, type TokenClaims, type TokenKeys } from '../tokens/index.ts';
 import { narrowGrants } from './grants.ts';
-import { csrfTokenOf, SESSION_COOKIE, useSession } from './sessions.ts';
+import { csrfTokenOf, SESSION_COOKIE, useSession, type UsedSession } from './sessions.ts';
 import type { PrincipalState } from './users.ts';
 
 /** Reads what a principal of one kind is now; undefined when there is none of that id. */
@@ -36,7 +36,8 @@ const CACHED_STATES = 20_000;
 /**
  * Finds out who asks: an access token (with proof of possession where it is bound to a key), or a session cookie.
  *
- * Whatever a token says, its principal and tenant must be active now, give or take `STATE_CACHE_MS`.
+ * Whatever a token says, its principal and tenant must be active now, give or take `STATE_CACHE_MS`. From the moment that
+ * a token or session of ours names somebody, a refusal is theirs and answered as such; before, it is nobody's and thrown.
  */
 export function createAuthenticate(deps: AuthenticateDeps): Authenticate {
   const stateOf = cachedState(deps);
@@ -56,20 +57,34 @@ async function byToken(
   stateOf: StateOf,
   presented: Presented,
   authorization: string,
-): Promise<Principal> {
+): Promise<Principal | RefusedPrincipal> {
   const [, scheme = '', token = ''] = /^(bearer|dpop) ([\w.~+/-]+=*)$/i.exec(authorization) ?? [];
   if (token === '') throw authErrors.invalid();
   const claims = await verifyToken(deps, deps.role, token);
-  const nextNonce = await provePossession(deps, presented, { claims, token, scheme: scheme.toLowerCase() });
-  const state = await stateOf(claims.kind, claims.tenantId, claims.principalId);
-  return {
-    kind: claims.kind,
-    principalId: claims.principalId,
-    tenantId: claims.tenantId,
-    name: state.name,
-    grants: narrowGrants(state.grants, claims.scopes),
-    ...(nextNonce === undefined ? {} : { nextNonce }),
-  };
+  const { kind, tenantId, principalId } = claims;
+  return asKnown({ kind, tenantId, principalId }, async () => {
+    const nextNonce = await provePossession(deps, presented, { claims, token, scheme: scheme.toLowerCase() });
+    const state = await stateOf(kind, tenantId, principalId);
+    const grants = narrowGrants(state.grants, claims.scopes);
+    return { name: state.name, grants, ...(nextNonce === undefined ? {} : { nextNonce }) };
+  });
+}
+
+type Known = Pick<Principal, 'kind' | 'tenantId' | 'principalId'>;
+
+/** What is refused to somebody known is answered with who they are; that a nonce is missing refuses nothing. */
+async function asKnown(
+  known: Known,
+  prove: () => Promise<Omit<Principal, keyof Known>>,
+): Promise<Principal | RefusedPrincipal> {
+  try {
+    return { ...known, ...(await prove()) };
+  } catch (error) {
+    if (!isRefusal(error) || error.code === authErrors.use_nonce.code) throw error;
+    // By id alone: a name would have to be read, and theirs may be gone.
+    const { kind, tenantId, principalId } = known;
+    return { refusal: error, tenantId, actor: { kind, id: principalId, name: principalId } };
+  }
 }
 
 async function provePossession(
@@ -98,19 +113,36 @@ async function bySession(
   deps: AuthenticateDeps,
   stateOf: StateOf,
   shown: { readonly presented: Presented; readonly session: string; readonly route: Route },
-): Promise<Principal> {
+): Promise<Principal | RefusedPrincipal> {
   const { presented, session: cookie, route } = shown;
   if (!/^[\w-]{43}$/.test(cookie)) throw authErrors.invalid();
-  if (route.method !== 'GET') requireSameSite(presented, deps.publicUrl(), csrfTokenOf(cookie));
+  const csrfToken = csrfTokenOf(cookie);
+  const requireOwnPage = () => {
+    if (route.method !== 'GET') requireSameSite(presented, deps.publicUrl(), csrfToken);
+  };
+  const used = await findUsed(deps, cookie);
+  if (!used) {
+    requireOwnPage();
+    throw authErrors.invalid();
+  }
+  const { tenantId, userId, isOpen, sessionId, absoluteEndsAt } = used;
+  return asKnown({ kind: 'user', tenantId, principalId: userId }, async () => {
+    requireOwnPage();
+    if (!isOpen) throw authErrors.ended();
+    const { name, grants } = await stateOf('user', tenantId, userId);
+    return { name, grants, session: { sessionId, absoluteEndsAt, csrfToken } };
+  });
+}
+
+async function findUsed(
+  deps: AuthenticateDeps,
+  cookie: string,
+): Promise<(UsedSession & { readonly tenantId: string }) | undefined> {
   const tenantId = await locate(deps.database, 'session', cookie);
-  if (tenantId === undefined) throw authErrors.invalid();
+  if (tenantId === undefined) return undefined;
   const at = new Date(deps.clock.now());
-  const open = await deps.database.withTenant(tenantId, (tx) => useSession(tx, tenantId, cookie, at));
-  if (!open) throw authErrors.ended();
-  const state = await stateOf('user', tenantId, open.userId);
-  const { sessionId, absoluteEndsAt } = open;
-  const session = { sessionId, absoluteEndsAt, csrfToken: csrfTokenOf(cookie) };
-  return { kind: 'user', principalId: open.userId, tenantId, name: state.name, grants: state.grants, session };
+  const used = await deps.database.withTenant(tenantId, (tx) => useSession(tx, tenantId, cookie, at));
+  return used && { ...used, tenantId };
 }
 
 /** A change by cookie must come from one of our own pages: it says so twice. @throws request.cross_site */

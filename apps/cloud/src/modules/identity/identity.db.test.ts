@@ -209,6 +209,70 @@ test("a device's token is worth nothing without its key", async () => {
     assert.equal(codeOf(await get(async () => headers, path)), 'auth.invalid');
 });
 
+test('who is known and refused before the work begins is in the log of their tenant', async () => {
+  const world = await makeWorld(cloud, 'tried');
+  const { tenantUid: tenantId } = world.tenant;
+  const path = '/v1/customer';
+  const refused = async (work: () => Promise<RawReply>) => {
+    const statement = `select entry from audit_entries where tenant_id = $1 and event_type = 'request.refused' order by entry_id`;
+    const before = (await sql(statement, [tenantId])).rowCount ?? 0;
+    const reply = await work();
+    const rows = (await sql(statement, [tenantId])).rows as { entry: string }[];
+    const entries = rows.slice(before).map(({ entry }) => JSON.parse(entry) as Record<string, unknown>);
+    return { code: codeOf(reply), told: entries.map(({ actor, facts, outcome }) => ({ actor, facts, outcome })) };
+  };
+  const toldOf = (kind: string, id: string, code: string, route = `GET ${path}`) => {
+    const [method = '', routePath = ''] = route.split(' ');
+    return {
+      code,
+      told: [{ actor: { kind, id, name: id }, facts: { code, method, path: routePath }, outcome: 'refused' }],
+    };
+  };
+  const signOut = async (proof: Proof, changes: Record<string, string> = {}) => {
+    const about = { method: 'DELETE', path: '/v1/auth/session' };
+    return sendRaw(cloud.url, { ...about, headers: { ...(await proof(about)), ...changes } });
+  };
+  const used = await (await deviceProof(world, 'api'))({ method: 'GET', path });
+  await get(async () => used, path);
+  const { deviceId } = world.device;
+  assert.deepEqual(await refused(() => get(async () => used, path)), toldOf('device', deviceId, 'auth.invalid'));
+  const bare = { authorization: (used['authorization'] ?? '').replace('DPoP', 'Bearer') };
+  assert.deepEqual(await refused(() => get(async () => bare, path)), toldOf('device', deviceId, 'auth.invalid'));
+  const [one, two] = [await signInAs(world, world.member), await signInAs(world, world.member)];
+  const { userId } = world.member;
+  const forged = refused(() => signOut(one.proof, { 'x-csrf-token': 'x' }));
+  assert.deepEqual(await forged, toldOf('user', userId, 'request.cross_site', 'DELETE /v1/auth/session'));
+  assert.equal((await signOut(two.proof)).status, 204);
+  const session = '/v1/auth/session';
+  const ended = refused(() => get(two.proof, session));
+  assert.deepEqual(await ended, toldOf('user', userId, 'auth.ended', `GET ${session}`));
+  await sql('update users set blocked = true where user_id = $1', [userId]);
+  clock.advance(STATE_CACHE_MS);
+  const blocked = refused(() => get(one.proof, session));
+  assert.deepEqual(await blocked, toldOf('user', userId, 'auth.ended', `GET ${session}`));
+  // What is no refusal, or of nobody, leaves nothing: a nonce asked for, another tenant's, an unknown cookie or token.
+  const nobody: readonly [string, Proof][] = [
+    ['auth.missing', async () => ({})],
+    ['auth.invalid', async () => ({ cookie: `__Host-holdfast=${'x'.repeat(43)}` })],
+    ['auth.invalid', async () => ({ authorization: 'Bearer x' })],
+    [
+      'auth.use_nonce',
+      async () => ({
+        ...used,
+        dpop: await makeDpop(world.device, {
+          method: 'GET',
+          url: cloud.url + path,
+          token: (used['authorization'] ?? '').slice('DPoP '.length),
+          nonce: '',
+        }),
+      }),
+    ],
+  ];
+  for (const [code, proof] of nobody) assert.deepEqual(await refused(() => get(proof, path)), { code, told: [] });
+  const { proof } = await signInAs(world, world.admin);
+  assert.deepEqual((await refused(() => get(proof, session))).told, []);
+});
+
 test('a proof without a nonce gets one with the refusal, and the proof made with it is accepted', async () => {
   const world = await makeWorld(cloud, 'nonce');
   const path = '/v1/customer';

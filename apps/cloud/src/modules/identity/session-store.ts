@@ -22,10 +22,12 @@ export async function insertSession(
   await db(tx).insertInto('sessions').values(row).execute();
 }
 
-/** The session of a cookie, if it has not ended. */
-export function findOpenSession(tx: TenantTx, tenantId: string, tokenSha256: Uint8Array, at: Date) {
-  return openSessions(tx, tenantId, at)
+/** The session of a cookie, whether it has ended or not. */
+export function findSession(tx: TenantTx, tenantId: string, tokenSha256: Uint8Array) {
+  return db(tx)
+    .selectFrom('sessions')
     .selectAll()
+    .where('tenant_id', '=', tenantId)
     .where('token_sha256', '=', Buffer.from(tokenSha256))
     .executeTakeFirst();
 }

@@ -18,23 +18,29 @@ export function csrfTokenOf(cookie: string): string {
   return sha256(`csrf ${cookie}`).toString('base64url');
 }
 
-/** An open session, as a request needs it. */
-export type OpenSession = { readonly sessionId: string; readonly userId: string; readonly absoluteEndsAt: Date };
+/** A session, as a request needs it. */
+export type UsedSession = {
+  readonly sessionId: string;
+  readonly userId: string;
+  readonly absoluteEndsAt: Date;
+  readonly isOpen: boolean;
+};
 
-/** The open session of a cookie, its use noted; undefined when it has ended or never was. */
+/** The session of a cookie, its use noted where it is open; undefined when there is none. */
 export async function useSession(
   tx: TenantTx,
   tenantId: string,
   cookie: string,
   at: Date,
-): Promise<OpenSession | undefined> {
-  const row = await store.findOpenSession(tx, tenantId, sha256(cookie), at);
+): Promise<UsedSession | undefined> {
+  const row = await store.findSession(tx, tenantId, sha256(cookie));
   if (!row) return undefined;
-  if (at.getTime() - row.last_seen_at.getTime() > SESSION_TIMES.touchEveryMs) {
+  const isOpen = row.ended_at === null && row.idle_ends_at > at && row.absolute_ends_at > at;
+  if (isOpen && at.getTime() - row.last_seen_at.getTime() > SESSION_TIMES.touchEveryMs) {
     const idleEndsAt = new Date(at.getTime() + SESSION_TIMES.idleMs);
     await store.touchSession(tx, { tenantId, sessionId: row.session_id, at, idleEndsAt });
   }
-  return { sessionId: row.session_id, userId: row.user_id, absoluteEndsAt: row.absolute_ends_at };
+  return { sessionId: row.session_id, userId: row.user_id, absoluteEndsAt: row.absolute_ends_at, isOpen };
 }
 
 /** Who is signed in. */

@@ -7,6 +7,7 @@ import * as store from './store.ts';
 
 /** Failures of making tenants. */
 export const tenantErrors = defineErrors('tenants', {
+  not_found: ['not_found', 'There is no tenant with that address'],
   slug_taken: ['conflict', 'Another tenant has that address'],
   slug_invalid: ['invalid', 'A tenant address is 1 to 63 of a-z, 0-9 and -, not beginning with -'],
 });

@@ -1,0 +1,63 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { Command } from 'commander';
+import { defineErrors } from '@holdfast/base';
+import packageFacts from '../../package.json' with { type: 'json' };
+import { agentStateDir, serviceStateDir } from '../agent-socket.ts';
+import { findHome, homeToStart, proxyEnvironment } from '../config.ts';
+import { createOutput } from '../output.ts';
+
+const enrollErrors = defineErrors('agent_enroll', {
+  token_unreadable: ['not_found', 'The token file cannot be read'],
+});
+
+type Options = { readonly tokenFile: string; readonly state?: string; readonly json?: boolean };
+
+/** `holdfast agent enroll`: makes this computer a device of a server. */
+export function registerAgentEnroll(agent: Command): void {
+  agent
+    .command('enroll <url>')
+    .description('enrol this computer with a server, by a token file an administrator made')
+    .requiredOption('--token-file <file>', 'the token; - reads standard input')
+    .option(
+      '--state <folder>',
+      `folder of the agent's state (agent in HOLDFAST_HOME; ${serviceStateDir} for the service)`,
+    )
+    .action(async (url: string, options: Options) => {
+      const { enroll, EnrollmentStore } = await import('@holdfast/agent/cloud');
+      const tokenText = readToken(options.tokenFile);
+      const stateDir = stateDirOf(options.state);
+      mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+      const about = {
+        hostname: os.hostname().slice(0, 200) || 'unknown',
+        os: `${os.type()} ${os.release()}`,
+        agentVersion: packageFacts.version,
+        proxyEnv: proxyEnvironment(),
+      };
+      const {
+        deviceUid,
+        orgUid,
+        tenantUid,
+        url: server,
+      } = await enroll({ ...about, tokenText, url }, new EnrollmentStore(stateDir));
+      const facts = { deviceUid, orgUid, tenantUid, url: server, stateDir };
+      const text = `Enrolled with ${server} as device ${deviceUid}.\nStart it: holdfast agent run`;
+      createOutput(options.json ?? false).result(facts, text);
+    });
+}
+
+function readToken(file: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : path.resolve(file), 'utf8');
+  } catch (error) {
+    throw enrollErrors.token_unreadable({ file }, error);
+  }
+}
+
+function stateDirOf(state: string | undefined): string {
+  if (state !== undefined) return path.resolve(state);
+  const isRoot = process.geteuid?.() === 0;
+  const homeDir = findHome(process.cwd()) ?? (isRoot ? undefined : homeToStart(process.cwd()));
+  return homeDir === undefined ? serviceStateDir : agentStateDir(homeDir);
+}
