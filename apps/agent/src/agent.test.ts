@@ -240,3 +240,11 @@ test('what was deleted and what was changed comes back as it was, also into the 
   assert.equal(back['restored'], 1);
   assert.equal(readFileSync(path.join(agent.tree, 'a/gone'), 'utf8'), 'gone');
 });
+
+test('an agent that cannot listen leaves nothing open, and can be started again', async (t) => {
+  const agent = newAgent(t);
+  const socketPath = path.join(agent.folder, 'nowhere', 'agent.sock');
+  await assert.rejects(agent.start({ socketPath }), (error) => codeOf(error) === 'control.cannot_listen');
+  await agent.start();
+  assert.equal((await agent.standings())[0]?.state, 'failed', 'there is no destination yet');
+});

@@ -127,6 +127,7 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const workers = Math.max(1, Math.min(4, availableParallelism()));
   const shared = { archive, destinations, database, clock, log, never };
   const protector = new Protector({ ...shared, source, startWorker, workers });
+  resources.defer(() => protector.close());
   const recoveryCode = new ShownRecoveryCode({ clock, random });
   return { ...shared, protector, recoveryCode, makePlace, stateDir, random, signal };
 }

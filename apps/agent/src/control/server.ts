@@ -50,6 +50,8 @@ export class ControlServer {
             server.listen(reachable, () => resolve());
           }),
       );
+    } catch (error) {
+      throw controlErrors.cannot_listen({ socket: socketPath, problem: (error as Error).message }, error);
     } finally {
       process.umask(before);
     }

@@ -178,6 +178,11 @@ export class Protector {
     }
   }
 
+  /** Stops watching; for an agent that never came to run. */
+  close(): void {
+    this.#watch.close();
+  }
+
   #newSelection(): Selection {
     return new Selection(this.#ports.database.sets().map(selectedSet), this.#ports.never());
   }
