@@ -214,7 +214,8 @@ test('who is known and refused before the work begins is in the log of their ten
   const { tenantUid: tenantId } = world.tenant;
   const path = '/v1/customer';
   const refused = async (work: () => Promise<RawReply>) => {
-    const statement = `select entry from audit_entries where tenant_id = $1 and event_type = 'request.refused' order by entry_id`;
+    const statement = `select e.entry from audit_entries e join audit_leaves l using (tenant_id, entry_id)
+      where e.tenant_id = $1 and e.event_type = 'request.refused' order by l.log_index`;
     const before = (await sql(statement, [tenantId])).rowCount ?? 0;
     const reply = await work();
     const rows = (await sql(statement, [tenantId])).rows as { entry: string }[];
