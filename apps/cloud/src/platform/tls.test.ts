@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -76,6 +86,38 @@ test('other hosts, a clock set back and a damaged file each lead to a new certif
   await assert.rejects(localCertificates({ tlsDir, hosts: ['localhost'], clock: manualClock(NOW - 31 * DAY_MS) }), {
     code: 'tls.ca_not_valid',
   });
+});
+
+test('a CA whose files cannot be read, or whose key is lost, is never replaced, and half a new one is made whole', async (t) => {
+  const tlsDir = folder(t);
+  const make = () => localCertificates({ tlsDir, hosts: ['localhost'], clock: manualClock(NOW) });
+  const [certFile, keyFile] = [path.join(tlsDir, 'ca.pem'), path.join(tlsDir, 'ca-key.pem')];
+  await make();
+  const whole = [readFileSync(certFile, 'utf8'), readFileSync(keyFile, 'utf8')];
+  for (const [file, unread] of [
+    [keyFile, 'tls.unreadable'],
+    [certFile, 'tls.unreadable'],
+  ] as const) {
+    renameSync(file, `${file}.kept`);
+    symlinkSync(path.basename(file), file);
+    await assert.rejects(make(), { code: unread }, file);
+    rmSync(file);
+    renameSync(`${file}.kept`, file);
+    await make();
+    assert.deepEqual([readFileSync(certFile, 'utf8'), readFileSync(keyFile, 'utf8')], whole);
+  }
+  renameSync(keyFile, `${keyFile}.kept`);
+  await assert.rejects(make(), { code: 'tls.ca_key_lost' });
+  assert.equal(existsSync(keyFile), false);
+  renameSync(`${keyFile}.kept`, keyFile);
+  await make();
+  // Only the key was written when the power went: nobody was told of its certificate.
+  rmSync(certFile);
+  const leaf = await (await make()).current();
+  assert.notEqual(readFileSync(certFile, 'utf8'), whole[0]);
+  assert.equal(readFileSync(keyFile, 'utf8'), whole[1]);
+  assert.deepEqual(await (await make()).current(), leaf);
+  assert.equal(first(leaf.cert).verify(first(readFileSync(certFile, 'utf8')).publicKey), true);
 });
 
 test('certificates by file are read again when they change, and must belong together', async (t) => {

@@ -1,6 +1,6 @@
 import 'reflect-metadata/lite'; // The certificate library refuses to load without it.
-import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { mkdir, open, readFile, rename, stat } from 'node:fs/promises';
+import { createPrivateKey, createPublicKey, KeyObject, X509Certificate, type webcrypto } from 'node:crypto';
+import { link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import path from 'node:path';
 import { defineErrors, systemRandom, type Clock, type Random } from '@holdfast/base';
@@ -10,6 +10,7 @@ import * as x509 from '@peculiar/x509';
 export const tlsErrors = defineErrors('tls', {
   unreadable: ['invalid', 'The certificate or its key cannot be read'],
   mismatch: ['invalid', 'The key does not belong to the certificate'],
+  ca_key_lost: ['invalid', 'The key of the local CA is not there; whoever trusts this CA would not trust another'],
   ca_not_valid: ['unavailable', 'The local CA is not valid at the time this machine shows; is its clock right?'],
 });
 
@@ -75,6 +76,7 @@ export function certificateFiles(certFile: string, keyFile: string): Certificate
  *
  * Files: `ca.pem` (to be handed out), `ca-key.pem`, `server.pem` (chain and key); keys have mode 0600. The CA is made
  * once; the server certificate again when it ends within 60 days, when `hosts` change, or when the CA did.
+ * @throws tls.unreadable, tls.mismatch, tls.ca_key_lost, tls.ca_not_valid
  */
 export async function localCertificates(options: {
   tlsDir: string;
@@ -92,7 +94,7 @@ export async function localCertificates(options: {
     if (existing && isGood(existing.cert, { hosts: options.hosts, authority: authority.certificate, clock }))
       return existing;
     const made = await issueLeaf(authority, { hosts: options.hosts, clock, random });
-    await writeWhole(file, made.cert + made.key, 0o600);
+    await writeWhole(file, made.cert + made.key, { mode: 0o600, isNew: false });
     return made;
   };
   return { caFile: path.join(tlsDir, 'ca.pem'), current };
@@ -103,23 +105,51 @@ type Edges = { readonly clock: Clock; readonly random: Random };
 
 async function openAuthority(tlsDir: string, edges: Edges): Promise<Authority> {
   const [certFile, keyFile] = [path.join(tlsDir, 'ca.pem'), path.join(tlsDir, 'ca-key.pem')];
-  const keyPem = await readFile(keyFile, 'utf8').catch(() => undefined);
-  const certPem = await readFile(certFile, 'utf8').catch(() => undefined);
-  if (keyPem === undefined || certPem === undefined) return makeAuthority({ certFile, keyFile }, edges);
-  const key = await crypto.subtle.importKey('pkcs8', x509.PemConverter.decodeFirst(keyPem), ALGORITHM, true, ['sign']);
+  const keyPem = await readIfThere(keyFile, { certFile, keyFile });
+  const certPem = await readIfThere(certFile, { certFile, keyFile });
+  if (keyPem === undefined && certPem !== undefined) throw tlsErrors.ca_key_lost({ certFile, keyFile });
+  const keyOf = (pem: string) => importKey(x509.PemConverter.decodeFirst(pem));
+  if (certPem === undefined)
+    return makeAuthority({ certFile, keyFile }, edges, keyPem === undefined ? undefined : await keyOf(keyPem));
   const certificate = new x509.X509Certificate(certPem);
-  if (!new X509Certificate(certPem).checkPrivateKey(createPrivateKey(keyPem)))
+  if (!new X509Certificate(certPem).checkPrivateKey(createPrivateKey(keyPem!)))
     throw tlsErrors.mismatch({ certFile, keyFile });
   const now = edges.clock.now();
   if (now < certificate.notBefore.getTime() || now > certificate.notAfter.getTime()) {
     throw tlsErrors.ca_not_valid({ certFile, notBefore: certificate.notBefore, notAfter: certificate.notAfter });
   }
-  return { certificate, key };
+  return { certificate, key: (await keyOf(keyPem!)).privateKey };
 }
 
-/** The key is written first and the certificate last: half a CA is made anew, and nobody was told of it yet. */
-async function makeAuthority(files: { certFile: string; keyFile: string }, edges: Edges): Promise<Authority> {
-  const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+/** Undefined only where there is no such file: a file that cannot be read now is not one to be made anew. */
+async function readIfThere(file: string, facts: { certFile: string; keyFile: string }): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw tlsErrors.unreadable(facts, error);
+  }
+}
+
+/** A private key and the public key that follows from it. */
+async function importKey(pkcs8: ArrayBuffer): Promise<webcrypto.CryptoKeyPair> {
+  const privateKey = await crypto.subtle.importKey('pkcs8', pkcs8, ALGORITHM, true, ['sign']);
+  const spki = createPublicKey(KeyObject.from(privateKey)).export({ format: 'der', type: 'spki' });
+  return { privateKey, publicKey: await crypto.subtle.importKey('spki', spki, ALGORITHM, true, ['verify']) };
+}
+
+/**
+ * Makes a CA, of the key that is there where an earlier start got no further than that.
+ *
+ * The key is written first and the certificate last: of half a CA nobody was told yet. No key is ever overwritten.
+ */
+async function makeAuthority(
+  files: { certFile: string; keyFile: string },
+  edges: Edges,
+  existing: webcrypto.CryptoKeyPair | undefined,
+): Promise<Authority> {
+  const keys: webcrypto.CryptoKeyPair =
+    existing ?? (await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']));
   const serialNumber = serial(edges.random);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     name: `CN=Holdfast local CA ${serialNumber.slice(2, 10)}`,
@@ -133,8 +163,8 @@ async function makeAuthority(files: { certFile: string; keyFile: string }, edges
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
-  await writeWhole(files.keyFile, await exportKey(keys.privateKey), 0o600);
-  await writeWhole(files.certFile, `${certificate.toString('pem')}\n`, 0o644);
+  if (!existing) await writeWhole(files.keyFile, await exportKey(keys.privateKey), { mode: 0o600, isNew: true });
+  await writeWhole(files.certFile, `${certificate.toString('pem')}\n`, { mode: 0o644, isNew: true });
   return { certificate, key: keys.privateKey };
 }
 
@@ -217,15 +247,22 @@ function splitPem(text: string): Certificate | undefined {
   return key && cert ? { cert, key } : undefined;
 }
 
-/** Readers see the old content or the new, after a power cut too. */
-async function writeWhole(file: string, content: string, mode: number): Promise<void> {
+/** Readers see the old content or the new, after a power cut too; a file that is to be new replaces none. */
+async function writeWhole(file: string, content: string, how: { mode: number; isNew: boolean }): Promise<void> {
   const partial = `${file}.${process.pid}.new`;
-  const handle = await open(partial, 'w', mode);
+  // One that an ended process left may have another mode.
+  await rm(partial, { force: true });
+  const handle = await open(partial, 'wx', how.mode);
   try {
     await handle.writeFile(content);
     await handle.sync();
   } finally {
     await handle.close();
   }
-  await rename(partial, file);
+  if (!how.isNew) return rename(partial, file);
+  try {
+    await link(partial, file);
+  } finally {
+    await rm(partial);
+  }
 }
