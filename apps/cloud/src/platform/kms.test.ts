@@ -64,6 +64,19 @@ test('the newest key wraps and older ones still open', async () => {
   assert.deepEqual(await without.unwrap(newer, context), secret);
 });
 
+test('passwords that follow from the master keys stay as they are when a key is added', async () => {
+  const before = await open('adding');
+  const file = path.join(folder, 'adding');
+  const content = JSON.parse(await readFile(file, 'utf8')) as { keys: unknown[] };
+  const key = { keyId: 'e'.repeat(16), key: Buffer.alloc(32, 9).toString('base64'), createdAt: '2026-01-01T00:00:00Z' };
+  await writeFile(file, JSON.stringify({ ...content, keys: [...content.keys, key] }));
+  const after = await open('adding');
+  assert.match(await after.forRole('api').wrap(secret, context), /^hfw1\.e{16}\./);
+  assert.equal(after.derivePassword('hf_api'), before.derivePassword('hf_api'));
+  await writeFile(file, JSON.stringify({ ...content, keys: [key] }));
+  assert.notEqual((await open('adding')).derivePassword('hf_api'), before.derivePassword('hf_api'));
+});
+
 test('many that start at once make one key file, readable by its owner alone, and leave nothing beside it', async () => {
   const all = await Promise.all(Array.from({ length: 20 }, () => open('at once')));
   const wrapped = await all[0]!.forRole('api').wrap(secret, context);

@@ -38,7 +38,7 @@ export const kmsErrors = defineErrors('kms', {
 
 const KeyFile = z.strictObject({
   format: z.literal('holdfast-master-keys-v1'),
-  /** Oldest first; the last one wraps. */
+  /** Oldest first; the last one wraps, and passwords follow from the first. */
   keys: z
     .array(z.strictObject({ keyId: z.string().regex(/^[0-9a-f]{16}$/), key: z.base64(), createdAt: z.iso.datetime() }))
     .min(1),
@@ -48,7 +48,11 @@ type MasterKey = { readonly keyId: string; readonly key: Uint8Array };
 /** A master key file that was opened: gives each role its own `Kms`. */
 export type KeyFileKms = {
   forRole(role: KmsRole): Kms;
-  /** A secret that follows from the newest master key, such as the password of a database of our own; 43 characters. */
+  /**
+   * A secret that follows from the oldest master key, such as the password of a database of our own; 43 characters.
+   *
+   * From the oldest, because a database keeps the password it was made with when a key is added.
+   */
   derivePassword(purpose: string): string;
 };
 
@@ -67,7 +71,7 @@ export async function openKeyFileKms(
   return {
     forRole: (role) => roleKms(keys, role, random),
     derivePassword: (purpose) =>
-      Buffer.from(hkdfSync('sha256', keys.at(-1)!.key, new Uint8Array(), `holdfast password ${purpose}`, 32)).toString(
+      Buffer.from(hkdfSync('sha256', keys[0]!.key, new Uint8Array(), `holdfast password ${purpose}`, 32)).toString(
         'base64url',
       ),
   };
