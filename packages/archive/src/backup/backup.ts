@@ -67,7 +67,7 @@ const leasedOrdinals = 65_536;
 const maxListedProblems = 1000;
 const commitAfterNewBytes = 64 * 1024 * 1024;
 const commitAfterMs = 30_000;
-const commitAfterRowBytes = 3_000_000;
+const commitAfterRowBytes = 2_000_000;
 
 /** Runs one backup to its end. @throws backup.stopped, backup.no_destination, or what made the last destination fail */
 export async function runBackup(request: BackupRequest): Promise<BackupReport> {

@@ -92,11 +92,12 @@ export class CommitWriter {
     const sha256 = hash('sha256', record, 'buffer');
     // The row that names this commit goes into the tree with a later checkpoint.
     const named = { key: commitKey(number), value: encodeCommitRow({ time, sha256 }) };
-    this.#index.keepCommit({ number, sha256, record }, { ...intent, puts: [...intent.puts, named] });
+    const kept = { ...intent, puts: [...intent.puts, named] };
+    this.#index.keepCommit({ number, sha256, record }, kept);
     this.#control.chargeAtOnce(record.length);
     // The index keeps the bytes; what is sent may be handed on for good.
     await this.#uploader.send(record).finally(() => this.#control.release(record.length));
-    this.#index.acknowledge(number);
+    this.#index.acknowledge(number, kept);
   }
 
   #seal(number: number, { checkpoint, root, puts }: Said): { record: Uint8Array<ArrayBuffer>; time: Time } {

@@ -259,11 +259,15 @@ export class LocalIndex {
     return rows as unknown as KeptCommit[];
   }
 
-  /** Makes a kept commit known, with all that it makes true, at once and on stable storage. */
-  acknowledge(number: number): void {
+  /**
+   * Makes a kept commit known, with all that it makes true, at once and on stable storage.
+   *
+   * @param kept what it makes true, where the caller still has it; else what was kept with it
+   */
+  acknowledge(number: number, kept?: CommitIntent): void {
     this.transact(() => {
       const row = this.#sql('select sha256, intent from commits where number = ?').get(number);
-      const intent = deserialize(row?.['intent'] as Uint8Array) as CommitIntent;
+      const intent = kept ?? (deserialize(row?.['intent'] as Uint8Array) as CommitIntent);
       this.#sql('update commits set is_acknowledged = 1, intent = zeroblob(0) where number = ?').run(number);
       if (intent.root) this.#setRoot(number, intent.root);
       for (const entry of intent.puts) this.#put(entry);
