@@ -42,6 +42,8 @@ export type Resolve = (host: string) => Promise<readonly string[]>;
 /** Makes requests to addresses that tenants give, and to nothing that only this server can reach. */
 export type Egress = { request(request: EgressRequest): Promise<EgressReply> };
 
+/** The only IPv6 addresses that IANA gives out to anybody. */
+const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR('2000::/3');
 /** Public addresses that answer clouds' own machines with credentials. Azure: 168.63.129.16. */
 const METADATA_ADDRESSES = new Set(['168.63.129.16']);
 
@@ -120,11 +122,13 @@ function isAllowed(address: string, allowed: readonly Network[]): boolean {
 
 /**
  * Whether an address belongs to the public internet: not loopback, private, link-local, carrier-grade NAT, multicast,
- * documentation, tunnel or translation prefix, nor a known metadata service.
+ * documentation, tunnel or translation prefix, nor a known metadata service; and of IPv6 within what is given out as global
+ * unicast (RFC 4291, 2.5.4), since `::a.b.c.d` and others outside of it reach what a tunnel device makes of them.
  */
 export function isGloballyRoutable(address: string): boolean {
   const parsed = parseAddress(address);
-  return parsed.range() === 'unicast' && !METADATA_ADDRESSES.has(parsed.toString());
+  if (parsed.range() !== 'unicast' || METADATA_ADDRESSES.has(parsed.toString())) return false;
+  return parsed.kind() === 'ipv4' || parsed.match(GLOBAL_UNICAST);
 }
 
 async function resolveAll(host: string): Promise<readonly string[]> {
