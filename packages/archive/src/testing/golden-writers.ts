@@ -78,6 +78,7 @@ function finish(scene: GoldenScene, facts: { branch: MadeCommit; gone: readonly 
   const expected = {
     branches: [{ number: branch.number, ordinal: formatOrdinal(branch.ordinal), sha256: branch.sha256.toHex() }],
     liveSet: 2,
+    unintroduced: [{ number: 3, origin: 'administrator' }],
     notNeeded: gone.map(({ ordinal }) => formatOrdinal(ordinal)),
   };
   return { files, keyFile: maker.keyFile(), expected: expectOf(scene, expected) };

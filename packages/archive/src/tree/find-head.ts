@@ -10,6 +10,8 @@ export type CommitCandidate = {
   readonly sha256: Uint8Array;
   readonly previous: Uint8Array;
   readonly checkpoint: number;
+  /** Key epoch of its sealed part. */
+  readonly epoch: number;
   /** Its writer is the one whose commits of this number count. */
   readonly isRightful: boolean;
 };

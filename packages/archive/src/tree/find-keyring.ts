@@ -4,18 +4,19 @@ import { importXaesKey } from '../crypto/xaes-web.ts';
 import type { XaesOpener } from '../crypto/xaes.ts';
 import { equalBytes, joinBytes } from '../format/cursor.ts';
 import { type ArchiveHeader, parseHeader } from '../format/header.ts';
-import { type Keyring, parseKeyring, parseRing } from '../format/keyring.ts';
+import { type Keyring, parseKeyring, parseRing, type RingEpoch } from '../format/keyring.ts';
 import { keyLabels, keyUseOf } from '../format/keys.ts';
 import { isRecordSigned, openRecord, type RecordOpeners, sha256Of } from '../format/open.ts';
 import { type Ordinal, writerOf } from '../format/ordinal.ts';
 import { RecordKind, splitRecord } from '../format/record.ts';
 import { openRecoverySlot } from '../format/slot.ts';
+import { chooseKeyring, type KeyringCandidate, noteTwins } from './choose-keyring.ts';
 import type { ReadAccess, ReadProblem, ReadTools, RecordSource } from './record-source.ts';
 
 /** The header of an archive and the id that follows from it. */
 export type FoundHeader = { readonly archiveId: Uint8Array<ArrayBuffer>; readonly header: ArchiveHeader };
 
-/** The newest keyring that is valid and opens, and the keys it leads to. */
+/** The keyring whose writers count, and the keys that are at hand. */
 export type FoundKeyring = {
   readonly keyring: Keyring;
   readonly sha256: Uint8Array;
@@ -47,7 +48,11 @@ export async function findHeader(
   throw refusal ?? archiveErrors.no_archive();
 }
 
-/** Finds the newest keyring that is signed by a writer it lists, begins with the header's writer, and opens. @throws archive.no_keyring */
+/**
+ * Finds the keys that the secret leads to, and the keyring whose writers count.
+ *
+ * @throws archive.no_keyring
+ */
 export async function findKeyring(
   source: RecordSource,
   found: FoundHeader,
@@ -55,25 +60,52 @@ export async function findKeyring(
 ): Promise<FoundKeyring> {
   const { access, tools, problems } = reading;
   const candidates = await validKeyrings(source, found, reading);
-  for (const { keyring, bytes, ordinal } of candidates) {
+  noteTwins(candidates, problems);
+  const ring: OpenedRing | undefined =
+    'epochs' in access
+      ? { opened: undefined, epochs: access.epochs }
+      : await openNewest(candidates, { found, access, tools, problems });
+  if (ring === undefined) throw archiveErrors.no_keyring({ keyrings: candidates.length });
+  const openers = await openersOf(found.archiveId, ring.epochs, tools);
+  const chosen = await chooseKeyring(candidates, ring.opened, { source, openers, tools, problems });
+  if (chosen === undefined) throw archiveErrors.no_keyring({ keyrings: candidates.length });
+  return { keyring: chosen.keyring, sha256: chosen.sha256, openers };
+}
+
+/** The epochs at hand, and the keyring that the recovery code opened; a key file opens none. */
+type OpenedRing = {
+  readonly opened: KeyringCandidate | undefined;
+  readonly epochs: readonly Pick<RingEpoch, 'number' | 'key'>[];
+};
+
+type Opening = {
+  readonly found: FoundHeader;
+  readonly access: { readonly entropy: Uint8Array };
+  readonly tools: ReadTools;
+};
+
+/** The newest keyring that the recovery code opens, and what is in it. */
+async function openNewest(
+  candidates: readonly KeyringCandidate[],
+  by: Opening & { readonly problems: ReadProblem[] },
+): Promise<OpenedRing | undefined> {
+  for (const opened of candidates) {
     try {
-      const epochs = 'epochs' in access ? access.epochs : await ringOf(keyring, bytes, { found, access, tools });
-      if (epochs === undefined) continue;
-      const openers = await openersOf(found.archiveId, epochs, tools);
-      return { keyring, sha256: await sha256Of(bytes), openers };
+      const epochs = await ringOf(opened.keyring, opened.bytes, by);
+      if (epochs !== undefined) return { opened, epochs };
     } catch (cause) {
-      problems.push({ problem: 'a keyring does not open', ordinal, cause });
+      by.problems.push({ problem: 'a keyring does not open', ordinal: opened.ordinal, cause });
     }
   }
-  throw archiveErrors.no_keyring({ keyrings: candidates.length });
+  return undefined;
 }
 
 async function validKeyrings(
   source: RecordSource,
   { archiveId, header }: FoundHeader,
   { tools, problems }: { readonly tools: ReadTools; readonly problems: ReadProblem[] },
-) {
-  const valid: { keyring: Keyring; bytes: Uint8Array<ArrayBuffer>; ordinal: Ordinal }[] = [];
+): Promise<KeyringCandidate[]> {
+  const valid: KeyringCandidate[] = [];
   const seen = new Set<Ordinal>();
   for await (const ordinal of source.ordinalsOf(RecordKind.keyring)) {
     const bytes = seen.has(ordinal) ? undefined : await source.read(ordinal);
@@ -87,7 +119,7 @@ async function validKeyrings(
       const isSigned = await isRecordSigned(bytes, archiveId, async (message, mark) => {
         return signer !== undefined && tools.verify(joinBytes(signer.publicKey), message, mark);
       });
-      if (isFirst && isSigned) valid.push({ keyring, bytes, ordinal });
+      if (isFirst && isSigned) valid.push({ keyring, bytes, ordinal, sha256: await sha256Of(bytes) });
       else problems.push({ problem: 'a keyring is not signed by a writer of this archive', ordinal });
     } catch (cause) {
       problems.push({ problem: 'a keyring cannot be read', ordinal, cause });
@@ -96,11 +128,7 @@ async function validKeyrings(
   return valid.toSorted((a, b) => b.keyring.number - a.keyring.number);
 }
 
-async function ringOf(
-  keyring: Keyring,
-  bytes: Uint8Array<ArrayBuffer>,
-  by: { readonly found: FoundHeader; readonly access: { readonly entropy: Uint8Array }; readonly tools: ReadTools },
-) {
+async function ringOf(keyring: Keyring, bytes: Uint8Array<ArrayBuffer>, by: Opening) {
   const place = { archiveId: by.found.archiveId, keyringNumber: keyring.number };
   for (const slot of keyring.slots) {
     const ringKey = await openRecoverySlot(slot, place, by.access.entropy);

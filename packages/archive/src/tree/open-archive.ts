@@ -1,3 +1,4 @@
+import { CodedError } from '@holdfast/base';
 import { archiveErrors, corrupt } from '../errors.ts';
 import { parseCommitOpen, parseCommitSealed } from '../format/commit.ts';
 import { equalBytes, joinBytes } from '../format/cursor.ts';
@@ -46,12 +47,8 @@ export async function openArchive(source: RecordSource, access: ReadAccess, tool
   const found = await findHeader(source, tools, context.problems);
   const keys = await findKeyring(source, found, { access, tools, problems: context.problems });
   const candidates = await candidatesOf(context, found.archiveId, keys.keyring.writers);
-  const line = await findHead(candidates, async (candidate) => {
-    return (await openCommit(context, keys.openers, candidate).catch(() => undefined))?.time;
-  });
-  if (line === undefined) throw archiveErrors.no_head({ commits: candidates.length });
   const load = (reference: Reference) => loadRaw(context, keys.openers, reference);
-  const { state, head } = await stateOf(context, keys, { chain: line.chain, load });
+  const { line, state, head } = await readLine(context, keys, { candidates, load });
   const branches = await branchesIn(line.others, state);
   const { problems } = context;
   const streams = new StreamReader(state, {
@@ -79,9 +76,11 @@ async function candidatesOf(
         return writer !== undefined && tools.verify(joinBytes(writer.publicKey), message, mark);
       });
       if (!isSigned) throw archiveErrors.bad_signature({ ordinal });
-      const { number, previous, checkpoint } = parseCommitOpen(splitRecord(bytes).open);
+      const parts = splitRecord(bytes);
+      const { number, previous, checkpoint } = parseCommitOpen(parts.open);
       const isRightful = writerOfCommit(writers, number) === writer;
-      candidates.push({ ordinal, number, previous, checkpoint, isRightful, sha256: await sha256Of(bytes) });
+      const facts = { ordinal, number, previous, checkpoint, isRightful, epoch: parts.header.epoch };
+      candidates.push({ ...facts, sha256: await sha256Of(bytes) });
     } catch (cause) {
       problems.push({
         problem: 'a commit cannot be read or is not signed by a writer of this archive',
@@ -103,25 +102,76 @@ async function openCommit({ source, tools }: Context, openers: RecordOpeners, ca
   return parseCommitSealed(raw);
 }
 
-async function stateOf(
-  context: Context,
-  keys: FoundKeyring,
-  line: { readonly chain: readonly CommitCandidate[]; readonly load: (reference: Reference) => Promise<Uint8Array> },
-) {
-  const cache = new NodeCache(line.load);
-  let state: ArchiveState | undefined;
-  let head: OpenedArchive['head'] | undefined;
-  for (const candidate of line.chain) {
-    const { number, sha256, ordinal, checkpoint } = candidate;
-    const sealed = await openCommit(context, keys.openers, candidate);
-    head = { number, sha256, ordinal, time: sealed.time, corrections: sealed.corrections, puts: sealed.puts };
-    if ((sealed.root === undefined) === (checkpoint === number)) throw corrupt('commit: root and checkpoint disagree');
-    if (state === undefined && sealed.root !== undefined) {
-      state = new ArchiveState(cache, { checkpoint: head, root: sealed.root });
-    } else (state ??= new ArchiveState(cache)).apply(head);
-    if (candidate === line.chain.at(-1)) noteKeyring(context, keys, sealed.keyring);
+type Lines = {
+  readonly candidates: readonly CommitCandidate[];
+  readonly load: (reference: Reference) => Promise<Uint8Array>;
+};
+
+/** The newest line of commits that opens as a whole: one that does not open is as one that is not there. */
+async function readLine(context: Context, keys: FoundKeyring, { candidates, load }: Lines) {
+  const { problems } = context;
+  let failure: unknown;
+  const broken = new Set<CommitCandidate>();
+  const giveUp = (candidate: CommitCandidate, cause: unknown): void => {
+    failure ??= cause;
+    problems.push({ problem: `commit ${candidate.number} does not open`, ordinal: candidate.ordinal, cause });
+    broken.add(candidate);
+  };
+  const isLocked = ({ epoch }: CommitCandidate) => keys.openers.openerOf(RecordKind.commit, epoch) === undefined;
+  for (const candidate of candidates.filter(isLocked)) {
+    giveUp(candidate, archiveErrors.key_missing({ ordinal: candidate.ordinal, epoch: candidate.epoch }));
   }
-  if (state === undefined || head === undefined) throw archiveErrors.no_head();
+  for (;;) {
+    const usable = candidates.filter((candidate) => !broken.has(candidate));
+    const line = await findHead(usable, async (candidate) => {
+      return (await openCommit(context, keys.openers, candidate).catch(() => undefined))?.time;
+    });
+    if (line === undefined) throw failure ?? archiveErrors.no_head({ commits: candidates.length });
+    const opened = await openLine(context, keys, line.chain);
+    if (opened.status === 'opened') {
+      noteKeyring(context, keys, opened.keyring);
+      return { line, ...stateOf(opened.facts, load) };
+    }
+    giveUp(opened.candidate, opened.failure);
+  }
+}
+
+/** The commits of a line, opened; or the first that does not open. @throws what is not the fault of a record */
+async function openLine(context: Context, keys: FoundKeyring, chain: readonly CommitCandidate[]) {
+  const facts: LineCommit[] = [];
+  let keyring = { number: keys.keyring.number, sha256: keys.sha256 };
+  for (const candidate of chain) {
+    const { number, sha256, ordinal, checkpoint } = candidate;
+    try {
+      const sealed = await openCommit(context, keys.openers, candidate);
+      const { time, corrections, puts, root } = sealed;
+      if ((root === undefined) === (checkpoint === number)) throw corrupt('commit: root and checkpoint disagree');
+      facts.push({ number, sha256, ordinal, time, corrections, puts, ...(root && { root }) });
+      keyring = sealed.keyring;
+    } catch (failure) {
+      if (!isFaultOfRecord(failure)) throw failure;
+      return { status: 'broken', candidate, failure } as const;
+    }
+  }
+  return { status: 'opened', facts, keyring } as const;
+}
+
+type LineCommit = OpenedArchive['head'] & { readonly root?: Reference };
+
+function isFaultOfRecord(error: unknown): boolean {
+  // What a later version must understand ends the reading: an older state in its place would pass for the newest.
+  if (!(error instanceof CodedError) || error.code.startsWith('archive.unknown_')) return false;
+  return error.kind === 'corrupt' || error.code === 'archive.key_missing' || error.code === 'archive.record_missing';
+}
+
+function stateOf(line: readonly LineCommit[], load: Lines['load']) {
+  const cache = new NodeCache(load);
+  const [first] = line;
+  const head = line.at(-1);
+  if (first === undefined || head === undefined) throw archiveErrors.no_head();
+  const { root } = first;
+  const state = new ArchiveState(cache, root && { checkpoint: first, root });
+  for (const commit of line.slice(root === undefined ? 0 : 1)) state.apply(commit);
   return { state, head };
 }
 

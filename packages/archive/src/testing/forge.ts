@@ -1,0 +1,61 @@
+import { createSigningKey, type SigningKey, signMessage } from '../crypto/ed25519.node.ts';
+import { encodeCommitOpen, encodeCommitSealed } from '../format/commit.ts';
+import { zeroHash } from '../format/extent.ts';
+import { encodeKeyring, type Keyring, type Writer } from '../format/keyring.ts';
+import { deriveEpochKeys } from '../format/keys.node.ts';
+import { type Ordinal, ordinalOf } from '../format/ordinal.ts';
+import { type SealContent, sealRecord } from '../format/seal.node.ts';
+import { type ArchiveMaker, type MadeCommit, type MadeRecord } from './archive-maker.ts';
+
+/** A writer nobody let in: records that somebody with access to a store can put beside those of an archive. */
+export class Forger {
+  readonly #maker: ArchiveMaker;
+  readonly #key: SigningKey;
+  readonly #writer: number;
+  #sequence = 0;
+
+  constructor(maker: ArchiveMaker) {
+    this.#maker = maker;
+    this.#key = createSigningKey(maker.random(32));
+    this.#writer = maker.writer + 1;
+  }
+
+  /** A keyring that lists its own signer from a commit on; its sealed part is noise, as it is without any key. */
+  keyring(number: number, firstCommit: number, previous: Uint8Array = zeroHash): MadeRecord {
+    const before = this.#maker.writers.map(({ key, ...writer }): Writer => ({ ...writer, publicKey: key.publicKey }));
+    const publicKey = this.#key.publicKey;
+    const own: Writer = { number: this.#writer, publicKey, firstCommit, origin: 'recovery_code' };
+    const keyring: Keyring = { number, previous, slots: [], writers: [...before, own] };
+    return this.#seal({ kind: 'keyring', open: encodeKeyring(keyring), raw: this.#maker.random(200) });
+  }
+
+  /** A commit after another that names a keyring: properly sealed with the archive's keys, or as noise. */
+  commit(
+    after: MadeCommit,
+    named: { readonly number: number; readonly sha256: Uint8Array },
+    isSealed = true,
+  ): MadeRecord {
+    const number = after.number + 1;
+    const open = encodeCommitOpen({
+      number,
+      previous: after.sha256,
+      checkpoint: 0,
+      readFeatures: [],
+      writeFeatures: [],
+    });
+    const raw = encodeCommitSealed({ time: after.time, corrections: [], keyring: named, puts: [] });
+    return this.#seal({ kind: 'commit', open, raw }, isSealed ? this.#maker.ring : noiseRing(this.#maker));
+  }
+
+  #seal(content: Pick<SealContent, 'kind' | 'open' | 'raw'>, ring = this.#maker.ring): MadeRecord {
+    const { archiveId, random, epochNumber: epoch } = this.#maker;
+    const ordinal: Ordinal = ordinalOf(this.#writer, this.#sequence++);
+    const sign = (message: Uint8Array) => signMessage(this.#key, message);
+    const keys = { archiveId, ring, sign, ringKey: random(32) };
+    return { kind: content.kind, ordinal, bytes: sealRecord({ ...content, epoch, ordinal }, keys, random) };
+  }
+}
+
+function noiseRing({ archiveId, epochNumber, random }: ArchiveMaker): ArchiveMaker['ring'] {
+  return new Map([[epochNumber, deriveEpochKeys(archiveId, epochNumber, random(32))]]);
+}
