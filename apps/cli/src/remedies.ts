@@ -22,6 +22,11 @@ const remedies: Readonly<Record<string, Remedy>> = {
     'put back the master-keys.json that belongs to this folder; without it the database cannot be opened',
   'cloud.already_running': () => 'use the one that runs, or choose another folder with HOLDFAST_HOME',
   'tls.ca_not_valid': () => 'set the clock of this machine right and start again',
+  'state_folder.foreign': ({ folder }) =>
+    `run it as the user that owns ${String(folder)}, or choose another folder with HOLDFAST_HOME`,
+  'kms.foreign_key_file': ({ filePath }) => `run it as the user that owns ${String(filePath)}`,
+  'tls.ca_key_lost': ({ keyFile }) =>
+    `put ${String(keyFile)} back; for a new CA, which every agent must be told of, remove ca.pem beside it as well`,
   'kms.exposed_key_file': ({ filePath }) => `nobody else may read it: chmod 600 ${String(filePath)}`,
   'config.invalid': () => 'set the variables named above to usable values, or unset them',
   'control.not_running': () =>

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -41,6 +41,16 @@ async function readiness(cloud: Cloud): Promise<{ status: number; body: string }
     request.on('error', reject);
   });
 }
+
+const notRoot = process.getuid?.() !== 0 && 'needs root: only root can give folders away';
+test('no server starts in a folder of somebody else', { skip: notRoot }, async (t) => {
+  const homeDir = home(t);
+  mkdirSync(homeDir, { mode: 0o755 });
+  chownSync(homeDir, 65_534, 65_534);
+  await assert.rejects(start(t, homeDir), { code: 'state_folder.foreign' });
+  await assert.rejects(migrateCloud(configOf(homeDir), edges), { code: 'state_folder.foreign' });
+  assert.deepEqual(readdirSync(homeDir), []);
+});
 
 test('one folder has one server, and its state outlives it', async (t) => {
   const homeDir = home(t);

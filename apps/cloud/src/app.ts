@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Disk } from '@holdfast/archive/log';
 import { defineErrors, systemClock, systemRandom, type Clock, type Random } from '@holdfast/base';
@@ -25,6 +25,7 @@ import type { Log } from './platform/log.ts';
 import { createMetrics, type Metrics } from './platform/metrics.ts';
 import { migrateDatabase, type LoginPasswords } from './platform/migrate.ts';
 import { Database, databaseTargetOf, logins, type DatabaseTarget, type Login } from './platform/postgres.ts';
+import { ownFolder } from './platform/state-folder.ts';
 import { certificateFiles, localCertificates, type CertificateSource } from './platform/tls.ts';
 import { readServerAddress, writeServerAddress } from './server-address.ts';
 import { mountStorageRole } from './storage-role.ts';
@@ -206,8 +207,7 @@ async function assemble(assembly: Assembly): Promise<Cloud> {
 
 /** Makes HOLDFAST_HOME, closes it to others, and holds it: two servers in one folder would undo each other's work. */
 async function takeHome({ config, undo }: Assembly): Promise<void> {
-  await mkdir(config.homeDir, { recursive: true, mode: 0o700 });
-  await chmod(config.homeDir, 0o700);
+  await ownFolder(config.homeDir);
   const lock = lockFile(path.join(config.homeDir, 'cloud.lock'));
   if (!lock) throw cloudErrors.already_running({ homeDir: config.homeDir });
   undo.defer(() => lock.release());

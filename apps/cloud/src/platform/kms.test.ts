@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -11,6 +11,7 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true, force: true }));
 
+const notRoot = process.getuid?.() !== 0 && 'needs root: only root can give files away';
 const secret = new TextEncoder().encode('a secret of some length');
 const context = { purpose: 'log-key', tenantId: 'tenant-1' };
 const open = (name: string) => openKeyFileKms(path.join(folder, name), { nowMs: 1_700_000_000_000 });
@@ -86,6 +87,15 @@ test('many that start at once make one key file, readable by its owner alone, an
     (await readdir(folder)).filter((name) => name.startsWith('.')),
     [],
   );
+});
+
+test('a key file of somebody else is refused, whoever made it', { skip: notRoot }, async () => {
+  await open('foreign');
+  const file = path.join(folder, 'foreign');
+  await chown(file, 65_534, 65_534);
+  await assert.rejects(open('foreign'), { code: 'kms.foreign_key_file', kind: 'forbidden' });
+  await chown(file, 0, 65_534);
+  await open('foreign');
 });
 
 test('a key file that others can read, or that is none, is refused', async () => {

@@ -1,9 +1,10 @@
 import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, open, readFile, stat, unlink } from 'node:fs/promises';
+import { link, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { defineErrors, systemRandom, type Random } from '@holdfast/base';
 import { z } from 'zod';
+import { isForeign } from './state-folder.ts';
 
 /** The server roles a secret can be wrapped for; a role opens its own and nobody else's. */
 export type KmsRole = 'api' | 'storage' | 'keystore' | 'ingest' | 'jobs' | 'operator';
@@ -33,6 +34,7 @@ export const kmsErrors = defineErrors('kms', {
   not_opened: ['corrupt', 'A wrapped secret could not be opened'],
   unknown_key: ['corrupt', 'A wrapped secret names a key that is not in the key file'],
   bad_key_file: ['corrupt', 'The master key file is not readable as one'],
+  foreign_key_file: ['forbidden', 'The master key file belongs to another user, who could have chosen the keys'],
   exposed_key_file: ['forbidden', 'The master key file can be read by others than its owner'],
 });
 
@@ -59,8 +61,8 @@ export type KeyFileKms = {
 /**
  * Opens the file of master keys at `filePath`, and makes it with one random key when there is none.
  *
- * Mode 0600; a file others can read is refused. AES-256-GCM under a key derived for each role and each wrapped secret.
- * @throws kms.bad_key_file, kms.exposed_key_file
+ * Mode 0600; a file others can read, or that is another user's, is refused. AES-256-GCM under a key derived for each role and each wrapped secret.
+ * @throws kms.bad_key_file, kms.exposed_key_file, kms.foreign_key_file
  */
 export async function openKeyFileKms(
   filePath: string,
@@ -78,17 +80,30 @@ export async function openKeyFileKms(
 }
 
 async function readKeys(filePath: string): Promise<readonly MasterKey[] | undefined> {
-  const facts = await stat(filePath).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (!facts) return undefined;
-  if (process.platform !== 'win32' && (facts.mode & 0o077) !== 0) throw kmsErrors.exposed_key_file({ filePath });
-  const parsed = KeyFile.safeParse(parseJson(await readFile(filePath, 'utf8')));
+  const text = await readOwn(filePath);
+  if (text === undefined) return undefined;
+  const parsed = KeyFile.safeParse(parseJson(text));
   if (!parsed.success) throw kmsErrors.bad_key_file({ filePath }, parsed.error);
   const keys = parsed.data.keys.map(({ keyId, key }) => ({ keyId, key: Uint8Array.fromBase64(key) }));
   if (keys.some(({ key }) => key.length !== 32)) throw kmsErrors.bad_key_file({ filePath });
   return keys;
+}
+
+/** The text of a file that is this user's and nobody else's to read; judged by the descriptor that is read. */
+async function readOwn(filePath: string): Promise<string | undefined> {
+  const file = await open(filePath, 'r').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (!file) return undefined;
+  try {
+    const facts = await file.stat();
+    if (isForeign(facts)) throw kmsErrors.foreign_key_file({ filePath });
+    if (process.platform !== 'win32' && (facts.mode & 0o077) !== 0) throw kmsErrors.exposed_key_file({ filePath });
+    return await file.readFile('utf8');
+  } finally {
+    await file.close();
+  }
 }
 
 /** Two processes may start at once: the file appears whole, and whoever comes second reads the first one's. */
