@@ -43,6 +43,7 @@ type Expected = {
   readonly at?: readonly { readonly at: readonly [number, number]; readonly commit: number | null }[];
   readonly branches?: readonly { readonly ordinal: string }[];
   readonly liveSet?: number;
+  readonly unintroduced?: readonly { readonly number: number }[];
   readonly damage?: { readonly lostFiles: readonly string[]; readonly lostRecords: readonly string[] };
   readonly instants: readonly { readonly commit: number; readonly entries: readonly ExpectedEntry[] }[];
 };
@@ -94,7 +95,11 @@ for (const name of names) {
         [report.archiveId, report.headCommit, report.keyringNumber, report.liveSetNumber],
         [expected.archiveId, expected.head.number, expected.keyring, expected.liveSet],
       );
-      assert.ok(report.proven);
+      const unproven = report.findings.filter((finding) => finding.severity === 'unproven');
+      assert.deepEqual(
+        unproven.map(({ code, message }) => `${code} ${/writer \d+/.exec(message)?.[0]}`),
+        (expected.unintroduced ?? []).map(({ number }) => `keyring.not_introduced writer ${number}`),
+      );
       assert.equal(report.findingCounts['keyring.bad_introduction'], undefined);
       const times = moments.map(({ commit, at }) => [commit, Math.round(Date.parse(at ?? '') / 1000)]);
       assert.deepEqual(

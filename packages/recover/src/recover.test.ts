@@ -160,7 +160,7 @@ test('a wrong secret, a missing folder and a target that holds something are ref
 
 test('commits of a second writer and of a second epoch are followed', async (t) => {
   const { writer, contents } = makeSample();
-  writer.addDevice(7);
+  writer.addDevice(7, { introduced: true });
   writer.commit([
     { key: rowKey(3, 'changes', 7), value: rows.fileRow({ extents: [writer.block(Buffer.from('seven'), 1)] }) },
   ]);

@@ -5,6 +5,7 @@ import type { Keyring, Writer } from '../format/keyring.ts';
 import { kinds, recordSignatureHolds } from '../format/record.ts';
 import { sha256 } from '../format/sealing.ts';
 import type { Findings } from './findings.ts';
+import { isVouchedFor, reportUnproven } from './keyring-proof.ts';
 import { type ArchiveKeys, quietly } from './keys.ts';
 import type { IndexedPlace } from './place-index.ts';
 import type { RecordReader } from './record-reader.ts';
@@ -83,15 +84,24 @@ export class CommitLog {
     const named = this.#newestNamed(keys);
     // Of two with one number the one a commit names counts.
     const chosen = opened !== undefined && opened.number > (named?.number ?? -1) ? opened : named;
-    if (chosen === undefined && keyrings[0] !== undefined) {
-      const message = `no commit names keyring ${keyrings[0].number}: its writers are not proven`;
-      findings.add({ severity: 'unproven', code: 'keyring.unproven', message });
-    }
+    if (chosen === undefined) return this.#unprovenKeyring(keys, findings);
+    reportUnproven(chosen, keyrings, { archiveId: keys.archiveId, findings });
     if (opened !== undefined && chosen !== opened) {
-      const message = `the secret opens keyring ${opened.number} only; commits name keyring ${chosen?.number}`;
+      const message = `the secret opens keyring ${opened.number} only; commits name keyring ${chosen.number}`;
       findings.add({ severity: 'notice', code: 'keyring.older', message });
     }
-    return chosen ?? keyrings[0];
+    return chosen;
+  }
+
+  /** Where nothing speaks for a keyring but its own signature: the newest one whose writers vouch for each other. */
+  #unprovenKeyring({ keyrings, archiveId }: ArchiveKeys, findings: Findings): Keyring | undefined {
+    const vouched = keyrings.find((keyring) => isVouchedFor(keyring, archiveId));
+    if (keyrings[0] !== undefined) {
+      const used = vouched === undefined ? ' and do not count: signatures are not checked' : '';
+      const message = `no commit names keyring ${(vouched ?? keyrings[0]).number}: its writers are not proven${used}`;
+      findings.add({ severity: 'unproven', code: 'keyring.unproven', message });
+    }
+    return vouched;
   }
 
   #newestNamed(keys: ArchiveKeys): Keyring | undefined {

@@ -43,6 +43,8 @@ export type Writer = {
   readonly number: number;
   readonly publicKey: Buffer;
   readonly firstCommit: number;
+  /** How it came in, by the numbers of §5. */
+  readonly origin: number;
   readonly introduction: Buffer | undefined;
 };
 
@@ -114,8 +116,13 @@ function readWriter(bytes: Buffer): Writer {
   });
   const number = fields.count(1);
   if (number > 0xffff) throw corrupt('writer', 'its number is out of bounds');
-  fields.count(4);
-  return { number, publicKey: fields.fixed(2, 32), firstCommit: fields.count(3), introduction: fields.bytes(5) };
+  return {
+    number,
+    publicKey: fields.fixed(2, 32),
+    firstCommit: fields.count(3),
+    origin: fields.count(4),
+    introduction: fields.bytes(5),
+  };
 }
 
 /** Whether the introduction of a writer is signed by the writer listed before it; undefined when there is none. */

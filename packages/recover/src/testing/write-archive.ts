@@ -22,6 +22,10 @@ export type Device = {
   readonly firstCommit: number;
   readonly key: KeyObject;
   readonly publicKey: Buffer;
+  /** How it came in; 2 unless said otherwise. */
+  readonly origin?: number;
+  /** Whether the device before signed for it. */
+  readonly introduced?: boolean;
 };
 
 type Put = { readonly key: Buffer; readonly value: Buffer };
@@ -37,7 +41,8 @@ type CommitOptions = {
 
 const derived = (label: string, index = 0): Buffer => sha256(Buffer.from(`${label} ${index}`));
 
-function makeDevice(number: number, firstCommit: number): Device {
+/** A device whose key follows from its number. */
+export function makeDevice(number: number, firstCommit: number): Device {
   const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), derived('device', number)]);
   const key = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
   const publicKey = createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32);
@@ -87,9 +92,9 @@ export class ArchiveWriter {
     return `${text}check ${sha256(Buffer.from(text)).toString('hex').slice(0, 16)}\n`;
   }
 
-  addDevice(firstCommit: number): number {
+  addDevice(firstCommit: number, options: Pick<Device, 'introduced' | 'origin'> = {}): number {
     const number = this.devices.length;
-    this.devices.push(makeDevice(number, firstCommit));
+    this.devices.push({ ...makeDevice(number, firstCommit), ...options });
     this.writeKeyring(number);
     return number;
   }
@@ -129,7 +134,8 @@ export class ArchiveWriter {
           f('1!', device.number),
           f('2!', device.publicKey),
           f('3!', device.firstCommit),
-          f('4!', device.number === 0 ? 1 : 2),
+          f('4!', device.number === 0 ? 1 : (device.origin ?? 2)),
+          ...(device.introduced === true ? [f('5', this.#introduction(device))] : []),
         ]),
       ),
     );
@@ -148,6 +154,12 @@ export class ArchiveWriter {
     const record = this.write({ kind: 2, open, raw: ring, writer, key: ringKey });
     this.keyring = { number, hash: sha256(record.whole) };
     for (const copy of [1, 2, 3]) this.keyFiles.set(`keyring-${number}.${copy}`, record.whole);
+  }
+
+  /** What the device before signs for one. */
+  #introduction({ number, publicKey, firstCommit }: Device): Buffer {
+    const parts = [Buffer.from('holdfast v1 writer'), this.archiveId, bytes.u16(number), publicKey, u64(firstCommit)];
+    return sign(null, Buffer.concat(parts), this.devices[number - 1]!.key);
   }
 
   /** Writes a record of any kind; the next sequence of its writer unless an ordinal is given. */
