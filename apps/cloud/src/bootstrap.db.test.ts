@@ -3,12 +3,14 @@ import { after, before, test } from 'node:test';
 import { clientCredentials } from '@holdfast/sdk';
 import { bootstrapQuickstart, createTenant, prepareInstallation, type BootstrapDeps } from './bootstrap.ts';
 import { forgetExpired } from './maintain.ts';
+import { replaceCredentials } from './replace-credentials.ts';
 import {
   makeWorld,
   sendRaw,
   signInAs,
   startTestCloud,
   startTestCluster,
+  type TestBrowser,
   type TestCloud,
   type TestCluster,
 } from './testing.ts';
@@ -57,6 +59,38 @@ test('the first start makes a tenant whose credentials work, later starts keep i
   const { entries } = await clientOf(replaced).audit.entries({ query: {} });
   const acts = entries.map(({ eventType }) => eventType);
   assert.ok(acts.includes('tenant.created') && acts.includes('credentials.replaced'));
+});
+
+test('new credentials end the sessions and known browsers of the administrator, and nobody else', async () => {
+  const world = await makeWorld(cloud, 'expelled');
+  const { tenantUid: tenantId } = world.tenant;
+  const [intruder, member] = [await signInAs(world, world.admin), await signInAs(world, world.member)];
+  const ask = async ({ proof }: TestBrowser) => {
+    const about = { method: 'GET', path: '/v1/auth/session' };
+    return (await sendRaw(cloud.url, { ...about, headers: await proof(about) })).status;
+  };
+  assert.deepEqual([await ask(intruder), await ask(member)], [200, 200]);
+  const count = async (from: string) =>
+    cluster.asSuperuser(
+      cloud.testDatabase.target.database,
+      `select count(*)::int as count from ${from} where tenant_id = $1`,
+      [tenantId],
+    );
+  const before = (await count(`locators natural join (values ('session')) as kinds (kind)`)).rows;
+  assert.deepEqual(before, [{ count: 2 }]);
+  const { adminUsername } = world.tenant;
+  const replaced = await replaceCredentials({ system: cloud.system, clock: cloud.clock }, { tenantId, adminUsername });
+  assert.deepEqual([await ask(intruder), await ask(member)], [401, 200]);
+  for (const [from, left] of [
+    ['sessions', 1],
+    ['known_browsers', 1],
+    [`locators natural join (values ('session')) as kinds (kind)`, 1],
+  ] as const)
+    assert.deepEqual((await count(from)).rows, [{ count: left }], from);
+  const { entries } = await cloud.clientOf({ ...world.tenant, ...replaced }).audit.entries({ query: {} });
+  const told = entries.find(({ eventType }) => eventType === 'credentials.replaced')?.entry ?? '{}';
+  assert.deepEqual((JSON.parse(told) as { facts: unknown }).facts, { sessions: 1, browsers: 1 });
+  assert.equal(await canEnter({ ...world.tenant, ...replaced }), 201);
 });
 
 test('an address that is taken or malformed makes no tenant, and a good one does', async () => {

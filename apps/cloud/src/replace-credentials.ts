@@ -1,8 +1,15 @@
 import { systemRandom, type Clock } from '@holdfast/base';
 import { addApiClient } from './modules/api-clients/index.ts';
 import { writeAudit } from './modules/audit/index.ts';
-import { findUserByName, updatePasswordHash, usernameKeyOf } from './modules/identity/index.ts';
+import {
+  deleteBrowsersOf,
+  deleteSessionsOf,
+  findUserByName,
+  updatePasswordHash,
+  usernameKeyOf,
+} from './modules/identity/index.ts';
 import { findRootOrgId } from './modules/orgs/index.ts';
+import { deleteLocators } from './modules/tenants/index.ts';
 import { operator } from './platform/context.ts';
 import { hashPassword } from './platform/password.ts';
 import type { Database } from './platform/postgres.ts';
@@ -15,7 +22,9 @@ export function newPassword(): string {
 /**
  * Gives an administrator a new password and the tenant one more API client, for an operator who lost the old ones.
  *
- * Recorded in the tenant's log. The old password ends at once; other API clients stay as they are.
+ * Recorded in the tenant's log. The old password ends at once, and with it the administrator's sessions and what their
+ * browsers were known by: else whoever stole them would stay. Other API clients stay as they are, since what uses them
+ * would stop; the administrator sees and revokes them.
  */
 export async function replaceCredentials(
   { system, clock }: { readonly system: Database; readonly clock: Clock },
@@ -30,11 +39,15 @@ export async function replaceCredentials(
     const orgId = await findRootOrgId(tx, tenantId);
     if (!user || orgId === undefined) throw new Error('the tenant has lost its administrator or its root org');
     await updatePasswordHash(tx, { tenantId, userId: user.user_id, passwordHash, at });
+    const sessions = await deleteSessionsOf(tx, tenantId, user.user_id);
+    await deleteLocators(tx, 'session', sessions);
+    const facts = { sessions: sessions.length, browsers: await deleteBrowsersOf(tx, tenantId, user.user_id) };
     const roleId = 'customer-cloud-admin';
     const client = await addApiClient(tx, { tenantId, orgId, name: 'API client after lost credentials', roleId, at });
     const about = { tenantId, at, actor: operator, outcome: 'done' } as const;
     const target = { kind: 'user', id: user.user_id };
-    await writeAudit(tx, { ...about, eventType: 'credentials.replaced', target, after: { client: client.clientId } });
+    const after = { client: client.clientId };
+    await writeAudit(tx, { ...about, eventType: 'credentials.replaced', target, after, facts });
     return { adminPassword, apiClientId: client.clientId, apiClientSecret: client.clientSecret };
   });
 }

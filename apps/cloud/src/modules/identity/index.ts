@@ -9,7 +9,13 @@ export { createAuthenticate, STATE_CACHE_MS, type AuthenticateDeps, type ReadSta
 export { allPermissions, mayGrant, mayOver } from './grants.ts';
 export { devicePermissions, isRoleId, permissionsOf, roles, type Role, type RoleId } from './roles.ts';
 export { mountIdentity } from './routes.ts';
-export { deleteEndedSessions, deleteStaleCounters, deleteUnusedBrowsers } from './session-store.ts';
+export {
+  deleteBrowsersOf,
+  deleteEndedSessions,
+  deleteSessionsOf,
+  deleteStaleCounters,
+  deleteUnusedBrowsers,
+} from './session-store.ts';
 export { networkOf, signIn, type SignInDeps } from './sign-in.ts';
 export {
   deleteAssignment,

@@ -88,6 +88,18 @@ export async function deleteEndedSessions(tx: TenantTx, before: Date): Promise<r
   return rows.map((row) => row.token_sha256);
 }
 
+/** Forgets all sessions of a user; returns their cookies' hashes. For `hf_system`. */
+export async function deleteSessionsOf(tx: TenantTx, tenantId: string, userId: string): Promise<readonly Uint8Array[]> {
+  const sessions = db(tx).deleteFrom('sessions').where('tenant_id', '=', tenantId).where('user_id', '=', userId);
+  return (await sessions.returning('token_sha256').execute()).map((row) => row.token_sha256);
+}
+
+/** Forgets the browsers a user has signed in from; for `hf_system`. */
+export async function deleteBrowsersOf(tx: TenantTx, tenantId: string, userId: string): Promise<number> {
+  const browsers = db(tx).deleteFrom('known_browsers').where('tenant_id', '=', tenantId).where('user_id', '=', userId);
+  return Number((await browsers.executeTakeFirst()).numDeletedRows);
+}
+
 /** Forgets browsers nobody has signed in from since an instant, in all tenants; for the login `hf_system`. */
 export async function deleteUnusedBrowsers(tx: TenantTx, before: Date): Promise<number> {
   const result = await db(tx).deleteFrom('known_browsers').where('last_used_at', '<', before).executeTakeFirst();
