@@ -43,7 +43,9 @@ export async function keepHeartbeats(options: HeartbeatOptions): Promise<'stoppe
   const { client, clock = systemClock, signal, onWord, onSilence, agentVersion, os } = options;
   for (let failures = 0; !signal.aborted;) {
     try {
-      onWord?.(await heartbeat(client, { agentVersion, os }));
+      // Not within the call: without a listener its argument would never be evaluated, and nothing sent.
+      const word = await heartbeat(client, { agentVersion, os });
+      onWord?.(word);
       failures = 0;
     } catch (error) {
       if (isDeauthorized(error)) return 'deauthorized';

@@ -6,6 +6,7 @@
 export { CloudClient, type CloudClientOptions } from './cloud-client.ts';
 export { CloudDestination, type CloudSessionFacts, type Receipt } from './cloud-destination.ts';
 export { cloudPlace } from './cloud-place.ts';
+export { startEnrolledAgent, type EnrolledAgentOptions } from './enrolled-agent.ts';
 export { enroll, fetchCa, type EnrollRequest } from './enroll.ts';
 export { EnrollmentStore, type DeviceKey, type Enrollment } from './enrollment-store.ts';
 export { cloudErrors } from './errors.ts';

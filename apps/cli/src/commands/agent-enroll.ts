@@ -1,11 +1,10 @@
 import { mkdirSync, readFileSync } from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { defineErrors } from '@holdfast/base';
-import packageFacts from '../../package.json' with { type: 'json' };
 import { agentStateDir, serviceStateDir } from '../agent-socket.ts';
-import { findHome, homeToStart, proxyEnvironment } from '../config.ts';
+import { findHome, homeToStart } from '../config.ts';
+import { deviceFacts } from '../device-facts.ts';
 import { createOutput } from '../output.ts';
 
 const enrollErrors = defineErrors('agent_enroll', {
@@ -29,18 +28,12 @@ export function registerAgentEnroll(agent: Command): void {
       const tokenText = readToken(options.tokenFile);
       const stateDir = stateDirOf(options.state);
       mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-      const about = {
-        hostname: os.hostname().slice(0, 200) || 'unknown',
-        os: `${os.type()} ${os.release()}`,
-        agentVersion: packageFacts.version,
-        proxyEnv: proxyEnvironment(),
-      };
       const {
         deviceUid,
         orgUid,
         tenantUid,
         url: server,
-      } = await enroll({ ...about, tokenText, url }, new EnrollmentStore(stateDir));
+      } = await enroll({ ...deviceFacts(), tokenText, url }, new EnrollmentStore(stateDir));
       const facts = { deviceUid, orgUid, tenantUid, url: server, stateDir };
       const text = `Enrolled with ${server} as device ${deviceUid}.\nStart it: holdfast agent run`;
       createOutput(options.json ?? false).result(facts, text);

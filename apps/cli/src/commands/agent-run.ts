@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { agentSocket, agentStateDir, serviceSocket, serviceStateDir } from '../agent-socket.ts';
 import { findHome, homeToStart } from '../config.ts';
+import { deviceFacts } from '../device-facts.ts';
 
 type Options = {
   readonly state?: string;
@@ -28,11 +29,13 @@ export function registerAgentRun(agent: Command): void {
     .option('--socket <file>', `control socket (agent.sock in the state folder; ${serviceSocket} for the service)`)
     .option('--protect <path...>', 'what the first backup set protects (the home folders); later: holdfast set')
     .action(async (options: Options) => {
-      const { createLog, startAgent } = await import('@holdfast/agent');
+      const { createLog } = await import('@holdfast/agent');
+      const { startEnrolledAgent } = await import('@holdfast/agent/cloud');
       const { stateDir, socketPath, isShared, homeDir } = placesOf(options);
       const log = createLog((line) => void process.stderr.write(line));
       mkdirSync(path.dirname(socketPath), { recursive: true, mode: isShared ? 0o755 : 0o700 });
-      const running = await startAgent({
+      const running = await startEnrolledAgent({
+        ...deviceFacts(),
         stateDir,
         socketPath,
         socketMode: isShared ? 0o666 : 0o600,

@@ -1,0 +1,67 @@
+import path from 'node:path';
+import { deviceErrors } from '@holdfast/contract';
+import { startAgent, type AgentOptions, type RunningAgent } from '../agent.ts';
+import { silentLog } from '../log.ts';
+import { AgentDatabase } from '../state/agent-database.ts';
+import { CloudClient } from './cloud-client.ts';
+import { cloudPlace } from './cloud-place.ts';
+import { EnrollmentStore, type Enrollment } from './enrollment-store.ts';
+import { forgetDevice, keepHeartbeats, type AgentFacts } from './heartbeat.ts';
+import type { HttpsSettings } from './https-fetch.ts';
+
+/** How an agent that may be enrolled is to run. */
+export type EnrolledAgentOptions = AgentOptions & AgentFacts & Pick<HttpsSettings, 'proxyEnv'>;
+
+/**
+ * Starts the agent of a state folder, and with an enrolment its cloud: as a destination, and as who may deauthorise it.
+ *
+ * Deauthorised, it stops and removes its keys, its queue and its index; `ended` resolves after that.
+ * @throws as `startAgent` does, and cloud_link.state_damaged, cloud_link.state_exposed
+ */
+export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise<RunningAgent> {
+  const enrollment = new EnrollmentStore(options.stateDir).load();
+  if (!enrollment) return startAgent(options);
+  const { clock, random, proxyEnv, log = silentLog } = options;
+  const client = new CloudClient(enrollment, {
+    ...(clock && { clock }),
+    ...(random && { random }),
+    ...(proxyEnv && { proxyEnv }),
+  });
+  addDestination(options.stateDir, enrollment);
+  const running = await startAgent({ ...options, makePlace: (config) => cloudPlace(config, client) }).catch(
+    (error: unknown) => {
+      client.close();
+      throw error;
+    },
+  );
+  const stopping = new AbortController();
+  const { agentVersion, os } = options;
+  const beats = keepHeartbeats({
+    ...{ client, agentVersion, os, signal: stopping.signal },
+    ...(clock && { clock }),
+    onSilence: (error) => log.warn('the cloud does not answer', { error: String(error) }),
+  }).then(async (outcome) => {
+    if (outcome !== 'deauthorized') return;
+    log.error('the keys, the queue and the index of this device are removed', deviceErrors.deauthorized());
+    await running.stop().catch(() => undefined);
+    forgetDevice(options.stateDir);
+  });
+  const ended = running.ended.finally(async () => {
+    stopping.abort();
+    await beats;
+    client.close();
+  });
+  ended.catch(() => undefined);
+  return { ...running, ended, stop: () => running.stop().then(() => ended) };
+}
+
+/** The cloud is a destination from the first start after enrolling on. */
+function addDestination(stateDir: string, { url }: Enrollment): void {
+  const database = new AgentDatabase(path.join(stateDir, 'agent.db'));
+  try {
+    const isThere = database.destinations().some(({ kind }) => kind === 'cloud');
+    if (!isThere) database.addDestination({ kind: 'cloud', name: url });
+  } finally {
+    database.close();
+  }
+}
