@@ -22,6 +22,10 @@ const remedies: Readonly<Record<string, Remedy>> = {
     'put back the master-keys.json that belongs to this folder; without it the database cannot be opened',
   'cloud.already_running': () => 'use the one that runs, or choose another folder with HOLDFAST_HOME',
   'tls.ca_not_valid': () => 'set the clock of this machine right and start again',
+  'migrate.privileged_login': ({ login, role }) =>
+    login === role
+      ? `as a superuser of the database: alter role ${String(login)} nosuperuser nobypassrls`
+      : `as a superuser of the database: revoke ${String(role)} from ${String(login)}, or from what makes it a member`,
   'state_folder.foreign': ({ folder }) =>
     `run it as the user that owns ${String(folder)}, or choose another folder with HOLDFAST_HOME`,
   'kms.foreign_key_file': ({ filePath }) => `run it as the user that owns ${String(filePath)}`,

@@ -70,17 +70,48 @@ test('an applied migration that was changed, a newer database and a gap in the n
   await assert.rejects(readMigrations(copy), { code: 'migrate.bad_numbering' });
 });
 
-test('an owner exempt from row security is refused, and accepted again without the exemption', async () => {
-  const { target, passwords, log } = optionsFor('fresh');
-  for (const [power, without] of [
-    ['bypassrls', 'nobypassrls'],
-    ['superuser', 'nosuperuser'],
+test('a login that row security does not bind is refused, whoever made it, and accepted again without its power', async () => {
+  await cluster.asSuperuser(
+    'postgres',
+    'create role passes_all bypassrls; create role go_between; create role harmless',
+  );
+  const powers = [
+    ['alter role hf_migrate bypassrls', 'alter role hf_migrate nobypassrls'],
+    ['alter role hf_migrate superuser', 'alter role hf_migrate nosuperuser'],
+    ['alter role hf_api bypassrls', 'alter role hf_api nobypassrls'],
+    ['alter role hf_storage superuser', 'alter role hf_storage nosuperuser'],
+    ['grant hf_migrate to hf_api', 'revoke hf_migrate from hf_api'],
+    ['grant hf_system to hf_ingest', 'revoke hf_system from hf_ingest'],
+    ['grant hf_api to hf_storage', 'revoke hf_api from hf_storage'],
+    ['grant passes_all to hf_api', 'revoke passes_all from hf_api'],
+    ['grant hf_system to go_between; grant go_between to hf_api', 'revoke go_between from hf_api'],
+  ];
+  const accepted = [
+    'grant harmless to hf_api',
+    'alter role harmless superuser; revoke harmless from hf_api',
+    'alter role go_between nologin',
+    'grant hf_api to harmless',
+    'alter role harmless login',
+    'grant hf_system to passes_all',
+    'alter role hf_api connection limit 90',
+    'alter role hf_api connection limit -1',
+    'grant connect on database fresh to hf_api',
+  ];
+  const { target, passwords, log, admin } = { ...cluster, ...optionsFor('fresh') };
+  for (const migrate of [
+    () => migrateDatabase({ target, passwords, log }),
+    () => migrateDatabase({ target, passwords, log, admin }),
   ]) {
-    await cluster.asSuperuser('postgres', `alter role hf_migrate ${power}`);
-    const refused = migrateDatabase({ target, passwords, log });
-    await assert.rejects(refused, { code: 'migrate.privileged_owner' });
-    await cluster.asSuperuser('postgres', `alter role hf_migrate ${without}`);
-    assert.deepEqual((await migrateDatabase({ target, passwords, log })).applied, []);
+    for (const [power = '', without = ''] of powers) {
+      await cluster.asSuperuser('postgres', power);
+      await assert.rejects(migrate(), { code: 'migrate.privileged_login', kind: 'conflict' }, power);
+      await cluster.asSuperuser('postgres', without);
+      assert.deepEqual((await migrate()).applied, []);
+    }
+  }
+  for (const statement of accepted) {
+    await cluster.asSuperuser('postgres', statement);
+    assert.deepEqual((await migrateDatabase({ target, passwords, log })).applied, [], statement);
   }
 });
 

@@ -28,7 +28,10 @@ export const migrateErrors = defineErrors('migrate', {
   changed_file: ['conflict', 'A migration that has been applied was changed afterwards'],
   newer_database: ['conflict', 'The database is newer than this program'],
   bad_numbering: ['conflict', 'Migrations must be numbered from 0001 without gaps'],
-  privileged_owner: ['conflict', 'The login hf_migrate must be neither a superuser nor exempt from row security'],
+  privileged_login: [
+    'conflict',
+    'A login of the server is a superuser, exempt from row security, or a member of a role that is or of another login',
+  ],
 });
 
 /** One numbered SQL file. */
@@ -47,14 +50,14 @@ const ADVISORY_LOCK = 7_236_001;
  * Brings a database to the schema of this program: logins, database, then every migration not yet applied, in order.
  *
  * Safe to run at every start and by many nodes at once. Each migration is one transaction, run as `hf_migrate`.
- * @throws migrate.changed_file, migrate.newer_database, migrate.bad_numbering, migrate.privileged_owner
+ * @throws migrate.changed_file, migrate.newer_database, migrate.bad_numbering, migrate.privileged_login
  */
 export async function migrateDatabase(options: MigrateOptions): Promise<{ readonly applied: readonly string[] }> {
   const migrations = await readMigrations(options.folder ?? defaultFolder);
   if (options.admin) await prepareCluster(options, options.admin);
   const owner = connectionOf(options.target, 'hf_migrate', options.passwords.hf_migrate);
   return withClient(owner, async (client) => {
-    await refusePrivilegedOwner(client);
+    await refusePrivilegedLogins(client);
     await client.query('select pg_advisory_lock($1)', [ADVISORY_LOCK]);
     const applied = await applyMissing(client, migrations);
     if (applied.length > 0) options.log.info({ applied }, 'the database schema was brought up to date');
@@ -107,12 +110,20 @@ async function applyOne(client: pg.Client, { version, name, sql, sha256 }: Migra
   }
 }
 
-/** An owner who is exempt from row security would pass every isolation test and prove nothing. */
-async function refusePrivilegedOwner(client: pg.Client): Promise<void> {
-  const { rows } = await client.query<{ privileged: boolean }>(
-    'select rolsuper or rolbypassrls as privileged from pg_roles where rolname = current_user',
+/**
+ * Row security binds no superuser, nobody exempt from it and, since its policies apply to members too, nobody who may act
+ * as another login: all tenants would be open to them, and no isolation test would tell.
+ */
+async function refusePrivilegedLogins(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ login: string; role: string }>(
+    `select l.rolname as login, r.rolname as role from pg_roles l, pg_roles r
+     where l.rolname = any($1) and pg_has_role(l.oid, r.oid, 'member')
+       and (r.rolsuper or r.rolbypassrls or (r.rolname = any($1) and r.oid <> l.oid))
+     order by l.rolname, r.rolname`,
+    [logins],
   );
-  if (rows[0]?.privileged !== false) throw migrateErrors.privileged_owner();
+  const [first] = rows;
+  if (first) throw migrateErrors.privileged_login({ login: first.login, role: first.role });
 }
 
 async function prepareCluster(options: MigrateOptions, admin: NonNullable<MigrateOptions['admin']>): Promise<void> {
