@@ -1,5 +1,6 @@
 /** Making an archive's keys, and the next keyrings: a recovery code, a writer. Nothing here is stored or sent. */
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import {
   bringInWriter,
   createArchive,
@@ -72,7 +73,8 @@ export function withNewWriter(
 
 /**
  * Takes over keyrings that another life of this device wrote: those that follow ours, by rising number, each signed by
- * the writer it says, and every writer that is new introduced by one that was known before. Others are left out.
+ * the newest writer it lists, with the known writers as they were and every new one introduced by the writer before it. Others are
+ * left out.
  */
 export function withForeignKeyrings(stored: StoredKeys, records: readonly Uint8Array[]): StoredKeys {
   let taken = stored;
@@ -81,8 +83,8 @@ export function withForeignKeyrings(stored: StoredKeys, records: readonly Uint8A
     const { number, previous, writers } = parseKeyring(open);
     const { archiveId, keyring } = taken.keys;
     if (number !== keyring.number + 1 || Buffer.compare(previous, keyring.sha256) !== 0) break;
-    const signer = writers.find((writer) => writer.number === writerOf(header.ordinal));
-    if (!signer || !isRecordSignedBy(record, archiveId, signer.publicKey)) break;
+    const signer = writers.at(-1);
+    if (signer?.number !== writerOf(header.ordinal) || !isRecordSignedBy(record, archiveId, signer.publicKey)) break;
     if (!areIntroduced(writers, writersOf(taken), archiveId)) break;
     const sha256 = new Uint8Array(createHash('sha256').update(record).digest());
     taken = {
@@ -94,14 +96,27 @@ export function withForeignKeyrings(stored: StoredKeys, records: readonly Uint8A
   return taken;
 }
 
+/** Whether all known writers are there as they were, and each new one is introduced by the writer before it. */
 function areIntroduced(writers: readonly Writer[], known: readonly Writer[], archiveId: Uint8Array): boolean {
-  return writers.every((writer) => {
-    const before = known.find(({ number }) => number === writer.number);
-    if (before) return Buffer.compare(before.publicKey, writer.publicKey) === 0;
-    const { introduction } = writer;
-    const message = introductionMessage(archiveId, writer);
-    return introduction !== undefined && known.some(({ publicKey }) => isSignedBy(publicKey, message, introduction));
-  });
+  const isKept = known.every(
+    (writer, index) => writers[index] && isDeepStrictEqual(plain(writer), plain(writers[index])),
+  );
+  return (
+    isKept &&
+    writers.slice(known.length).every((writer, index) => {
+      const before = writers[known.length + index - 1];
+      const { introduction } = writer;
+      if (!before || introduction === undefined) return false;
+      return isSignedBy(before.publicKey, introductionMessage(archiveId, writer), introduction);
+    })
+  );
+}
+
+/** Bytes may be in arrays of several types. */
+function plain({ publicKey, introduction, ...writer }: Writer): object {
+  const hex = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString('hex');
+  const unknown = writer.unknown?.map(({ value, ...field }) => ({ ...field, value: hex(value) }));
+  return { ...writer, unknown, publicKey: hex(publicKey), introduction: hex(introduction) };
 }
 
 /** Who may write to the archive, by the newest keyring at hand. */

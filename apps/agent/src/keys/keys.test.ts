@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { createPrivateKey, sign } from 'node:crypto';
 import { chmodSync, chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { parseKeyring, splitRecord } from '@holdfast/archive';
+import { introductionMessage, ordinalOf, parseKeyring, sealKeyring, splitRecord, type Writer } from '@holdfast/archive';
 import { CodedError, manualClock, systemClock, systemRandom } from '@holdfast/base';
 import { openSlot, parseKeyFile, parseRecoveryCode } from '@holdfast/trust';
 import {
@@ -174,6 +175,54 @@ test("the keyrings of a clone's other life are taken over as far as they follow 
     1,
     'nobody introduced it',
   );
+});
+
+/** A keyring after `from` by its newest writer, whose list of writers is changed by hand. */
+function withWriters(from: StoredKeys, change: (writers: readonly Writer[]) => readonly Writer[]): Uint8Array {
+  const writers = change(writersOf(from));
+  const ordinal = ordinalOf(from.keys.writerNumber, 9);
+  return sealKeyring(from.keys, { ordinal, writers, wrapSlots: () => [], ...ports }).record;
+}
+
+test('a foreign keyring counts only where the writer before introduces each new one and known ones are as they were', () => {
+  const before = makeArchive(ports);
+  const second = withNewWriter(before, { headNumber: 3, origin: 'state_lost' }, ports);
+  const take = (record: Uint8Array) => withForeignKeyrings(second, [record]).keys.keyring.number;
+  assert.equal(take(withWriters(second, (writers) => writers)), 3);
+  assert.equal(take(withNewWriter(second, { headNumber: 9, origin: 'state_lost' }, ports).keyRecords.at(-1)!), 3);
+  const later = (writers: readonly Writer[]) => writers.map((writer) => ({ ...writer, firstCommit: 2 }));
+  const renamed = (writers: readonly Writer[]) => writers.map((writer) => ({ ...writer, origin: 'first' as const }));
+  const unsigned = (writers: readonly Writer[]) =>
+    writers.map(({ number, publicKey, firstCommit, origin }) => ({ number, publicKey, firstCommit, origin }));
+  for (const change of [later, renamed, unsigned, (writers: readonly Writer[]) => writers.slice(1)]) {
+    assert.equal(take(withWriters(second, change)), 2);
+  }
+  // Who has the key of a writer that has ended: it may write no further keyring, and may not bring in another one.
+  const key = createPrivateKey({
+    key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), before.keys.signingSeed]),
+    format: 'der',
+    type: 'pkcs8',
+  });
+  const ended = { ...before, keyRecords: second.keyRecords };
+  const byEnded = withWriters({ ...ended, keys: { ...before.keys, keyring: second.keys.keyring } }, (all) => all);
+  assert.equal(take(byEnded), 2);
+  const third = withNewWriter(second, { headNumber: 9, origin: 'state_lost' }, ports);
+  const intruder = withWriters({ ...third, keys: { ...third.keys, keyring: second.keys.keyring } }, (writers) =>
+    writers.map((writer) => {
+      if (writer.number !== 2) return writer;
+      return { ...writer, introduction: sign(null, introductionMessage(before.keys.archiveId, writer), key) };
+    }),
+  );
+  assert.equal(take(intruder), 2);
+});
+
+test('a device that holds the key of a writer that has ended brings in the next one without an introduction', () => {
+  const before = makeArchive(ports);
+  const other = withNewWriter(before, { headNumber: 3, origin: 'state_lost' }, ports);
+  const taken = withForeignKeyrings(before, other.keyRecords.slice(2));
+  const again = withNewWriter(taken, { headNumber: 5, origin: 'state_lost' }, ports);
+  const introduced = writersOf(again).map(({ introduction }) => introduction !== undefined);
+  assert.deepEqual(introduced, [false, true, false]);
 });
 
 test('an exported key file names the archive and its epochs', () => {

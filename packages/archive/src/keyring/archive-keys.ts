@@ -3,6 +3,7 @@ import { hash } from 'node:crypto';
 import { type Clock, type Random, systemRandom } from '@holdfast/base';
 import { createSigningKey, signMessage } from '../crypto/ed25519.node.ts';
 import { draftRevision, encodeHeader, suiteOne } from '../format/header.ts';
+import { equalBytes } from '../format/cursor.ts';
 import { deriveKeyRing } from '../format/keys.node.ts';
 import {
   encodeKeyring,
@@ -105,7 +106,7 @@ export function sealKeyring(
 
 /**
  * The same device as a new writer: after its state was lost, rolled back or cloned. `head` is the newest commit of the
- * archive; the old writer's key, where it is still there, introduces the new one.
+ * archive; the key of the writer before, where it is still there, introduces the new one.
  */
 export function bringInWriter(
   before: ArchiveKeys,
@@ -117,9 +118,11 @@ export function bringInWriter(
   const signingSeed = random(32);
   const { publicKey } = createSigningKey(signingSeed);
   const bare = { number, publicKey, firstCommit: known.headNumber + 1, origin: known.origin };
-  const message = introductionMessage(before.archiveId, bare);
-  const introduction = signMessage(createSigningKey(before.signingSeed), message);
-  const writers = [...known.writers, { ...bare, introduction }];
+  const own = createSigningKey(before.signingSeed);
+  // Only the writer before may introduce: the key of one that has ended may be in an old copy of the disk.
+  const isLast = equalBytes(own.publicKey, known.writers.at(-1)?.publicKey ?? new Uint8Array());
+  const introduction = isLast && { introduction: signMessage(own, introductionMessage(before.archiveId, bare)) };
+  const writers = [...known.writers, { ...bare, ...introduction }];
   const as = { ...before, writerNumber: number, signingSeed };
   return sealKeyring(as, { ordinal: ordinalOf(number, 0), writers, ...ports, random });
 }

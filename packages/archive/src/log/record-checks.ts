@@ -3,7 +3,7 @@ import { CodedError } from '@holdfast/base';
 import { isSignedBy } from '../crypto/ed25519.node.ts';
 import { type CommitOpen, parseCommitOpen } from '../format/commit.ts';
 import { parseHeader } from '../format/header.ts';
-import { parseKeyring } from '../format/keyring.ts';
+import { introductionMessage, parseKeyring, type Writer } from '../format/keyring.ts';
 import { parseLive } from '../format/live.ts';
 import { type Ordinal, ordinalOf, sequenceOf, writerOf } from '../format/ordinal.ts';
 import { RecordKind, type RecordParts, signedMessage, splitRecord } from '../format/record.ts';
@@ -38,7 +38,7 @@ const zeros = '0'.repeat(64);
  * Checks records in their order, as far as that goes without keys, and gives the state after them.
  *
  * A commit must follow the head by number and hash, or be a later checkpoint, and be signed by the writer whose turn it is. A
- * keyring must follow the one before and leave its writers as they are. All else must come from a writer that is listed.
+ * keyring must follow the one before and leave its writers as they are; an introduction must be the last writer's. All else must come from a writer that is listed.
  */
 export function checkRecords(
   state: LogState,
@@ -101,13 +101,27 @@ function checkKeyring(state: LogState, subject: Subject): Checked {
   if (!isNext) return 'the keyring does not follow the newest one';
   if ((number === 1) !== (subject.ordinal === 1)) return 'the first keyring, and no other, has ordinal 1';
   const listed = writers.map((w) => ({ number: w.number, publicKey: w.publicKey.toHex(), firstCommit: w.firstCommit }));
-  const fact = writersFact(state, listed, subject.ordinal) ?? signatureFact(subject, listed);
+  const fact =
+    writersFact(state, listed, subject.ordinal) ??
+    signatureFact(subject, listed) ??
+    introductionFact(state, writers, subject.archiveId);
   return fact ?? { ...state, writers: listed, keyring: { number, sha256: subject.sha256 } };
 }
 
 function signatureFact(subject: Subject, writers: readonly KnownWriter[]): string | undefined {
   const signer = writers.find(({ number }) => number === writerOf(subject.ordinal));
   return signer && isSigned(subject, signer.publicKey) ? undefined : 'the signature does not hold';
+}
+
+/** A new writer may come in without an introduction, which readers then say; one that is there must hold. */
+function introductionFact(state: LogState, listed: readonly Writer[], archiveId: Uint8Array): string | undefined {
+  const before = state.writers.at(-1);
+  const brought = listed[state.writers.length];
+  if (!before || brought?.introduction === undefined) return undefined;
+  const message = introductionMessage(archiveId, brought);
+  return isSignedBy(Uint8Array.fromHex(before.publicKey), message, brought.introduction)
+    ? undefined
+    : 'the introduction of the new writer is not signed by the writer before it';
 }
 
 /** A keyring keeps the writers there are; it may bring in one, which then is the one that signs it, as its first record. */
