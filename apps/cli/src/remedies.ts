@@ -22,6 +22,8 @@ const remedies: Readonly<Record<string, Remedy>> = {
     'put back the master-keys.json that belongs to this folder; without it the database cannot be opened',
   'cloud.already_running': () => 'use the one that runs, or choose another folder with HOLDFAST_HOME',
   'tls.ca_not_valid': () => 'set the clock of this machine right and start again',
+  'database_url.ssl_mode': () => 'end HOLDFAST_DATABASE_URL with ?sslmode=verify-full, or leave the mode out',
+  'database_url.ssl_root_cert': ({ file }) => `put the certificate of the database's CA (PEM) at ${String(file)}`,
   'migrate.privileged_login': ({ login, role }) =>
     login === role
       ? `as a superuser of the database: alter role ${String(login)} nosuperuser nobypassrls`

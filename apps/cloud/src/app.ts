@@ -9,6 +9,7 @@ import { caSha256Of, mountCaPage } from './ca-page.ts';
 import { redactConfig, type CloudConfig } from './config.ts';
 import { keepForgetting } from './maintain.ts';
 import type { ServerFacts } from './modules/devices/index.ts';
+import { databaseTargetOf } from './platform/database-url.ts';
 import {
   EMBEDDED_PORT,
   openSocketHost,
@@ -24,7 +25,7 @@ import { openPublicListener, type PublicListener } from './platform/listen.ts';
 import type { Log } from './platform/log.ts';
 import { createMetrics, type Metrics } from './platform/metrics.ts';
 import { migrateDatabase, type LoginPasswords } from './platform/migrate.ts';
-import { Database, databaseTargetOf, logins, type DatabaseTarget, type Login } from './platform/postgres.ts';
+import { Database, logins, type DatabaseTarget, type Login } from './platform/postgres.ts';
 import { ownFolder } from './platform/state-folder.ts';
 import { certificateFiles, localCertificates, type CertificateSource } from './platform/tls.ts';
 import { readServerAddress, writeServerAddress } from './server-address.ts';

@@ -43,7 +43,11 @@ const Environment = z
   .object({
     /** Folder of all state. */
     HOLDFAST_HOME: z.string().min(1).default('.holdfast'),
-    /** A PostgreSQL (15 or newer) to be used instead of the embedded one. Every role's login replaces its user. */
+    /**
+     * A PostgreSQL (15 or newer) to be used instead of the embedded one. Every role's login replaces its user. Elsewhere
+     * than on this machine it is reached by TLS and must prove its name, unless `sslmode` says otherwise; `sslrootcert`
+     * names the file of its CA.
+     */
     HOLDFAST_DATABASE_URL: DatabaseUrl.optional(),
     /** Where people and agents reach this server; `https://localhost:PORT` when unset. */
     HOLDFAST_PUBLIC_URL: PublicUrl.optional(),

@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import type tls from 'node:tls';
+import { afterwards } from '@holdfast/testing';
+import pg from 'pg';
 import { startTestCluster, type TestCluster } from '../testing.ts';
 import { silentLog } from './log.ts';
-import { migrateDatabase, readMigrations, type MigrateOptions } from './migrate.ts';
-import { databaseTargetOf } from './postgres.ts';
+import { databaseTargetOf } from './database-url.ts';
+import { migrateDatabase, readMigrations, type LoginPasswords, type MigrateOptions } from './migrate.ts';
+import { logins } from './postgres.ts';
 
 const shipped = path.join(import.meta.dirname, '../../migrations/postgres');
 let cluster: TestCluster;
@@ -124,8 +130,48 @@ test('a password that was changed takes effect at the next start', async () => {
   await migrateDatabase(options);
 });
 
+test('no password goes to the database, and those that were set are in force', async (t) => {
+  const options = optionsFor('fresh');
+  const { host, port } = options.target;
+  const socketDir = await mkdtemp(path.join(tmpdir(), 'holdfast wire '));
+  const sent: Buffer[] = [];
+  const wire = createServer((client) => {
+    const server = connect(`${host}/.s.PGSQL.${port}`);
+    client.on('data', (chunk: Buffer) => sent.push(chunk));
+    client
+      .on('error', () => server.destroy())
+      .pipe(server)
+      .on('error', () => client.destroy())
+      .pipe(client);
+  });
+  afterwards(t, async () => {
+    await new Promise((resolve) => wire.close(resolve));
+    await rm(socketDir, { recursive: true });
+  });
+  await once(wire.listen(path.join(socketDir, `.s.PGSQL.${port}`)), 'listening');
+  const target = { ...options.target, host: socketDir };
+  const passwords = Object.fromEntries(logins.map((login) => [login, `secret of ${login}`])) as LoginPasswords;
+  await migrateDatabase({ ...options, target, passwords });
+  const text = Buffer.concat(sent).toString('latin1');
+  assert.equal(text.match(/password 'SCRAM-SHA-256\$4096:/g)?.length, logins.length);
+  for (const secret of [...Object.values(passwords), options.admin?.password ?? '']) {
+    assert.ok(secret.length > 10);
+    assert.ok(!text.includes(secret), secret);
+  }
+  for (const login of logins) {
+    const client = new pg.Client({ ...target, user: login, password: passwords[login] });
+    await client.connect();
+    await client.end();
+  }
+  const { rows } = await cluster.asSuperuser('postgres', `select rolpassword from pg_authid where rolname = any($1)`, [
+    [...logins],
+  ]);
+  for (const { rolpassword } of rows as { rolpassword: string }[]) assert.match(rolpassword, /^SCRAM-SHA-256\$4096:/);
+  await migrateDatabase(options);
+});
+
 test('a database URL is taken apart, and its user is left aside', () => {
-  assert.deepEqual(databaseTargetOf('postgresql://me:secret@db.example:6432/hold%20fast'), {
+  assert.deepEqual(databaseTargetOf('postgresql://me:secret@db.example:6432/hold%20fast?sslmode=disable'), {
     host: 'db.example',
     port: 6432,
     database: 'hold fast',
@@ -135,5 +181,53 @@ test('a database URL is taken apart, and its user is left aside', () => {
     port: 5432,
     database: 'holdfast',
   });
-  assert.deepEqual(databaseTargetOf('postgres://h/d?sslmode=verify-full').ssl, { rejectUnauthorized: true });
+  assert.deepEqual(databaseTargetOf('postgres:///'), { host: 'localhost', port: 5432, database: 'holdfast' });
+});
+
+test('a database elsewhere is reached by TLS and known by its certificate unless the URL says otherwise', async (t) => {
+  const caFile = path.join(folder, 'root.pem');
+  await writeFile(caFile, 'the certificate');
+  afterwards(t, () => rm(caFile));
+  const root = `sslrootcert=${encodeURIComponent(caFile)}`;
+  const verified = [
+    'postgres://db.example/d',
+    'postgres://10.0.0.1/d',
+    'postgres://[2001:db8::1]/d',
+    'postgres://127.0.0.1.example/d',
+    'postgres://localhost.example/d',
+    'postgres:///d?host=db.example',
+    'postgres://db.example/d?sslmode=verify-full',
+    'postgres://db.example/d?sslrootcert=system',
+    'postgres://localhost/d?sslmode=verify-full',
+  ];
+  for (const url of verified) assert.deepEqual(databaseTargetOf(url).ssl, { rejectUnauthorized: true }, url);
+  const clear = [
+    'postgres://db.example/d?sslmode=disable',
+    'postgres://localhost/d',
+    'postgres://127.0.0.1/d',
+    'postgres://127.9.9.9/d',
+    'postgres://[::1]/d',
+    'postgres:///d',
+    'postgres:///d?host=/run/postgresql',
+    'postgres://db.example/d?host=%2Frun%2Fpostgresql',
+    'postgres://localhost/d?sslmode=disable',
+  ];
+  for (const url of clear) assert.equal(databaseTargetOf(url).ssl, undefined, url);
+  const ca = 'the certificate';
+  assert.deepEqual(databaseTargetOf(`postgres://db/d?${root}`).ssl, { rejectUnauthorized: true, ca });
+  assert.deepEqual(databaseTargetOf('postgres://db/d?sslmode=require').ssl, { rejectUnauthorized: false });
+  for (const mode of [`sslmode=verify-ca&${root}`, `sslmode=require&${root}`]) {
+    const { checkServerIdentity, ...ssl } = databaseTargetOf(`postgres://db/d?${mode}`).ssl as tls.ConnectionOptions;
+    assert.deepEqual(ssl, { rejectUnauthorized: true, ca }, mode);
+    assert.equal(checkServerIdentity?.('any name', {} as tls.PeerCertificate), undefined);
+  }
+  assert.equal(databaseTargetOf('postgres://[::1]:1/d').host, '::1');
+  for (const mode of ['prefer', 'allow', 'Disable', ''])
+    assert.throws(() => databaseTargetOf(`postgres://db/d?sslmode=${mode}`), {
+      code: 'database_url.ssl_mode',
+      kind: 'invalid',
+    });
+  assert.throws(() => databaseTargetOf('postgres://db/d?sslrootcert=/no/such/file'), {
+    code: 'database_url.ssl_root_cert',
+  });
 });

@@ -5,6 +5,7 @@ import { defineErrors } from '@holdfast/base';
 import pg from 'pg';
 import type { Log } from './log.ts';
 import { logins, type DatabaseTarget, type Login } from './postgres.ts';
+import { scramVerifier } from './scram-verifier.ts';
 
 /** The password of each login. */
 export type LoginPasswords = Readonly<Record<Login, string>>;
@@ -145,9 +146,10 @@ const createDatabase = `create database %I owner hf_migrate encoding 'UTF8' lc_c
 async function ensureLogin(client: pg.Client, login: Login, password: string): Promise<void> {
   const { rowCount } = await client.query('select 1 from pg_roles where rolname = $1', [login]);
   if (rowCount === 0) await runFormatted(client, 'create role %I nosuperuser nobypassrls', [login]);
+  const verifier = scramVerifier(password);
   await runFormatted(client, 'alter role %I login nocreatedb nocreaterole noreplication password %L', [
     login,
-    password,
+    verifier,
   ]);
 }
 

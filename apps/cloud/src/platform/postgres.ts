@@ -33,19 +33,6 @@ export type PoolOptions = {
 
 const CONFLICT_TRIES = 3;
 
-/** Reads the target from a URL; a user and password in it are left aside, since each login brings its own. */
-export function databaseTargetOf(url: string): DatabaseTarget {
-  const parsed = new URL(url);
-  const socketDir = parsed.searchParams.get('host');
-  const sslMode = parsed.searchParams.get('sslmode');
-  return {
-    host: socketDir ?? decodeURIComponent(parsed.hostname),
-    port: Number(parsed.port || 5432),
-    database: decodeURIComponent(parsed.pathname.slice(1)) || 'holdfast',
-    ...(sslMode === null || sslMode === 'disable' ? {} : { ssl: { rejectUnauthorized: sslMode !== 'require' } }),
-  };
-}
-
 /** One pool of connections under one login. Every use is a transaction; a tenant is set for it alone. */
 export class Database {
   readonly login: Login;
