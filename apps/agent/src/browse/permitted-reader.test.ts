@@ -75,3 +75,36 @@ test('a volume whose place another one has taken is as private as that place', a
     '/zip/inner.txt',
   ]);
 });
+
+test('what was deleted in a folder while it was private stays hidden when the folder is opened', async () => {
+  const open = { ...bob, mode: 0o755 };
+  const readable = { ...root, mode: 0o644 };
+  const gone = { type: 'absent', absence: 'gone' } as const;
+  const state = stateOf(
+    [
+      ...folder(0, 'disk', 1, { ...root, mountPoint: at('/') }),
+      ...folder(1, 'home', 2, root),
+      ...folder(2, 'bob', 3, bob),
+      ...folder(3, 'papers', 4, root),
+      ...['secret', 'kept', 'later'].map((name) => file(3, name, readable)),
+      ...['secret', 'kept', 'later'].map((name) => file(4, name, readable)),
+    ],
+    [
+      [3, 'secret', gone],
+      [4, 'secret', gone],
+    ],
+    folder(2, 'bob', 3, open).slice(1),
+    [
+      [3, 'later', gone],
+      [4, 'later', gone],
+    ],
+  );
+  const listed = async (caller: Caller, path: string) =>
+    pathsOf(await listPath(readerFor(state, caller), at(path), { commit: state.head, deleted: true }));
+  const below = (path: string, names: readonly string[]) => names.map((name) => `${path}/${name}`);
+  assert.deepEqual(await listed(alice, '/home/bob'), below('/home/bob', ['kept', 'later', 'papers']));
+  assert.deepEqual(await listed(alice, '/home/bob/papers'), below('/home/bob/papers', ['kept', 'later']));
+  assert.deepEqual(await listed(bobHimself, '/home/bob'), below('/home/bob', ['kept', 'later', 'papers', 'secret']));
+  const papers = below('/home/bob/papers', ['kept', 'later', 'secret']);
+  assert.deepEqual(await listed(bobHimself, '/home/bob/papers'), papers);
+});

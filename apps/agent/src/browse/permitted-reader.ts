@@ -90,16 +90,52 @@ class PermittedReader implements RestoreReader {
     return shown;
   }
 
+  /** A row is there when the user could have seen it while it was in force: when it came, or last before it went. */
   async *range(from: Uint8Array, to?: Uint8Array): AsyncGenerator<MapEntry> {
+    let waiting: MapEntry | undefined;
     for await (const entry of this.#state.range(from, to)) {
-      const { directoryNumber, name, commit } = parseFileKey(entry.key);
-      const place = { directoryNumber, since: 0 };
-      const row = parseRow(entry.value);
-      const isVolume = directoryNumber === 0 && row.type === 'directory';
-      if (isVolume && !(await this.#volumes.includes(name, commit))) continue;
-      const isShown = row.type === 'absent' || row.type === 'partial' || (await this.#isShown(row, commit));
-      if (isShown && (await this.#mayList(place, commit))) yield entry;
+      if (waiting && (await this.#wasShown(waiting, entry))) yield waiting;
+      waiting = entry;
     }
+    if (waiting && (await this.#wasShown(waiting, undefined))) yield waiting;
+  }
+
+  async #wasShown({ key, value }: MapEntry, next: MapEntry | undefined): Promise<boolean> {
+    const row = parseRow(value);
+    // That a name is gone is only asked of one that was shown before.
+    if (row.type === 'absent' || row.type === 'partial') return true;
+    const { directoryNumber, name, commit } = parseFileKey(key);
+    const after = next && parseFileKey(next.key);
+    const isReplaced = after?.directoryNumber === directoryNumber && Buffer.compare(after.name, name) === 0;
+    const last = isReplaced ? after.commit - 1 : this.head;
+    for (const at of commit === last ? [commit] : [commit, last]) {
+      if ((await this.#isEntryShown({ directoryNumber, name, row }, at)) && (await this.#mayEnter(directoryNumber, at)))
+        return true;
+    }
+    return false;
+  }
+
+  async #isEntryShown(
+    { directoryNumber, name, row }: { readonly directoryNumber: number; readonly name: Uint8Array; readonly row: Row },
+    commit: number,
+  ): Promise<boolean> {
+    if (directoryNumber === 0) return this.#volumes.includes(name, commit);
+    return (await this.#mayList({ directoryNumber, since: 0 }, commit)) && this.#isShown(row, commit);
+  }
+
+  /** Whether all folders above a directory, by where it hung at a commit, may be passed through. */
+  async #mayEnter(directoryNumber: number, commit: number): Promise<boolean> {
+    const passed = new Set<number>();
+    for (let at = directoryNumber; at !== 0;) {
+      if (passed.has(at)) return false;
+      passed.add(at);
+      const own = (await this.#state.rowAt({ directoryNumber: at, since: 0 }, noName, commit))?.row;
+      if (!own?.parent || !mayAccess(own, this.#caller, rights.search)) return false;
+      const { parent } = own;
+      if (parent.directoryNumber === 0 && !(await this.#volumes.includes(parent.name, commit))) return false;
+      at = parent.directoryNumber;
+    }
+    return true;
   }
 
   async #mayList(place: DirectoryPlace, commit: number): Promise<boolean> {
