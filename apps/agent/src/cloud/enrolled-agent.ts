@@ -37,7 +37,10 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
   const stopping = new AbortController();
   const { agentVersion, os } = options;
   const beats = keepHeartbeats({
-    ...{ client, agentVersion, os, signal: stopping.signal },
+    client,
+    agentVersion,
+    os,
+    signal: stopping.signal,
     ...(clock && { clock }),
     onSilence: (error) => log.warn('the cloud does not answer', { error: String(error) }),
   }).then(async (outcome) => {
@@ -46,13 +49,21 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
     await running.stop().catch(() => undefined);
     forgetDevice(options.stateDir);
   });
-  const ended = running.ended.finally(async () => {
+  const ended = endWith(running.ended, async () => {
     stopping.abort();
     await beats;
     client.close();
   });
   ended.catch(() => undefined);
   return { ...running, ended, stop: () => running.stop().then(() => ended) };
+}
+
+async function endWith(ended: Promise<void>, then: () => Promise<void>): Promise<void> {
+  try {
+    await ended;
+  } finally {
+    await then();
+  }
 }
 
 /** The cloud is a destination from the first start after enrolling on. */

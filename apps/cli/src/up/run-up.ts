@@ -53,6 +53,8 @@ export type RunningAgent = {
 export type StartAgent = (facts: {
   readonly homeDir: string;
   readonly protectedPath: string | undefined;
+  /** The folder that an earlier run protected. */
+  readonly protectedBefore: string | undefined;
   readonly cloud: Cloud;
   readonly log: Log;
 }) => Promise<RunningAgent>;
@@ -127,7 +129,13 @@ async function admit(homeDir: string, cloud: Cloud, before: Quickstart | undefin
     made.status === 'new' ? made : (before ?? {});
   const { url, caFile } = cloud;
   const credentials = { tenantUid, adminUsername, adminPassword, apiClientId, apiClientSecret };
-  const quickstart = { url, ...(caFile !== undefined && { caFile }), ...credentials };
+  const folder = before?.protectedPath;
+  const quickstart = {
+    url,
+    ...(caFile !== undefined && { caFile }),
+    ...credentials,
+    ...(folder !== undefined && { protectedPath: folder }),
+  };
   await keepQuickstart(homeDir, quickstart);
   return quickstart;
 }
@@ -147,7 +155,7 @@ async function runAll(request: UpRequest, { output, startAgent, watch }: Parts):
   running.defer(() => cloud.stop());
   let quickstart = await admit(homeDir, cloud, before);
   if (withAgent && startAgent && !watch.reason) {
-    const agent = await startAgent({ homeDir, protectedPath, cloud, log });
+    const agent = await startAgent({ homeDir, protectedPath, protectedBefore: before?.protectedPath, cloud, log });
     running.defer(() => agent.stop());
     quickstart = { ...quickstart, agentSocket: agent.controlSocket, protectedPath: agent.protectedPath };
   }
