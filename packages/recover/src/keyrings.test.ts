@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { openArchive } from './archive/archive.ts';
+import { Findings } from './archive/findings.ts';
 import { recover, type RecoverReport } from './index.ts';
 import { assertFiles } from './testing/compare-restored.ts';
 import { makeSample, temporaryFolder } from './testing/sample-archive.ts';
 import { type ArchiveWriter, makeDevice } from './testing/write-archive.ts';
+import { f } from './testing/write-structures.ts';
 
 async function reports(t: TestContext, writer: ArchiveWriter): Promise<readonly RecoverReport[]> {
   const folder = temporaryFolder(t);
@@ -70,4 +73,31 @@ test('a keyring that only lists its own signer keeps nothing from the reader, al
   const report = await recover({ folder: join(folder, 'archive'), secret: { keyFile: writer.keyFile }, outDir: out });
   assert.deepEqual([report.headCommit, report.keyringNumber, report.proven], [6, undefined, false]);
   assertFiles(out, contents);
+});
+
+test('commits that no writer of the keyring signed are counted and not kept', (t) => {
+  const { writer } = makeSample();
+  const genuine = writer.commits.length;
+  const [device] = writer.devices;
+  const stranger = makeDevice(77, 1);
+  const forge = (number: number, count: number) => {
+    for (let at = 0; at < count; at += 1) {
+      const open = Buffer.concat([f('1!', 100 + at), f('2!', Buffer.alloc(32, number)), f('3!', 0)]);
+      writer.write({ kind: 7, open, raw: Buffer.alloc(0), writer: number });
+    }
+  };
+  writer.devices.splice(0, 1, { ...stranger, number: 0 });
+  forge(0, 30);
+  writer.devices.splice(0, 1, device!);
+  writer.devices.push({ ...stranger, number: 1 });
+  forge(1, 30);
+  const folder = join(temporaryFolder(t), 'archive');
+  writer.save(folder);
+  for (const secret of [{ keyFile: writer.keyFile }, { recoveryCode: writer.recoveryCode }]) {
+    const findings = new Findings();
+    const archive = openArchive({ folder, secret, unproven: false }, findings, () => undefined);
+    assert.deepEqual([archive.log.notes.length, archive.headCommit], [genuine, 6]);
+    assert.equal(findings.counts['commit.forged'], 60);
+    archive.shelf.close();
+  }
 });

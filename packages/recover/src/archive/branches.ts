@@ -5,7 +5,6 @@ import type { Findings, Severity } from './findings.ts';
 const refusalWords: Readonly<Record<Refusal, readonly [Severity, string, string]>> = {
   unreadable: ['notice', 'commit.unreadable', 'cannot be opened'],
   locked: ['unproven', 'commit.locked', 'belongs to a key epoch the secret does not open'],
-  forged: ['notice', 'commit.forged', 'is not signed by a writer of the keyring'],
   wrong_writer: [
     'notice',
     'commit.branch',

@@ -2,8 +2,8 @@ import { RecoverError } from '../errors.ts';
 import { compareInstants, nameOrdinal, type Ordinal, writerOf } from '../format/bytes.ts';
 import { type CommitOpen, type CommitSealed, readCommitOpen, readCommitSealed } from '../format/commit.ts';
 import type { Keyring, Writer } from '../format/keyring.ts';
-import { kinds, recordSignatureHolds } from '../format/record.ts';
-import { sha256 } from '../format/sealing.ts';
+import { kinds, type RecordFrame, recordIsVerified } from '../format/record.ts';
+import { sha256, verifierOf } from '../format/sealing.ts';
 import type { Findings } from './findings.ts';
 import { isVouchedFor, reportUnproven } from './keyring-proof.ts';
 import { type ArchiveKeys, quietly } from './keys.ts';
@@ -11,7 +11,7 @@ import type { IndexedPlace } from './place-index.ts';
 import type { RecordReader } from './record-reader.ts';
 import type { Shelf } from './shelf.ts';
 
-/** A commit record that is there: its open part and where it lies. */
+/** A commit record that a writer of the keyring signed: its open part and where it lies. */
 export type CommitNote = CommitOpen & {
   readonly hash: Buffer;
   readonly ordinal: Ordinal;
@@ -22,7 +22,7 @@ export type CommitNote = CommitOpen & {
 export type Commit = CommitNote & CommitSealed;
 
 /** Why a commit does not count. */
-export type Refusal = 'unreadable' | 'locked' | 'forged' | 'wrong_writer';
+export type Refusal = 'unreadable' | 'locked' | 'wrong_writer';
 
 /** The commits of an archive, looked up by number and by hash; sealed parts are opened when they are asked for. */
 export class CommitLog {
@@ -35,25 +35,21 @@ export class CommitLog {
   constructor(shelf: Shelf, reader: RecordReader, found: { readonly keys: ArchiveKeys; readonly findings: Findings }) {
     this.#shelf = shelf;
     this.#reader = reader;
-    this.#byHash = gatherNotes(shelf, found.findings);
-    this.notes = [...this.#byHash.values()].sort((a, b) => b.number - a.number || Buffer.compare(a.hash, b.hash));
     this.keyring = this.#chooseKeyring(found.keys, found.findings);
+    this.#byHash = gatherNotes(shelf, signatureTest(reader.archiveId, this.keyring), found.findings);
+    this.notes = [...this.#byHash.values()].sort((a, b) => b.number - a.number || Buffer.compare(a.hash, b.hash));
   }
 
   find(hash: Buffer): CommitNote | undefined {
     return this.#byHash.get(hash.toString('latin1'));
   }
 
-  /** The commit behind a note, checked against the writers of the keyring; else why it does not count. */
+  /** The commit behind a note, if its writer may sign that number; else why it does not count. */
   open(note: CommitNote): Commit | Refusal {
     const frame = this.#shelf.read(note.place);
     if (frame === undefined || !sha256(frame.whole).equals(note.hash)) return 'unreadable';
-    const writer = this.#writer(writerOf(note.ordinal));
-    if (this.keyring !== undefined) {
-      if (writer === undefined || !recordSignatureHolds(this.#reader.archiveId, frame, writer.publicKey))
-        return 'forged';
-      if (this.rightfulWriter(note.number) !== writer) return 'wrong_writer';
-    }
+    const rightful = this.rightfulWriter(note.number);
+    if (this.keyring !== undefined && rightful?.number !== writerOf(note.ordinal)) return 'wrong_writer';
     const raw = this.#reader.open(frame);
     if (raw === 'locked') return 'locked';
     const sealed = raw === undefined ? undefined : quietly(() => readCommitSealed(raw.bytes));
@@ -68,10 +64,6 @@ export class CommitLog {
         (best, writer) => (best === undefined || writer.firstCommit >= best.firstCommit ? writer : best),
         undefined,
       );
-  }
-
-  #writer(number: number): Writer | undefined {
-    return this.keyring?.writers.find((writer) => writer.number === number);
   }
 
   /**
@@ -109,27 +101,45 @@ export class CommitLog {
     if (newest === undefined || isOnlyNewest(keys)) return undefined;
     const byHash = new Map(keys.keyrings.map((keyring) => [keyring.hash.toString('latin1'), keyring]));
     let best: Keyring | undefined;
-    for (const note of this.notes) {
-      const keyring = byHash.get(this.#keyringNamedBy(note) ?? '');
+    // Those that were added last are likely to name the newest.
+    for (const place of this.#shelf.index.ofKindBackwards(kinds.commit)) {
+      const keyring = byHash.get(this.#keyringNamedAt(place) ?? '');
       if (keyring !== undefined && keyring.number > (best?.number ?? -1)) best = keyring;
       if (best?.number === newest.number) break;
     }
     return best;
   }
 
-  #keyringNamedBy(note: CommitNote): string | undefined {
-    const frame = this.#shelf.read(note.place);
+  #keyringNamedAt(place: IndexedPlace): string | undefined {
+    const frame = this.#shelf.read(place);
     const raw = frame === undefined ? undefined : this.#reader.open(frame);
     if (raw === undefined || raw === 'locked') return undefined;
     return quietly(() => readCommitSealed(raw.bytes))?.keyring.hash.toString('latin1');
   }
 }
 
-function gatherNotes(shelf: Shelf, findings: Findings): ReadonlyMap<string, CommitNote> {
+/** Whether a writer of the keyring signed a record; without a keyring nothing can be asked. */
+type SignatureTest = (ordinal: Ordinal, frame: RecordFrame) => boolean;
+
+function signatureTest(archiveId: Buffer, keyring: Keyring | undefined): SignatureTest {
+  if (keyring === undefined) return () => true;
+  const verifiers = new Map(keyring.writers.map(({ number, publicKey }) => [number, verifierOf(publicKey)]));
+  return (ordinal, frame) => {
+    const verifier = verifiers.get(writerOf(ordinal));
+    return verifier !== undefined && recordIsVerified(archiveId, frame, verifier);
+  };
+}
+
+/** The commits that are there. What no writer of the keyring signed is counted and let go: anybody can make many. */
+function gatherNotes(shelf: Shelf, isSigned: SignatureTest, findings: Findings): ReadonlyMap<string, CommitNote> {
   const notes = new Map<string, CommitNote>();
   for (const place of shelf.index.ofKinds([kinds.commit])) {
     const frame = shelf.read(place);
     if (frame === undefined) continue;
+    if (!isSigned(place.ordinal, frame)) {
+      noteForged(place, findings);
+      continue;
+    }
     const open = quietly(() => readCommitOpen(frame.open));
     if (open === undefined) {
       const records = [nameOrdinal(place.ordinal)];
@@ -147,6 +157,12 @@ function gatherNotes(shelf: Shelf, findings: Findings): ReadonlyMap<string, Comm
     notes.set(hash.toString('latin1'), { ...open, previousHash, hash, ordinal: place.ordinal, place });
   }
   return notes;
+}
+
+function noteForged({ ordinal }: IndexedPlace, findings: Findings): void {
+  const records = [nameOrdinal(ordinal)];
+  const message = 'a commit is not signed by a writer of the keyring';
+  findings.add({ severity: 'notice', code: 'commit.forged', message, records });
 }
 
 /** Whether the secret opened the newest keyring, and there is no other of its number to choose between. */

@@ -87,6 +87,13 @@ export class PlaceIndex {
     }
   }
 
+  /** Every place of a kind, in the reverse of the order they were added. */
+  *ofKindBackwards(kind: number): Generator<IndexedPlace> {
+    for (let entry = this.#size - 1; entry >= 0; entry -= 1) {
+      if (this.#columns.kind[entry] === kind) yield this.#at(entry);
+    }
+  }
+
   /** Greatest sequence seen of each writer. */
   highest(): ReadonlyMap<number, number> {
     const highest = new Map<number, number>();

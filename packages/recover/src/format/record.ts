@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { Ordinal } from './bytes.ts';
-import { signatureHolds } from './sealing.ts';
+import { verifierOf, type Verifier } from './sealing.ts';
 
 /** Kinds of records (§2). */
 export const kinds = { header: 1, keyring: 2, block: 3, bundle: 4, list: 5, tree: 6, commit: 7, live: 8 } as const;
@@ -85,6 +85,11 @@ export const nonceOf = (frame: RecordFrame): Buffer => frame.whole.subarray(24, 
 
 /** Whether the record's signature holds for a public key. */
 export function recordSignatureHolds(archiveId: Buffer, frame: RecordFrame, publicKey: Buffer): boolean {
+  return recordIsVerified(archiveId, frame, verifierOf(publicKey));
+}
+
+/** Whether the record's signature holds by a verifier: for many records of one writer. */
+export function recordIsVerified(archiveId: Buffer, frame: RecordFrame, verifier: Verifier): boolean {
   const parts = [
     Buffer.from('holdfast v1 record\0', 'ascii'),
     archiveId,
@@ -92,5 +97,5 @@ export function recordSignatureHolds(archiveId: Buffer, frame: RecordFrame, publ
     frame.open,
     frame.sealed,
   ];
-  return signatureHolds(publicKey, parts, frame.signature);
+  return verifier(parts, frame.signature);
 }

@@ -1,4 +1,13 @@
-import { createCipheriv, createDecipheriv, createHmac, createPublicKey, hash, hkdfSync, verify } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createPublicKey,
+  type KeyObject,
+  hash,
+  hkdfSync,
+  verify,
+} from 'node:crypto';
 import { constants, zstdDecompressSync } from 'node:zlib';
 import { corrupt } from '../errors.ts';
 
@@ -106,13 +115,26 @@ function expand(compression: number, payload: Buffer, rawLength: number): Buffer
 
 const spkiPrefix = Buffer.from('302a300506032b6570032100', 'hex');
 
-/** Whether an Ed25519 signature (RFC 8032) over the parts joined holds for a raw public key of 32 bytes. */
-export function signatureHolds(publicKey: Buffer, parts: readonly Uint8Array[], signature: Buffer): boolean {
-  if (publicKey.length !== 32 || signature.length !== 64) return false;
+/** Says whether a signature over the parts joined holds. */
+export type Verifier = (parts: readonly Uint8Array[], signature: Buffer) => boolean;
+
+/** The verifier of a raw Ed25519 public key of 32 bytes (RFC 8032); a key that is none verifies nothing. */
+export function verifierOf(publicKey: Buffer): Verifier {
+  const key = readPublicKey(publicKey);
+  return (parts, signature) =>
+    key !== undefined && signature.length === 64 && verify(null, Buffer.concat(parts), key, signature);
+}
+
+function readPublicKey(publicKey: Buffer): KeyObject | undefined {
+  if (publicKey.length !== 32) return undefined;
   try {
-    const key = createPublicKey({ key: Buffer.concat([spkiPrefix, publicKey]), format: 'der', type: 'spki' });
-    return verify(null, Buffer.concat(parts), key, signature);
+    return createPublicKey({ key: Buffer.concat([spkiPrefix, publicKey]), format: 'der', type: 'spki' });
   } catch {
-    return false; // a public key that is no point of the curve verifies nothing
+    return undefined; // no point of the curve
   }
+}
+
+/** Whether an Ed25519 signature over the parts joined holds for a raw public key of 32 bytes. */
+export function signatureHolds(publicKey: Buffer, parts: readonly Uint8Array[], signature: Buffer): boolean {
+  return verifierOf(publicKey)(parts, signature);
 }
