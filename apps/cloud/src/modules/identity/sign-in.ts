@@ -6,9 +6,9 @@ import { sha256 } from '../../platform/digest.ts';
 import { refuseWhenCrowded, verifyPassword } from '../../platform/password.ts';
 import type { Database, TenantTx } from '../../platform/postgres.ts';
 import { addLocator, isTenantActive, locate } from '../tenants/index.ts';
-import { countIn, forgiveIn, takeBack, type Counted } from './count-attempts.ts';
 import * as sessionStore from './session-store.ts';
 import { csrfTokenOf, getSignedIn, SESSION_TIMES } from './sessions.ts';
+import { countIn, forgiveIn, takeBack, type Counted } from './slow-down.ts';
 import { findUserByName } from './store.ts';
 import { readGrants, usernameKeyOf } from './users.ts';
 
