@@ -24,7 +24,8 @@ export const startAgent: StartAgent = async ({ homeDir, protectedPath, protected
   const folder = protectedPath ?? protectedBefore ?? makeSample(homeDir);
   const launcher = path.resolve(import.meta.dirname, '../../bin/holdfast.mjs');
   const child = spawn(process.execPath, [launcher, 'agent', 'run', '--protect', folder], {
-    env: environmentFor(homeDir),
+    // Threads that share two heaps give a quarter of the memory back (docs/performance.md).
+    env: { ...environmentFor(homeDir), MALLOC_ARENA_MAX: '2' },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
   const logFile = path.join(homeDir, 'logs', 'agent.log');
