@@ -10,6 +10,7 @@ import {
 import type { AuditActor, OpenContext, WriteAudit } from '../../platform/context.ts';
 import { sha256 } from '../../platform/digest.ts';
 import type { Database, TenantTx } from '../../platform/postgres.ts';
+import type { RefusalLog } from '../../platform/refusal-log.ts';
 import { findLogVerifier } from '../audit/index.ts';
 import { addLocator, isTenantActive, locate } from '../tenants/index.ts';
 import { thumbprintOf } from '../tokens/index.ts';
@@ -20,6 +21,7 @@ export type EnrollDeps = {
   readonly database: Database;
   readonly installationId: string;
   readonly writeAudit: WriteAudit;
+  readonly refusals: RefusalLog;
 };
 
 /** What a device sends to enrol. */
@@ -72,10 +74,9 @@ export async function enrollDevice(
   });
   if (!('refusal' in outcome)) return outcome;
   const facts = { code: outcome.refusal.code, tokenId: outcome.tokenId };
-  const actor: AuditActor = { kind: 'unknown', id: 'unknown', name: request.hostname };
-  await database.withTenant(tenantId, (tx) =>
-    writeAudit(tx, { ...entry, actor, outcome: 'refused', eventType: 'device.refused', facts }),
-  );
+  // What the refused say of themselves is left out: refusals are counted together by who and what.
+  const actor: AuditActor = { kind: 'unknown', id: 'unknown', name: 'unknown' };
+  await deps.refusals.record({ ...entry, actor, eventType: 'device.refused', facts });
   throw outcome.refusal;
 }
 

@@ -2,6 +2,7 @@ import { authErrors } from '@holdfast/contract';
 import { decodeJwt, errors } from 'jose';
 import type { AuditActor, OpenContext, WriteAudit } from '../../platform/context.ts';
 import type { Database, TenantTx } from '../../platform/postgres.ts';
+import type { RefusalLog } from '../../platform/refusal-log.ts';
 import { devicePermissions } from '../identity/index.ts';
 import { isTenantActive, locate } from '../tenants/index.ts';
 import { issueToken, TOKEN_SECONDS, verifyAssertion, type ProofDeps, type SigningKeys } from '../tokens/index.ts';
@@ -14,6 +15,7 @@ export type DeviceTokenDeps = {
   readonly database: Database;
   readonly installationId: string;
   readonly writeAudit: WriteAudit;
+  readonly refusals: RefusalLog;
   readonly keys: SigningKeys;
   readonly clock: Clock;
   readonly proofs: ProofDeps;
@@ -41,14 +43,16 @@ export async function issueDeviceToken(
   const at = new Date(ctx.nowMs());
   const entry = { tenantId, at, source: ctx.source, requestId: ctx.requestId };
   const actor: AuditActor = { kind: 'device', id: deviceId, name: device.name };
+  const about = { ...entry, actor, facts: { audience: asked.audience } };
   const refusal = await deps.database.withTenant(tenantId, async (tx) => {
     const refused = await refusalOf(tx, tenantId, deviceId);
-    const outcome = refused ? 'refused' : 'done';
-    const eventType = refused ? 'device.token_refused' : 'device.token_issued';
-    await deps.writeAudit(tx, { ...entry, actor, outcome, eventType, facts: { audience: asked.audience } });
+    if (!refused) await deps.writeAudit(tx, { ...about, outcome: 'done', eventType: 'device.token_issued' });
     return refused;
   });
-  if (refusal) throw refusal;
+  if (refusal) {
+    await deps.refusals.record({ ...about, eventType: 'device.token_refused' });
+    throw refusal;
+  }
   const scopes = [...devicePermissions];
   const subject = { tenantId, principalId: deviceId, kind: 'device', scopes, audience: asked.audience } as const;
   const token = await issueToken(deps, { ...subject, keyThumbprint: device.key_thumbprint });
