@@ -8,8 +8,9 @@ export type Suite = { readonly name: string; readonly concurrency: number; reado
 /** How much is run: what takes seconds, what a change has to pass, or everything. */
 export type Extent = 'check' | 'test' | 'full';
 
-/** Tests that need a database, kill processes or run the whole product have kinds of their own. */
+/** Tests that compose many parts, need a database, kill processes or run the whole product have kinds of their own. */
 const kinds = [
+  { suite: 'system', pattern: '{packages,apps,tools}/**/*.system.test.ts', timeoutMs: 300_000, concurrency: 2 },
   { suite: 'database', pattern: '{packages,apps,tools}/**/*.db.test.ts', timeoutMs: 240_000, concurrency: 2 },
   { suite: 'crash', pattern: '{packages,apps,tools}/**/*.crash.test.ts', timeoutMs: 600_000, concurrency: 1 },
   { suite: 'end to end', pattern: 'e2e/**/*.e2e.ts', timeoutMs: 900_000, concurrency: 1 },
@@ -62,7 +63,7 @@ function testJob(path: string, timeoutMs: number): Job {
 
 function findUnitTests(rootDir: string): readonly string[] {
   return findFiles(rootDir, '{packages,apps,tools,e2e}/**/*.test.ts').filter(
-    (path) => !/\.(?:db|crash)\.test\.ts$/.test(path),
+    (path) => !/\.(?:system|db|crash)\.test\.ts$/.test(path),
   );
 }
 
