@@ -12,7 +12,7 @@ const keptVariables = ['HOLDFAST_CHROMIUM'];
 async function runTests(extent: Extent): Promise<readonly JobResult[]> {
   const rootDir = join(import.meta.dirname, '..');
   const runDir = mkdtempSync(join(tmpdir(), 'holdfast-test-'));
-  chmodSync(runDir, 0o711); // Tests that drop to other users reach their own folders below it.
+  chmodSync(runDir, 0o755); // Tests that drop to other users look for their own folders below it.
   const place: JobPlace = { rootDir, runDir, environment: environmentOf(extent), graceMs: 3_000 };
   const results: JobResult[] = [];
   for (const suite of planSuites(rootDir, extent)) results.push(...(await runSuite(suite, place, results.length)));
