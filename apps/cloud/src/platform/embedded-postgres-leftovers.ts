@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { systemClock, type Clock } from '@holdfast/base';
@@ -20,6 +20,7 @@ const SIGNALS = [
  * A number in `postmaster.pid` proves nothing, it may have been given to somebody else since: a process counts as ours
  * only when its working folder is the cluster's (that of a postmaster and its children is the data folder), or, where
  * that cannot be looked at, when it runs under the uid that only this cluster has. The caller holds the cluster's lock.
+ * Lock files that are left then are nobody's: PostgreSQL would take a zombie, or a stranger with that number, for itself.
  * @throws embedded_postgres.leftover_survives
  */
 export async function stopLeftovers(isolation: Isolation, clock: Clock = systemClock): Promise<number> {
@@ -32,12 +33,22 @@ export async function stopLeftovers(isolation: Isolation, clock: Clock = systemC
       await clock.sleep(POLL_MS);
       alive = await findProcesses(isolation);
     }
-    if (alive.length === 0) return found.length;
+    if (alive.length === 0) {
+      await dropLockFiles(path.join(isolation.clusterDir, 'data'));
+      return found.length;
+    }
   }
   throw embeddedPostgresErrors.leftover_survives({
     folder: isolation.clusterDir,
     pids: await findProcesses(isolation),
   });
+}
+
+async function dropLockFiles(dataDir: string): Promise<void> {
+  if (process.platform === 'win32') return; // Nobody was looked for there.
+  const names = await readdir(dataDir).catch(() => []);
+  const locks = names.filter((name) => name === 'postmaster.pid' || /^\.s\.PGSQL\.\d+\.lock$/.test(name));
+  for (const name of locks) await rm(path.join(dataDir, name), { force: true });
 }
 
 /** The postmaster alone when it lives (it ends its children in order), else every process. */
