@@ -129,8 +129,10 @@ test('after kill -9 of everything, or of the server alone, the next start works 
     for (const { pid } of killed) kill(pid, 'SIGKILL');
     if (victims === 'the database') {
       // It is started again under the same server, without anybody's help.
-      const marks = () => up.processes().filter(({ name }) => name === 'postgres');
-      await until(() => marks().length >= 4 && stillRunning(processes).length < processes.length, 'another database');
+      // The killed ones are still to be seen for a moment.
+      const isNew = ({ pid, name }: { pid: number; name: string }) =>
+        name === 'postgres' && !processes.some((old) => old.pid === pid);
+      await until(() => up.processes().filter(isNew).length >= 4, 'another database');
       await until(async () => (await ask(handout, '/')).status === 200, 'an answer');
     }
     if (victims !== 'everything' && victims !== 'the server') {
