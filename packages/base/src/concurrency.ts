@@ -21,24 +21,6 @@ export class Semaphore {
   }
 }
 
-/** Maps with at most `limit` calls under way; results keep the order of `items`. The first failure rejects. */
-export async function mapBounded<A, B>(
-  items: readonly A[],
-  limit: number,
-  work: (item: A, index: number) => Promise<B>,
-): Promise<B[]> {
-  const results: B[] = [];
-  let next = 0;
-  const worker = async () => {
-    while (next < items.length) {
-      const index = next++;
-      results[index] = await work(items[index]!, index);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
-  return results;
-}
-
 /** Shares one run of `work` among callers that arrive while it is under way. */
 export function singleFlight<T>(work: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined;

@@ -1,7 +1,4 @@
-/** Compares bytes; a prefix comes first. */
-export function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  return Buffer.compare(a, b);
-}
+export { compareBytes } from '../format/cursor.ts';
 
 /** A path of `directory` and one name below it. */
 export function joinPath(directory: Uint8Array, name: Uint8Array): Uint8Array {
