@@ -48,7 +48,7 @@ test('reading what is no folder is refused', (t) => {
   });
 });
 
-const many = process.env['HOLDFAST_FULL'] === '1' ? 1_000_000 : 30_000;
+const many = process.env['HOLDFAST_TEST_FULL'] === '1' ? 1_000_000 : 30_000;
 
 test(`${many} names of one folder are all read, in order, without an object per name`, (t) => {
   const { path, fd } = openTemporaryFolder(t);

@@ -20,7 +20,7 @@ import { nameBytes } from './file-name.ts';
 import { closeDescriptor, createFile, type Descriptor, openRecorded, withDescriptor } from './open-relative.ts';
 import { openTemporaryFolder, temporaryFolder } from './temporary-folder.ts';
 
-const tries = process.env.HOLDFAST_FULL === '1' ? 200_000 : 20_000;
+const tries = process.env.HOLDFAST_TEST_FULL === '1' ? 200_000 : 20_000;
 /** By path the race is lost by chance: go on until it was, so that a slow machine cannot make the test prove nothing. */
 const mostTriesByPath = 100_000;
 const secret = 'what the attacker may not read';

@@ -17,7 +17,7 @@ import { closeDescriptor, createFile, openDirectory, withDescriptor } from './op
 import { openTemporaryFolder, temporaryFolder } from './temporary-folder.ts';
 import { DirectoryWatcher, type WatchEvent } from './watch.ts';
 
-const full = process.env['HOLDFAST_FULL'] === '1';
+const full = process.env['HOLDFAST_TEST_FULL'] === '1';
 
 /** A watcher whose events can be waited for. */
 class Recorder {

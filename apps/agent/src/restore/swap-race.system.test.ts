@@ -10,7 +10,7 @@ import type { Destination } from '@holdfast/archive';
 import { removeTree } from '../filesystem/remove-tree.ts';
 import { RestoringDevice } from './testing.ts';
 
-const full = process.env.HOLDFAST_FULL === '1';
+const full = process.env.HOLDFAST_TEST_FULL === '1';
 /** Folders below the swapped one that are opened to write into, over all restores. */
 const tries = full ? 200_000 : 8000;
 const foldersAtOnce = 2000;
