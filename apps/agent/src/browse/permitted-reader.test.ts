@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { directoryStart, parseFileKey } from '@holdfast/archive';
 import { findEntries, listPath, versionsOf } from './browse.ts';
 import type { Caller } from './caller.ts';
 import { readerFor } from './permitted-reader.ts';
@@ -107,4 +108,21 @@ test('what was deleted in a folder while it was private stays hidden when the fo
   assert.deepEqual(await listed(bobHimself, '/home/bob'), below('/home/bob', ['kept', 'later', 'papers', 'secret']));
   const papers = below('/home/bob/papers', ['kept', 'later', 'secret']);
   assert.deepEqual(await listed(bobHimself, '/home/bob/papers'), papers);
+});
+
+test('what was stored of a long file whose reading goes on is nowhere, for its owner and for others', async () => {
+  const half = [3, 'half.iso', { type: 'partial', ...bob }] as const;
+  const state = stateOf([
+    ...folder(0, 'disk', 1, { ...root, mountPoint: at('/') }),
+    ...folder(1, 'srv', 3, root),
+    file(3, 'seen', { ...root, mode: 0o644 }),
+    half,
+  ]);
+  for (const caller of [alice, bobHimself]) {
+    const reader = readerFor(state, caller);
+    const rows = await Array.fromAsync(reader.range(directoryStart(3), directoryStart(4)));
+    assert.deepEqual(rows.map(({ key }) => Buffer.from(parseFileKey(key).name).toString()).toSorted(), ['', 'seen']);
+    assert.deepEqual(await pathsOf(await listPath(reader, at('/srv'), newest(reader))), ['/srv/seen']);
+    await assert.rejects(versionsOf(state, reader, at('/srv/half.iso')), { code: 'browse.never_there' });
+  }
 });

@@ -103,7 +103,9 @@ class PermittedReader implements RestoreReader {
   async #wasShown({ key, value }: MapEntry, next: MapEntry | undefined): Promise<boolean> {
     const row = parseRow(value);
     // That a name is gone is only asked of one that was shown before.
-    if (row.type === 'absent' || row.type === 'partial') return true;
+    if (row.type === 'absent') return true;
+    // It is shown to nobody, and says where bytes of somebody's file lie.
+    if (row.type === 'partial') return false;
     const { directoryNumber, name, commit } = parseFileKey(key);
     const after = next && parseFileKey(next.key);
     const isReplaced = after?.directoryNumber === directoryNumber && Buffer.compare(after.name, name) === 0;

@@ -146,6 +146,8 @@ class BackupRun {
       selection: new Selection(sets, never),
       pool: this.#pool,
       commits: this.#commits,
+      own: this.#sealer,
+      flushOwn: () => void this.#fragments.flush(),
       clock,
       writerNumber,
       counts: this.#counts,
@@ -245,6 +247,8 @@ class BackupRun {
 
   #progress(readBytes: number): void {
     this.#counts.readBytes += readBytes;
+    // A long job sends no replies, and a commit may be due.
+    this.#pass.wake();
     this.#request.onProgress?.({ ...this.#counts, sentBytes: this.#uploader.sentBytes });
   }
 }

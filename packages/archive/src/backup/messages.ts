@@ -54,6 +54,8 @@ export type ReadJob = {
   readonly attributes: SourceAttributes;
   readonly offset: number;
   readonly length: number;
+  /** Of files longer than a range: their number in this pass, by which their pieces can be told. */
+  readonly longFile?: number;
 };
 
 /** Make the row of a file whose ranges have all been read. */
@@ -70,7 +72,10 @@ export type FinishJob = {
   readonly linkGroup?: number;
 };
 
-/** Close bundles and hand over what has gathered, so that a commit can follow. */
+/**
+ * Close bundles and hand over what has gathered, so that a commit can follow. A worker that is busy does it in the middle
+ * of its job, once it sees the job's number in `SharedControl`; what comes as a message later is then done already.
+ */
 export type FlushJob = { readonly kind: 'flush'; readonly job: number };
 
 /** Whatever a worker is asked. */
@@ -134,6 +139,13 @@ export type Scanned = {
   readonly seenBytes: number;
 };
 
+/** Blocks that were stored, packed for the index. */
+export type FreshBlocks = {
+  readonly packed: Uint8Array;
+  /** The long file they are pieces of. */
+  readonly longFile?: number;
+};
+
 /** An answer to a job. */
 export type Reply =
   | Scanned
@@ -148,7 +160,12 @@ export type Reply =
       readonly xattrs: readonly SourceAttribute[];
     }
   | { readonly kind: 'finished'; readonly job: number; readonly row: Uint8Array }
-  | { readonly kind: 'flushed'; readonly job: number; readonly fresh: Uint8Array; readonly newBytes: number }
+  | {
+      readonly kind: 'flushed';
+      readonly job: number;
+      readonly fresh: readonly FreshBlocks[];
+      readonly newBytes: number;
+    }
   | {
       readonly kind: 'failed';
       readonly job: number;

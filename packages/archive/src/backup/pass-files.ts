@@ -11,6 +11,8 @@ import { coveredBytes } from './extent-parts.ts';
 import { digestOf } from './make-row.ts';
 import type { DirectoryPlace, LeftFile, Problem, Reply } from './messages.ts';
 import { pathOfPlace } from './open-place.ts';
+import type { LongFiles } from './partial-rows.ts';
+import { isReadInRanges } from './read-file.ts';
 import { settleEntry } from './packed-directory.ts';
 import type { SourceAttribute, SourceAttributes } from './source.ts';
 import type { NewJob } from './worker-pool.ts';
@@ -54,6 +56,7 @@ export class PassFiles {
   readonly #index: LocalIndex;
   readonly #writerNumber: number;
   readonly #startedAtMs: number;
+  readonly #longFiles: LongFiles;
   /** Reads of files with several names, by device and inode, for the length of the pass. */
   readonly #linked = new Map<string, Promise<FileRead>>();
   readonly #linkGroups = new Map<string, number>();
@@ -64,12 +67,14 @@ export class PassFiles {
     readonly index: LocalIndex;
     readonly writerNumber: number;
     readonly nowMs: number;
+    readonly longFiles: LongFiles;
   }) {
     this.#ask = ports.ask;
     this.#statAt = ports.statAt;
     this.#index = ports.index;
     this.#writerNumber = ports.writerNumber;
     this.#startedAtMs = ports.nowMs;
+    this.#longFiles = ports.longFiles;
   }
 
   /** Stores one file and makes its row; no row where it equals the one that was put last. */
@@ -121,10 +126,14 @@ export class PassFiles {
 
   /** Reads a file until it held still, at most three times. What is returned is all of one inode. */
   async #read(file: LeftInDirectory): Promise<FileRead> {
+    const { name, sets } = file.left;
     let { attributes } = file.left;
+    const longFile = this.#longFiles.begin({ directory: file.directory, name, sets });
     for (let tries = 1; ; tries++) {
       const ranges = rangesOf(attributes.sizeBytes);
-      const replies = await Promise.all(ranges.map((range) => this.#ask({ ...readJob(file, attributes), ...range })));
+      const replies = await Promise.all(
+        ranges.map((range) => this.#ask({ ...readJob(file, attributes, longFile), ...range })),
+      );
       const failed = replies.find((reply) => reply.kind !== 'read');
       if (failed) return { status: 'problem', ...failureOf(failed) };
       const parts = replies.filter((reply) => reply.kind === 'read');
@@ -145,8 +154,9 @@ export class PassFiles {
   }
 }
 
-function readJob(file: LeftInDirectory, attributes: SourceAttributes) {
-  return { kind: 'read', place: file.place, name: file.left.name, attributes } as const;
+function readJob(file: LeftInDirectory, attributes: SourceAttributes, longFile: number) {
+  const isLong = isReadInRanges(attributes.sizeBytes);
+  return { kind: 'read', place: file.place, name: file.left.name, attributes, ...(isLong && { longFile }) } as const;
 }
 
 function rangesOf(sizeBytes: number): { offset: number; length: number }[] {

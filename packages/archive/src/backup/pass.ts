@@ -10,15 +10,26 @@ import type { MapEntry } from '../format/tree-node.ts';
 import type { IndexedDirectory, IndexedLink, LocalIndex } from '../index/local-index.ts';
 import { compareBytes, joinPath } from './bytes.ts';
 import type { CommitWriter, PendingRow } from './commit-writer.ts';
-import type { DirectoryPlace, FoundDirectory, MountedRoot, Problem, Reply, ScanJob, Scanned } from './messages.ts';
+import type { RecordStore } from './content-store.ts';
+import type {
+  DirectoryPlace,
+  FoundDirectory,
+  FreshBlocks,
+  MountedRoot,
+  Problem,
+  Reply,
+  ScanJob,
+  Scanned,
+} from './messages.ts';
 import { pathOfPlace, withPlace } from './open-place.ts';
 import { unpackRows } from './packed-rows.ts';
 import { birthOf, namesBelow, PassDirectories } from './pass-directories.ts';
+import { keyOf, LongFiles } from './partial-rows.ts';
 import { type LeftInDirectory, PassFiles } from './pass-files.ts';
 import { findRoots, type MissingInclude, namesOnTheWay, type RootVolume } from './pass-roots.ts';
 import type { Selection } from './selection.ts';
 import { emptySourceAttributes, type Source, type SourceAttributes } from './source.ts';
-import type { WorkerPool } from './worker-pool.ts';
+import type { NewJob, WorkerPool } from './worker-pool.ts';
 
 /** Counts of a pass so far. */
 export type PassCounts = {
@@ -37,6 +48,10 @@ export type PassPorts = {
   readonly selection: Selection;
   readonly pool: WorkerPool;
   readonly commits: CommitWriter;
+  /** Stores records of the main thread itself. */
+  readonly own: RecordStore;
+  /** Hands over what was stored there. */
+  readonly flushOwn: () => void;
   readonly clock: Clock;
   readonly writerNumber: number;
   readonly counts: PassCounts;
@@ -57,13 +72,14 @@ export type LookedAt = { readonly number: number; readonly place: DirectoryPlace
 
 type Task = Omit<ScanJob, 'job' | 'nowMs'> & { readonly volume: RootVolume; readonly depth: number };
 
-type Truths = { rows: PendingRow[]; directories: IndexedDirectory[]; links: IndexedLink[]; blocks: Uint8Array[] };
+type Truths = { rows: PendingRow[]; directories: IndexedDirectory[]; links: IndexedLink[]; blocks: FreshBlocks[] };
 
 /** A pass over the whole selection, or over some directories of it. */
 export class Pass {
   readonly #ports: PassPorts;
   readonly #directories: PassDirectories;
   readonly #files: PassFiles;
+  readonly #longFiles = new LongFiles();
   readonly #mounted = new Map<number, MountedRoot>();
   readonly #queue: Task[] = [];
   readonly #visited = new Set<number>();
@@ -90,7 +106,9 @@ export class Pass {
     this.#directories = new PassDirectories(index, source, writerNumber);
     this.#directories.rootOf = (volume) => this.#mounted.get(volume);
     const statAt = (place: DirectoryPlace, name: Uint8Array) => this.#statAt(place, name);
-    this.#files = new PassFiles({ ask: (job) => pool.ask(job), statAt, index, writerNumber, nowMs: clock.now() });
+    const ask = (job: NewJob) => pool.ask(job);
+    const longFiles = this.#longFiles;
+    this.#files = new PassFiles({ ask, statAt, index, writerNumber, nowMs: clock.now(), longFiles });
   }
 
   /** Looks at everything that is selected. Returns the includes that were not there. */
@@ -123,12 +141,17 @@ export class Pass {
     const truths = this.#open[worker]!;
     if (reply.kind === 'flushed') {
       this.#ports.counts.newBytes += reply.newBytes;
-      if (reply.fresh.length > 0) truths.blocks.push(reply.fresh);
+      truths.blocks.push(...reply.fresh);
       this.#flushed.push(truths);
       this.#open[worker] = emptyTruths();
     } else {
       this.#truthsOf.set(reply, truths);
     }
+    this.#wake();
+  }
+
+  /** Has the pass see whether a commit is due. */
+  wake(): void {
     this.#wake();
   }
 
@@ -357,7 +380,16 @@ export class Pass {
       const links = truths.flatMap((part) => part.links);
       const blocks = truths.flatMap((part) => part.blocks);
       this.#rowBytes -= truths.flatMap((part) => part.rows).reduce((sum, row) => sum + bytesOf(row), 0);
-      await this.#ports.commits.write({ rows, entries, directories, links, blocks, detached });
+      const partial = this.#longFiles.partialRows(blocks, rows, this.#ports.own);
+      if (partial.length > 0) this.#ports.flushOwn();
+      await this.#ports.commits.write({
+        rows: [...rows, ...partial],
+        entries,
+        directories,
+        links,
+        blocks: blocks.map(({ packed }) => packed),
+        detached,
+      });
       await this.#ports.afterCommit();
       this.#ports.onProgress();
     } finally {
@@ -392,6 +424,6 @@ function bytesOf({ row, name }: PendingRow): number {
 /** One row a name: the last that was made. */
 function lastOfEach(rows: readonly PendingRow[]): PendingRow[] {
   const last = new Map<string, PendingRow>();
-  for (const row of rows) last.set(`${row.directory}/${Buffer.from(row.name).toString('latin1')}`, row);
+  for (const row of rows) last.set(keyOf(row), row);
   return [...last.values()];
 }

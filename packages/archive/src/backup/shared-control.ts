@@ -7,6 +7,7 @@ const nextCell = 0;
 const limitCell = 1;
 const outstandingCell = 2;
 const stopCell = 3;
+const flushCell = 4;
 
 /** Bytes that may be under way before workers wait. */
 export const maxOutstandingBytes = 16 * 1024 * 1024;
@@ -17,7 +18,7 @@ export class SharedControl {
   readonly #signed: Int32Array;
   readonly #unsigned: Uint32Array;
 
-  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(16)) {
+  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(20)) {
     this.buffer = buffer;
     this.#signed = new Int32Array(buffer);
     this.#unsigned = new Uint32Array(buffer);
@@ -79,6 +80,16 @@ export class SharedControl {
   release(bytes: number): void {
     Atomics.sub(this.#signed, outstandingCell, bytes);
     Atomics.notify(this.#signed, outstandingCell);
+  }
+
+  /** Asks every worker to flush, those in the middle of a job too: the number of the job that asks for it. */
+  askForFlush(job: number): void {
+    Atomics.store(this.#signed, flushCell, job);
+  }
+
+  /** The number of the last job that asked for a flush; 0 before the first. */
+  get flushJob(): number {
+    return Atomics.load(this.#signed, flushCell);
   }
 
   /** Wakes every waiting worker for good. */

@@ -24,6 +24,7 @@ export type NewJob = Job extends infer J ? (J extends Job ? Omit<J, 'job'> : nev
 export class WorkerPool {
   readonly #members: PoolMember[];
   readonly #onReply: (worker: number, reply: Reply) => void;
+  readonly #control: SharedControl;
   #nextJob = 1;
   readonly #line: (() => void)[] = [];
 
@@ -36,10 +37,12 @@ export class WorkerPool {
       readonly uploader: Uploader;
       /** Called for each reply in the order its worker sent it, before the asker hears of it. */
       readonly onReply: (worker: number, reply: Reply) => void;
+      /** Called as bytes are read, and with 0 as a fragment is acknowledged. */
       readonly onProgress: (readBytes: number) => void;
     },
   ) {
     this.#onReply = options.onReply;
+    this.#control = options.control;
     this.#members = Array.from(
       { length: options.count },
       (_, index) =>
@@ -71,9 +74,11 @@ export class WorkerPool {
     }
   }
 
-  /** Has every worker hand over what it gathered: resolves when all have. Jobs go on meanwhile. */
+  /** Has every worker hand over what it gathered: resolves when all have. Jobs go on meanwhile, also those under way. */
   async flush(): Promise<void> {
-    await Promise.all(this.#members.map((member) => member.ask({ kind: 'flush', job: this.#nextJob++ })));
+    const job = this.#nextJob++;
+    this.#control.askForFlush(job);
+    await Promise.all(this.#members.map((member) => member.ask({ kind: 'flush', job })));
   }
 
   /** Ends the threads. */
@@ -81,12 +86,19 @@ export class WorkerPool {
     await Promise.all(this.#members.map((member) => member.close()));
   }
 
-  #send(fragment: Uint8Array, index: number, options: { control: SharedControl; uploader: Uploader }): void {
+  #send(
+    fragment: Uint8Array,
+    index: number,
+    options: { control: SharedControl; uploader: Uploader; onProgress: (readBytes: number) => void },
+  ): void {
     const bytes = fragment.length;
     options.uploader
       .send(fragment)
       .then(
-        () => this.#members[index]?.giveBack(fragment.buffer as ArrayBuffer),
+        () => {
+          this.#members[index]?.giveBack(fragment.buffer as ArrayBuffer);
+          options.onProgress(0);
+        },
         // The uploader keeps the failure, and whoever waits for it to drain hears of it.
         () => options.control.stop(),
       )

@@ -12,7 +12,18 @@ import { bundledBelowBytes, ContentStore } from './content-store.ts';
 import { decodeExtents } from './extent-parts.ts';
 import { FragmentWriter } from './fragment-writer.ts';
 import { makeRow, makeStream, makeXattrStream } from './make-row.ts';
-import type { DirectoryPlace, FinishJob, FromWorker, Job, ReadJob, Reply, ScanJob, WorkerSetup } from './messages.ts';
+import type {
+  DirectoryPlace,
+  FinishJob,
+  FlushJob,
+  FreshBlocks,
+  FromWorker,
+  Job,
+  ReadJob,
+  Reply,
+  ScanJob,
+  WorkerSetup,
+} from './messages.ts';
 import { pathOfPlace, withPlace } from './open-place.ts';
 import { joinExtents, storeRange } from './read-file.ts';
 import { RecordSealer } from './record-sealer.ts';
@@ -39,12 +50,19 @@ class BackupWorker {
   readonly #content: ContentStore;
   readonly #fragments: FragmentWriter;
   readonly #scanning: Scanning;
+  readonly #control: SharedControl;
   #readBytes = 0;
+  #fresh: FreshBlocks[] = [];
+  /** The long file that is being read. */
+  #longFile: number | undefined;
+  /** Job of the last flush. */
+  #flushed = 0;
 
   constructor(ports: WorkerPorts, setup: WorkerSetup, source: Source) {
     this.#ports = ports;
     this.#source = source;
     const control = new SharedControl(setup.control);
+    this.#control = control;
     this.#fragments = new FragmentWriter(
       (bytes) => control.charge(bytes),
       (fragment) => this.#send({ kind: 'fragment', fragment }, [fragment.buffer]),
@@ -67,8 +85,8 @@ class BackupWorker {
 
   serve(job: Job): void {
     try {
-      const reply = this.#do(job);
-      this.#send(reply);
+      if (job.kind === 'flush') this.#flush(job.job);
+      else this.#send(this.#do(job));
     } catch (error) {
       const isCoded = error instanceof CodedError;
       const message =
@@ -81,25 +99,33 @@ class BackupWorker {
     this.#known?.close();
   }
 
-  #do(job: Job): Reply {
+  #do(job: Exclude<Job, FlushJob>): Reply {
     switch (job.kind) {
       case 'scan':
         return this.#scan(job);
       case 'read':
         return this.#read(job);
-      case 'finish':
-        return this.#finish(job);
       default:
-        return this.#flush(job.job);
+        return this.#finish(job);
     }
   }
 
-  #flush(job: number): Reply {
+  /** Also in the middle of another job: what that one stored so far is handed over with the rest. */
+  #flush(job: number): void {
+    if (job <= this.#flushed) return;
+    this.#flushed = job;
     this.#content.flush();
     this.#fragments.flush();
     this.#send({ kind: 'progress', readBytes: this.#readBytes });
     this.#readBytes = 0;
-    return { kind: 'flushed', job, fresh: this.#content.takeFresh(), newBytes: this.#content.takeNewBytes() };
+    this.#gatherFresh();
+    this.#send({ kind: 'flushed', job, fresh: this.#fresh.splice(0), newBytes: this.#content.takeNewBytes() });
+  }
+
+  #gatherFresh(): void {
+    const packed = this.#content.takeFresh();
+    const longFile = this.#longFile;
+    if (packed.length > 0) this.#fresh.push({ packed, ...(longFile !== undefined && { longFile }) });
   }
 
   #scan(job: ScanJob): Reply {
@@ -118,7 +144,7 @@ class BackupWorker {
         const isCredential = isCredentialPath(joinPath(path, job.name));
         const range = { offset: job.offset, length: job.length };
         const file = { fd, attributes: job.attributes, isCredential };
-        const extents = storeRange(this.#scanning.reading, file, range);
+        const extents = this.#storing(job.longFile, () => storeRange(this.#scanning.reading, file, range));
         this.#source.statDescriptor(fd, after);
         const isChanged = !isSameBefore || !isSameState(job.attributes, after);
         const xattrs = job.offset === 0 ? this.#source.attributesOf(fd) : [];
@@ -127,6 +153,19 @@ class BackupWorker {
         this.#source.close(fd);
       }
     });
+  }
+
+  /** What `store` stores are pieces of a long file, or of none. */
+  #storing<T>(longFile: number | undefined, store: () => T): T {
+    if (longFile === undefined) return store();
+    this.#gatherFresh();
+    this.#longFile = longFile;
+    try {
+      return store();
+    } finally {
+      this.#gatherFresh();
+      this.#longFile = undefined;
+    }
   }
 
   /** Makes the row of what was read, without another look at the name: something else may have it by now. */
@@ -146,6 +185,7 @@ class BackupWorker {
 
   #count(bytes: number): void {
     this.#readBytes += bytes;
+    if (this.#control.flushJob > this.#flushed) this.#flush(this.#control.flushJob);
     if (this.#readBytes < 8 * 1024 * 1024) return;
     this.#send({ kind: 'progress', readBytes: this.#readBytes });
     this.#readBytes = 0;
