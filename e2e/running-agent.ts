@@ -3,9 +3,10 @@ import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
+import type { EnrollmentToken } from '@holdfast/contract';
 import { until } from './process-tree.ts';
 
-const launcher = path.resolve(import.meta.dirname, '../apps/cli/bin/holdfast.mjs');
+const rootDir = path.resolve(import.meta.dirname, '..');
 
 /** What a command ended with; `value` is its JSON result, or its JSON error. */
 export type Ended = {
@@ -21,10 +22,13 @@ export class RunningAgentProcess {
   readonly tree: string;
   readonly socketPath: string;
   readonly stateDir: string;
+  readonly #launcher: string;
   child: ChildProcess | undefined;
   log = '';
 
-  constructor(t: TestContext) {
+  /** `productDir`: the checkout that is run, where it is not this one. */
+  constructor(t: TestContext, { productDir = rootDir } = {}) {
+    this.#launcher = path.join(productDir, 'apps/cli/bin/holdfast.mjs');
     this.folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'holdfast agent ')));
     chmodSync(this.folder, 0o755);
     this.tree = path.join(this.folder, 'tree');
@@ -39,7 +43,7 @@ export class RunningAgentProcess {
 
   /** Starts the agent; resolves when it answers. */
   async start(args: readonly string[] = []): Promise<void> {
-    const child = spawn(process.execPath, [launcher, 'agent', 'run', '--protect', this.tree, ...args], {
+    const child = spawn(process.execPath, [this.#launcher, 'agent', 'run', '--protect', this.tree, ...args], {
       cwd: this.folder,
       env: { ...process.env, HOLDFAST_HOME: path.join(this.folder, 'home') },
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -67,7 +71,7 @@ export class RunningAgentProcess {
 
   runWith(options: { readonly input?: string; readonly uid?: number }, ...args: readonly string[]): Ended {
     const { input, uid } = options;
-    const command = [process.execPath, launcher, ...args, '--json'];
+    const command = [process.execPath, this.#launcher, ...args, '--json'];
     const asUser = uid === undefined ? [] : ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
     const [file, ...words] = [...asUser, ...command];
     const { status, stdout, stderr } = spawnSync(file!, words, {
@@ -86,6 +90,13 @@ export class RunningAgentProcess {
     mkdirSync(path.dirname(file), { recursive: true });
     writeFileSync(file, content);
     return file;
+  }
+
+  /** Enrols with the server of an invitation, before the first start. */
+  enroll(token: EnrollmentToken): void {
+    const input = JSON.stringify(token);
+    const { status, stderr } = this.runWith({ input }, 'agent', 'enroll', token.url, '--token-file', '-');
+    if (status !== 0) throw new Error(stderr);
   }
 
   addDestination(name = 'destination'): string {

@@ -1,101 +1,18 @@
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { CloudDestination, enroll, EnrollmentStore, CloudClient } from '@holdfast/agent/cloud';
-import { inviteDevices, createTenant, operateCloud, readCloudConfig, silentLog } from '@holdfast/cloud';
 import { CodedError } from '@holdfast/base';
 import { afterwards } from '@holdfast/testing';
 import { ExampleLog, joined, sha256Of } from './example-log.ts';
-import { processTree, until } from './process-tree.ts';
+import { until } from './process-tree.ts';
 import { aboutDevice, newFolder } from './running-cloud.ts';
-import { createServer, type AddressInfo } from 'node:net';
-
-/** A server as a process of its own, which can be killed and started again. */
-class ServerProcess {
-  readonly homeDir: string;
-  readonly port: number;
-  #child: ChildProcess | undefined;
-
-  constructor(homeDir: string, port: number) {
-    this.homeDir = homeDir;
-    this.port = port;
-  }
-
-  get env(): Record<string, string> {
-    return { HOLDFAST_HOME: this.homeDir, HOLDFAST_LISTEN: `127.0.0.1:${this.port}` };
-  }
-
-  async start(): Promise<void> {
-    const launcher = path.resolve(import.meta.dirname, '../apps/cli/bin/holdfast.mjs');
-    const child = spawn(process.execPath, [launcher, 'cloud', 'start'], {
-      env: { PATH: process.env['PATH'] ?? '', ...this.env },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    this.#child = child;
-    let output = '';
-    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    await until(() => output.includes('"message":"ready"') || child.exitCode !== null, 'the server', 60_000);
-    assert.equal(child.exitCode, null, output.slice(-2_000));
-    // Its log of requests is of no use to anybody here.
-    child.stdout.removeAllListeners('data').resume();
-  }
-
-  async kill(): Promise<void> {
-    const child = this.#child!;
-    const ended = once(child, 'exit');
-    child.kill('SIGKILL');
-    await ended;
-  }
-
-  /** Kills the postmaster; the server starts it again. */
-  killDatabase(): void {
-    const written = readFileSync(path.join(this.homeDir, 'postgres', 'data', 'postmaster.pid'), 'utf8');
-    const ours = processTree(this.#child!.pid!).map(({ pid }) => pid);
-    const postmaster = ours.find((pid) => pid === Number(written.split('\n')[0]));
-    // In a namespace of its own it has another number there: then it is the one child of ours that runs PostgreSQL.
-    const pid = postmaster ?? ours.find((each) => each !== this.#child!.pid && /postgres/.test(commandOf(each)));
-    assert.ok(pid, 'PostgreSQL runs below the server');
-    process.kill(pid, 'SIGKILL');
-  }
-
-  async stop(): Promise<void> {
-    const child = this.#child;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = once(child, 'exit');
-    child.kill('SIGTERM');
-    await ended;
-  }
-}
-
-function commandOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-  } catch {
-    return '';
-  }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
+import { startServerProcess } from './server-process.ts';
 
 async function startServer(t: TestContext) {
-  const server = new ServerProcess(path.join(newFolder(t), 'home'), await freePort());
-  await server.start();
-  afterwards(t, () => server.stop());
-  const token = await operateCloud(readCloudConfig(server.env), { log: silentLog }, async (operator) => {
-    await createTenant(operator.bootstrap, { slug: 'home', name: 'Home', adminUsername: 'admin' });
-    return (await inviteDevices(operator, { slug: 'home', uses: 1, days: 1 })).enrollmentToken;
-  });
+  const server = await startServerProcess(t);
   const store = new EnrollmentStore(newFolder(t));
-  const client = new CloudClient(await enroll({ ...aboutDevice, tokenText: JSON.stringify(token) }, store));
+  const tokenText = JSON.stringify(await server.invite());
+  const client = new CloudClient(await enroll({ ...aboutDevice, tokenText }, store));
   afterwards(t, () => client.close());
   return { server, client };
 }
@@ -128,7 +45,7 @@ test(
     const acknowledged = new Set<number>();
     const killers: readonly (readonly [after: number, kill: () => Promise<void>])[] = [
       [20, () => server.kill().then(() => server.start())],
-      [60, async () => server.killDatabase()],
+      [60, async () => assert.ok(server.killDatabase(), 'PostgreSQL runs below the server')],
       [100, () => server.kill().then(() => server.start())],
     ];
     const kills: Promise<void>[] = [];

@@ -1,18 +1,8 @@
 import { spawn } from 'node:child_process';
-import {
-  cpSync,
-  globSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { copyProduct } from '../product-copy.ts';
 
 /** One fault, put into one file: the test must turn red. */
 type Mutant = {
@@ -27,10 +17,7 @@ type Mutant = {
 
 type Verdict = { readonly mutant: Mutant; readonly outcome: 'killed' | 'survived' | 'stale'; readonly note: string };
 
-const rootDir = path.join(import.meta.dirname, '../..');
 const TIMEOUT_MS = 300_000;
-/** What a test needs of the tree; packages from the registry are linked. */
-const copied = ['packages', 'apps', 'e2e', 'tools', 'docs', 'package.json', 'tsconfig.json'];
 
 /** Ends the test that runs just now, if any. */
 let endTest: () => unknown = () => undefined;
@@ -41,7 +28,7 @@ const print = (line: string) => process.stdout.write(`${line}\n`);
 async function main(prefixes: readonly string[]): Promise<void> {
   const mutants = await loadMutants(prefixes);
   if (mutants.length === 0) throw new Error(`no mutant is called ${prefixes.join(' or ')}`);
-  const copyDir = copyTree();
+  const copyDir = copyProduct('mutants');
   const remove = () => rmSync(copyDir, { recursive: true, force: true });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => {
@@ -74,23 +61,6 @@ async function loadMutants(prefixes: readonly string[]): Promise<readonly Mutant
       return { name, ...loaded.mutant };
     }),
   );
-}
-
-/** A tree of its own, whose workspaces are the copied ones: the checkout is never touched. */
-function copyTree(): string {
-  const copyDir = mkdtempSync(path.join(tmpdir(), 'holdfast mutants '));
-  for (const name of copied) cpSync(path.join(rootDir, name), path.join(copyDir, name), { recursive: true });
-  const modules = path.join(rootDir, 'node_modules');
-  mkdirSync(path.join(copyDir, 'node_modules', '@holdfast'), { recursive: true });
-  for (const name of readdirSync(modules)) {
-    if (name !== '@holdfast') symlinkSync(path.join(modules, name), path.join(copyDir, 'node_modules', name));
-  }
-  const workspaces = globSync(['packages/*/package.json', 'apps/*/package.json'], { cwd: copyDir });
-  for (const file of workspaces) {
-    const { name } = JSON.parse(readFileSync(path.join(copyDir, file), 'utf8')) as { name: string };
-    symlinkSync(path.join(copyDir, path.dirname(file)), path.join(copyDir, 'node_modules', name));
-  }
-  return copyDir;
 }
 
 async function runAll(mutants: readonly Mutant[], copyDir: string): Promise<readonly Verdict[]> {

@@ -16,6 +16,7 @@ export { GroupRun } from './group-run.ts';
 export { catchUp, type StoredLog } from './local-destination.ts';
 export { nodeDisk } from './node-disk.ts';
 export { checkRecords } from './record-checks.ts';
+export { scanRecords, type ScanFinding } from './scan.ts';
 export {
   acknowledgeFragment,
   emptyLogState,
