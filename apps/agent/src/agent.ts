@@ -2,9 +2,11 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import type { BackupRequest, ExclusionRule } from '@holdfast/archive';
+import type { BackupRequest, CommitClock, ExclusionRule } from '@holdfast/archive';
 import { type Clock, type Random, systemClock, systemRandom } from '@holdfast/base';
 import { DeviceArchive } from './archive/device-archive.ts';
+import { systemBootClock } from './clock/boot-clock.ts';
+import { ServerClock } from './clock/server-clock.ts';
 import { ControlServer } from './control/server.ts';
 import type { MakePlace } from './destinations/destination-place.ts';
 import { Destinations } from './destinations/destinations.ts';
@@ -35,6 +37,8 @@ export type AgentOptions = {
   readonly makePlace?: MakePlace;
   readonly startWorker?: BackupRequest['startWorker'];
   readonly clock?: Clock;
+  /** What time commits bear; without a cloud that knows better, the wall clock's. */
+  readonly commitClock?: CommitClock;
   readonly random?: Random;
   readonly log?: AgentLog;
 };
@@ -126,7 +130,8 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const startWorker = options.startWorker ?? startBackupWorker;
   const workers = Math.max(1, Math.min(4, availableParallelism()));
   const shared = { archive, destinations, database, clock, log, never };
-  const protector = new Protector({ ...shared, source, startWorker, workers });
+  const commitClock = options.commitClock ?? new ServerClock({ wall: clock, boot: systemBootClock() });
+  const protector = new Protector({ ...shared, commitClock, source, startWorker, workers });
   resources.defer(() => protector.close());
   const recoveryCode = new ShownRecoveryCode({ clock, random });
   return { ...shared, protector, recoveryCode, makePlace, stateDir, random, signal };

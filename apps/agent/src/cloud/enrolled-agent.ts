@@ -1,7 +1,11 @@
 import path from 'node:path';
+import { systemClock } from '@holdfast/base';
 import { deviceErrors } from '@holdfast/contract';
 import { startAgent, type AgentOptions, type RunningAgent } from '../agent.ts';
+import { type BootClock, systemBootClock } from '../clock/boot-clock.ts';
+import { ServerClock } from '../clock/server-clock.ts';
 import { silentLog } from '../log.ts';
+import type { MakePlace } from '../destinations/destination-place.ts';
 import { AgentDatabase } from '../state/agent-database.ts';
 import { CloudClient } from './cloud-client.ts';
 import { cloudPlace } from './cloud-place.ts';
@@ -10,7 +14,12 @@ import { forgetDevice, keepHeartbeats, type AgentFacts } from './heartbeat.ts';
 import type { HttpsSettings } from './https-fetch.ts';
 
 /** How an agent that may be enrolled is to run. */
-export type EnrolledAgentOptions = AgentOptions & AgentFacts & Pick<HttpsSettings, 'proxyEnv'>;
+export type EnrolledAgentOptions = AgentOptions &
+  AgentFacts &
+  Pick<HttpsSettings, 'proxyEnv'> & {
+    /** The clock that counts sleep, between receipts. */
+    readonly bootClock?: BootClock;
+  };
 
 /**
  * Starts the agent of a state folder, and with an enrolment its cloud: as a destination, and as who may deauthorise it.
@@ -21,19 +30,20 @@ export type EnrolledAgentOptions = AgentOptions & AgentFacts & Pick<HttpsSetting
 export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise<RunningAgent> {
   const enrollment = new EnrollmentStore(options.stateDir).load();
   if (!enrollment) return startAgent(options);
-  const { clock, random, proxyEnv, log = silentLog } = options;
+  const { clock = systemClock, random, proxyEnv, log = silentLog, bootClock = systemBootClock() } = options;
   const client = new CloudClient(enrollment, {
-    ...(clock && { clock }),
+    clock,
     ...(random && { random }),
     ...(proxyEnv && { proxyEnv }),
   });
   addDestination(options.stateDir, enrollment);
-  const running = await startAgent({ ...options, makePlace: (config) => cloudPlace(config, client) }).catch(
-    (error: unknown) => {
-      client.close();
-      throw error;
-    },
-  );
+  const file = path.join(options.stateDir, 'receipt.json');
+  const commitClock = new ServerClock({ wall: clock, boot: bootClock, file });
+  const makePlace: MakePlace = (config) => cloudPlace(config, client, (receipt) => commitClock.note(receipt));
+  const running = await startAgent({ commitClock, ...options, makePlace }).catch((error: unknown) => {
+    client.close();
+    throw error;
+  });
   const stopping = new AbortController();
   const { agentVersion, os } = options;
   const beats = keepHeartbeats({
@@ -41,7 +51,7 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
     agentVersion,
     os,
     signal: stopping.signal,
-    ...(clock && { clock }),
+    clock,
     onSilence: (error) => log.warn('the cloud does not answer', { error: String(error) }),
   }).then(async (outcome) => {
     if (outcome !== 'deauthorized') return;

@@ -6,6 +6,7 @@
  * opened by another. Elsewhere than on Linux every call throws `files.unsupported_platform`.
  */
 export * from './attributes.ts';
+export * from './boot-time.ts';
 export * from './change-entries.ts';
 export { asFileError, fileErrors } from './errors.ts';
 export * from './extended-attributes.ts';

@@ -45,6 +45,7 @@ export type Libc = {
   readonly fstatfs: Call2;
   readonly ioctl: Call3;
   readonly getsockopt: Call5;
+  readonly clock_gettime: Call2;
   readonly inotify_init1: Call1;
   readonly inotify_add_watch: Call3;
   readonly inotify_rm_watch: Call2;
@@ -175,6 +176,7 @@ const signatures: Readonly<Record<Exclude<keyof Libc, 'errno'>, readonly [string
   fstatfs: ['int', 'int', p],
   ioctl: ['int', 'int', 'uint64_t', p],
   getsockopt: ['int', 'int', 'int', 'int', p, p],
+  clock_gettime: ['int', 'int', p],
   inotify_init1: ['int', 'int'],
   inotify_add_watch: ['int', 'int', p, 'uint32_t'],
   inotify_rm_watch: ['int', 'int', 'int'],

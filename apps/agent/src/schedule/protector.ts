@@ -8,6 +8,7 @@
 import {
   type BackupReport,
   type BackupRequest,
+  type CommitClock,
   type ExclusionRule,
   type MapEntry,
   type Problem,
@@ -36,6 +37,7 @@ export type ProtectorPorts = {
   readonly startWorker: BackupRequest['startWorker'];
   readonly workers: number;
   readonly clock: Clock;
+  readonly commitClock: CommitClock;
   readonly log: AgentLog;
   /** What is never read, as things are now. */
   readonly never: () => readonly ExclusionRule[];
@@ -308,7 +310,7 @@ export class Protector {
   }
 
   async #backup(directories: readonly Uint8Array[] | undefined): Promise<BackupReport> {
-    const { archive, destinations, database, source, startWorker, workers, clock, never } = this.#ports;
+    const { archive, destinations, database, source, startWorker, workers, clock, commitClock, never } = this.#ports;
     const stopPass = (this.#stopPass = new AbortController());
     this.#set({ activity: 'looking' });
     const settings = this.#areSettingsDue ? await this.#settings() : [];
@@ -326,6 +328,7 @@ export class Protector {
       workers: directories ? Math.min(workers, 1) : workers,
       load: archive.load,
       clock,
+      commitClock,
       signal: stopPass.signal,
       onProgress: (progress) => this.#onProgress(progress),
     });

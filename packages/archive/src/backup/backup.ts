@@ -11,6 +11,7 @@ import type { LocalIndex } from '../index/local-index.ts';
 import type { ArchiveKeys } from '../keyring/archive-keys.ts';
 import type { LoadRecord } from '../tree/tree-reader.ts';
 import { isCheckpointDue, writeCheckpoint } from './checkpoint.ts';
+import { type CommitClock, wallCommitClock } from './commit-clock.ts';
 import { CommitWriter } from './commit-writer.ts';
 import type { Destination } from './destination.ts';
 import { backupErrors } from './errors.ts';
@@ -47,6 +48,8 @@ export type BackupRequest = {
   /** Reads a tree node that the index does not keep. */
   readonly load: LoadRecord;
   readonly clock: Clock;
+  /** What time commits bear; the wall clock's when left out. */
+  readonly commitClock?: CommitClock;
   readonly signal?: AbortSignal;
   readonly onProgress?: (counts: Readonly<PassCounts> & { readonly sentBytes: number }) => void;
 };
@@ -105,7 +108,7 @@ class BackupRun {
 
   constructor(request: BackupRequest) {
     this.#request = request;
-    const { index, keys, clock, source } = request;
+    const { index, keys, clock, source, load, commitClock = wallCommitClock(clock) } = request;
     this.#committedAtMs = clock.monotonic();
     this.#uploader = new Uploader(request.destinations);
     const secrets = secretsOf(keys);
@@ -124,7 +127,7 @@ class BackupRun {
       epoch: secrets.epoch,
       keys: { archiveId: keys.archiveId, ring: deriveKeyRing(keys.archiveId, keys.ring.epochs) },
     };
-    this.#commits = new CommitWriter(index, identity, { control, uploader, clock });
+    this.#commits = new CommitWriter(index, identity, { control, uploader, clock: commitClock, load });
     this.#lease();
     const { sets, never } = request;
     const isFirstBackup = index.blockCount() === 0;
@@ -168,6 +171,7 @@ class BackupRun {
       signal?.throwIfAborted();
       const missing = await (directories ? this.#pass.runSome(directories) : this.#pass.runWhole());
       await this.#uploader.drained();
+      await this.#commits.correctTimes();
       return {
         ...this.#counts,
         sentBytes: this.#uploader.sentBytes,

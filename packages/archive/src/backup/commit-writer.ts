@@ -2,17 +2,19 @@
  * Commits: rows become a sealed, signed record, which becomes durable, and only then does the index know.
  */
 import { hash } from 'node:crypto';
-import type { Clock } from '@holdfast/base';
 import { encodeCommitOpen, encodeCommitSealed } from '../format/commit.ts';
 import type { Reference } from '../format/extent.ts';
 import { commitKey, fileKey } from '../format/map-key.ts';
 import { type Ordinal, ordinalOf } from '../format/ordinal.ts';
 import { encodeCommitRow } from '../format/row.ts';
 import type { SealKeys } from '../format/seal.node.ts';
-import { type Time, timeOfMilliseconds } from '../format/time.ts';
+import { timeOfMilliseconds } from '../format/time.ts';
 import type { MapEntry } from '../format/tree-node.ts';
 import { type CommitIntent, type LocalIndex, noIntent } from '../index/local-index.ts';
+import type { LoadRecord } from '../tree/tree-reader.ts';
 import { compareBytes } from './bytes.ts';
+import type { CommitClock, CommitInstant } from './commit-clock.ts';
+import { encodeSpans, readSpans, type Settlement, settleTimes, spansKey, withCommit } from './commit-times.ts';
 import { backupErrors } from './errors.ts';
 import { sealSigned } from './record-sealer.ts';
 import type { SharedControl } from './shared-control.ts';
@@ -39,24 +41,33 @@ export type CommitContent = Omit<CommitIntent, 'puts' | 'root'> & {
 };
 
 const maxPutsBytes = 3_500_000;
+
 /** Writes commits one after the other. */
 export class CommitWriter {
   readonly #index: LocalIndex;
   readonly #identity: CommitIdentity;
   readonly #control: SharedControl;
   readonly #uploader: Uploader;
-  readonly #clock: Clock;
+  readonly #clock: CommitClock;
+  readonly #load: LoadRecord;
 
   constructor(
     index: LocalIndex,
     identity: CommitIdentity,
-    ports: { readonly control: SharedControl; readonly uploader: Uploader; readonly clock: Clock },
+    ports: {
+      readonly control: SharedControl;
+      readonly uploader: Uploader;
+      readonly clock: CommitClock;
+      /** Reads a tree node that the index does not keep. */
+      readonly load: LoadRecord;
+    },
   ) {
     this.#index = index;
     this.#identity = identity;
     this.#control = ports.control;
     this.#uploader = ports.uploader;
     this.#clock = ports.clock;
+    this.#load = ports.load;
   }
 
   /** Writes what gathered; more than a commit can hold becomes several, and what they make true comes with the last. */
@@ -79,6 +90,21 @@ export class CommitWriter {
     await this.#writeOne({ checkpoint: number, root, puts: [] }, { ...noIntent, root: { ...root, droppedNodes } });
   }
 
+  /** Corrects the times of earlier commits where a receipt has come since that says what they should have been. */
+  async correctTimes(): Promise<void> {
+    for (;;) {
+      const settlement = await this.#settle(this.#clock.read());
+      if (!settlement) return;
+      if (settlement.corrections.length > 0) await this.#writeRows([], [], noIntent);
+      else this.#index.set(spansKey, encodeSpans(settlement.left));
+    }
+  }
+
+  async #settle(instant: CommitInstant): Promise<Settlement | undefined> {
+    if (!instant.isConfirmed || readSpans(this.#index).length === 0) return undefined;
+    return settleTimes(this.#index, instant, { keys: this.#identity.keys, load: this.#load });
+  }
+
   async #writeRows(rows: readonly PendingRow[], entries: readonly MapEntry[], truths: Omit<CommitIntent, 'puts'>) {
     const { number, checkpoint } = this.#index.head();
     const puts = rows.map((row) => toEntry(row, number + 1)).concat(entries);
@@ -88,11 +114,17 @@ export class CommitWriter {
 
   async #writeOne(said: Said, intent: CommitIntent): Promise<void> {
     const number = this.#index.head().number + 1;
-    const { record, time } = this.#seal(number, said);
+    const instant = this.#clock.read();
+    // A checkpoint has no puts, and its tree must have the corrections before it: it corrects nothing itself.
+    const settlement = said.root ? undefined : await this.#settle(instant);
+    const puts = withCorrections(said.puts, settlement);
+    const record = this.#seal(number, { ...said, puts }, { instant, settlement });
     const sha256 = hash('sha256', record, 'buffer');
     // The row that names this commit goes into the tree with a later checkpoint.
+    const time = timeOfMilliseconds(instant.atMs);
     const named = { key: commitKey(number), value: encodeCommitRow({ time, sha256 }) };
-    const kept = { ...intent, puts: [...intent.puts, named] };
+    const spans = encodeSpans(withCommit(settlement?.left ?? readSpans(this.#index), number, instant));
+    const kept = { ...intent, puts: [...puts, named], facts: [[spansKey, spans] as const] };
     this.#index.keepCommit({ number, sha256, record }, kept);
     this.#control.chargeAtOnce(record.length);
     // The index keeps the bytes; what is sent may be handed on for good.
@@ -100,20 +132,33 @@ export class CommitWriter {
     this.#index.acknowledge(number, kept);
   }
 
-  #seal(number: number, { checkpoint, root, puts }: Said): { record: Uint8Array<ArrayBuffer>; time: Time } {
+  #seal(number: number, { checkpoint, root, puts }: Said, times: Times): Uint8Array<ArrayBuffer> {
     const { epoch, keys, writerNumber, signingSeed, keyring } = this.#identity;
-    const time = timeOfMilliseconds(this.#clock.now());
+    const time = timeOfMilliseconds(times.instant.atMs);
+    const corrections = times.settlement?.corrections ?? [];
     const previous = this.#index.head().sha256;
     const open = encodeCommitOpen({ number, previous, checkpoint, readFeatures: [], writeFeatures: [] });
-    const raw = encodeCommitSealed({ time, corrections: [], keyring, ...(root && { root }), puts });
+    const raw = encodeCommitSealed({ time, corrections, keyring, ...(root && { root }), puts });
     const sequence = this.#control.takeSequence();
     if (sequence === undefined) throw backupErrors.stopped();
     const content = { kind: 'commit', epoch, ordinal: ordinalOf(writerNumber, sequence), open, raw } as const;
-    return { record: sealSigned(content, keys, signingSeed), time };
+    return sealSigned(content, keys, signingSeed);
   }
 }
 
 type Said = { readonly checkpoint: number; readonly root?: Reference; readonly puts: readonly MapEntry[] };
+
+type Times = { readonly instant: CommitInstant; readonly settlement: Settlement | undefined };
+
+/** A corrected time is also put where the tree has the commit's: the next checkpoint is to hold it. */
+function withCorrections(puts: readonly MapEntry[], settlement: Settlement | undefined): readonly MapEntry[] {
+  if (!settlement || settlement.corrections.length === 0) return puts;
+  const corrected = settlement.corrections.map(({ commit, time, sha256 }) => ({
+    key: commitKey(commit),
+    value: encodeCommitRow({ time, sha256 }),
+  }));
+  return [...puts, ...corrected].sort((a, b) => compareBytes(a.key, b.key));
+}
 
 function toEntry({ directory, name, row }: PendingRow, commit: number): MapEntry {
   return { key: fileKey(directory, name, commit), value: row };

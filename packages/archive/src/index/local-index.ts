@@ -42,6 +42,8 @@ export type CommitIntent = {
   /** Known blocks, packed as `packedBlockBytes` says. */
   readonly blocks: readonly Uint8Array[];
   readonly links: readonly IndexedLink[];
+  /** Facts that hold with it, by the key they are kept under. */
+  readonly facts?: readonly (readonly [key: string, value: Uint8Array])[];
   /** The commit is a checkpoint with this root; nodes that are no longer in the tree. */
   readonly root?: Reference & { readonly droppedNodes: readonly Ordinal[] };
 };
@@ -272,6 +274,7 @@ export class LocalIndex {
       if (intent.root) this.#setRoot(number, intent.root);
       for (const entry of intent.puts) this.#put(entry);
       this.#learn(intent);
+      for (const [key, value] of intent.facts ?? []) this.set(key, value);
       this.set('head', number);
       this.set('head.sha256', row?.['sha256'] as Uint8Array);
     });

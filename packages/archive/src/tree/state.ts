@@ -74,7 +74,9 @@ export class ArchiveState {
   /** Begins with a checkpoint and its root; without them with the empty map before the first commit. */
   constructor(cache: NodeCache, start?: { readonly checkpoint: CommitFacts; readonly root: Reference }) {
     this.#tree = new TreeReader(start?.root, cache);
-    if (start !== undefined) this.#commits.push(start.checkpoint);
+    if (start === undefined) return;
+    this.#commits.push(start.checkpoint);
+    this.#correct(start.checkpoint);
   }
 
   /** Takes in the next commit's puts, all at once. */
@@ -83,7 +85,11 @@ export class ArchiveState {
     if (commit.number !== last + 1) throw corrupt(`commit ${commit.number} does not follow ${last}`);
     this.#commits.push(commit);
     this.#overlay.put(commit.puts);
-    for (const { commit: number, time } of commit.corrections) this.#corrected.set(number, time);
+    this.#correct(commit);
+  }
+
+  #correct({ corrections }: CommitFacts): void {
+    for (const { commit, time } of corrections) this.#corrected.set(commit, time);
   }
 
   /** Number of the newest commit; 0 where there is none. */
