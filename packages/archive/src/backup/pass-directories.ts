@@ -1,4 +1,5 @@
 /** Which directory of the archive a directory of the machine is: known, moved, back again, or new. */
+import { CodedError } from '@holdfast/base';
 import type { IndexedDirectory, LocalIndex } from '../index/local-index.ts';
 import { encodeRow } from '../format/row.ts';
 import { compareBytes, namesOf } from './bytes.ts';
@@ -112,9 +113,10 @@ export class PassDirectories {
     const above = { root: place.root, names: place.names.slice(0, -1) };
     try {
       return withPlace(this.#source, above, (fd) => this.#source.statAt(fd, directory.name, emptySourceAttributes()));
-    } catch {
-      // Whatever stands in the way, the directory cannot be seen there.
-      return undefined;
+    } catch (error) {
+      // Whatever the system puts in the way, the directory cannot be seen there.
+      if (error instanceof CodedError) return undefined;
+      throw error;
     }
   }
 

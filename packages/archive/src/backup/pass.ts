@@ -4,7 +4,7 @@
  * Only places and numbers are kept here; bytes go from the workers to the destinations. What a commit makes true is
  * applied when it is acknowledged, so a pass that ends anywhere is simply followed by another.
  */
-import type { Clock } from '@holdfast/base';
+import { type Clock, CodedError } from '@holdfast/base';
 import { encodeRow } from '../format/row.ts';
 import type { MapEntry } from '../format/tree-node.ts';
 import type { IndexedDirectory, IndexedLink, LocalIndex } from '../index/local-index.ts';
@@ -27,6 +27,7 @@ import { birthOf, namesBelow, PassDirectories } from './pass-directories.ts';
 import { keyOf, LongFiles } from './partial-rows.ts';
 import { type LeftInDirectory, PassFiles } from './pass-files.ts';
 import { findRoots, type MissingInclude, namesOnTheWay, type RootVolume } from './pass-roots.ts';
+import { problemOf } from './problem.ts';
 import type { Selection } from './selection.ts';
 import { emptySourceAttributes, type Source, type SourceAttributes } from './source.ts';
 import type { NewJob, WorkerPool } from './worker-pool.ts';
@@ -308,7 +309,7 @@ export class Pass {
       // A folder on the way may have been exchanged since: then the path is on the volume that holds it.
       for (const volume of volumes) if (compareBytes(volume.root.mountPoint, path) === 0) this.#enqueueVolume(volume);
     } catch (error) {
-      this.#ports.onProblem({ path, code: 'backup.volume_unreadable', message: String(error) });
+      this.#ports.onProblem(problemOf(path, error));
     }
   }
 
@@ -406,9 +407,10 @@ export class Pass {
     const { source } = this.#ports;
     try {
       return withPlace(source, place, (fd) => source.statAt(fd, name, emptySourceAttributes()));
-    } catch {
-      // Whatever stands in the way, the file cannot be seen any more.
-      return undefined;
+    } catch (error) {
+      // Whatever the system puts in the way, the file cannot be seen any more.
+      if (error instanceof CodedError) return undefined;
+      throw error;
     }
   }
 }
