@@ -7,7 +7,7 @@ import { mountApi, type Api } from './api.ts';
 import { prepareInstallation, type BootstrapDeps } from './bootstrap.ts';
 import { caSha256Of, mountCaPage } from './ca-page.ts';
 import { redactConfig, type CloudConfig } from './config.ts';
-import { keepForgetting } from './maintain.ts';
+import { startJobsRole } from './jobs-role.ts';
 import type { ServerFacts } from './modules/devices/index.ts';
 import { databaseTargetOf } from './platform/database-url.ts';
 import {
@@ -187,16 +187,20 @@ async function assemble(assembly: Assembly): Promise<Cloud> {
   const readiness = () => checkReadiness(databases.api, databases.isReady);
   const privateServer = await startPrivateServer({ address: privateAddressOf(config), metrics, readiness });
   undo.defer(() => privateServer.close());
-  const api = await mountEverything(assembly, { listener, metrics, databases, kms, url, caFile: certificates.caFile });
+  const { caFile } = certificates;
+  const api = await mountEverything(assembly, { listener, metrics, databases, kms, url, caFile });
+  const { target, systemPassword: password, bootstrap } = databases;
+  const jobs = await startJobsRole({ target, password, system: bootstrap.system, clock, log, metrics });
+  undo.defer(() => jobs.stop(closing.deadlineMs));
   undo.defer(() => listener.close(closing.deadlineMs));
   await writeServerAddress(config.homeDir, url);
   log.info({ port: listener.port }, 'ready');
   return {
     url,
     port: listener.port,
-    caFile: certificates.caFile,
+    caFile,
     privateAddress: privateServer.address,
-    bootstrap: databases.bootstrap,
+    bootstrap,
     api,
     async stop(deadlineMs = STOP_DEADLINE_MS) {
       closing.deadlineMs = deadlineMs;
@@ -228,6 +232,9 @@ type Databases = {
   /** The connections of `hf_storage`. */
   readonly storage: Database;
   readonly bootstrap: BootstrapDeps;
+  /** Where it is, and the password of `hf_system`, for the role jobs. */
+  readonly target: DatabaseTarget;
+  readonly systemPassword: string;
   readonly isReady: () => boolean;
   /** Names of the migrations applied just now. */
   readonly applied: readonly string[];
@@ -244,7 +251,8 @@ async function openDatabases(assembly: Assembly, kms: KeyFileKms): Promise<Datab
   };
   const bootstrap = { system: open('hf_system', 5), kms: kms.forRole('api'), clock };
   await prepareInstallation(bootstrap);
-  return { api: open('hf_api', 20), storage: open('hf_storage', 20), bootstrap, isReady, applied };
+  const roles = { api: open('hf_api', 20), storage: open('hf_storage', 20), bootstrap };
+  return { ...roles, target, systemPassword: passwords.hf_system, isReady, applied };
 }
 
 type OpenedDatabase = {
@@ -324,9 +332,7 @@ async function mountEverything({ config, log, clock, random, disk, undo }: Assem
   // Undone in reverse: first the listener closes, then what the requests used.
   undo.defer(() => storage.close());
   await listener.serve(app);
-  const { system } = databases.bootstrap;
-  const forgetting = keepForgetting({ system, clock, log }, stopping.signal);
-  const background = Promise.all([api.runBackground(), storage.runBackground(), forgetting]);
+  const background = Promise.all([api.runBackground(), storage.runBackground()]);
   undo.defer(async () => {
     stopping.abort();
     await background;

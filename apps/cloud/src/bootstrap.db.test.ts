@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { clientCredentials } from '@holdfast/sdk';
 import { bootstrapQuickstart, createTenant, prepareInstallation, type BootstrapDeps } from './bootstrap.ts';
-import { forgetExpired } from './maintain.ts';
 import { replaceCredentials } from './replace-credentials.ts';
 import {
   makeWorld,
@@ -105,28 +104,4 @@ test('an address that is taken or malformed makes no tenant, and a good one does
     await assert.rejects(wanted(slug), { code: 'tenants.slug_invalid' });
   assert.deepEqual(await count(), before);
   for (const slug of ['a', '0-9', 'x'.repeat(63)]) await wanted(slug);
-});
-
-test('what has expired is forgotten in all tenants, and nothing else', async () => {
-  const world = await makeWorld(cloud, 'forget');
-  const browser = await signInAs(world, world.member);
-  const { database } = cloud.testDatabase.target;
-  const run = (statement: string) => cluster.asSuperuser(database, statement);
-  await run(`insert into used_proofs select tenant_id, sha256('old'), now() - interval '1 minute' from tenants`);
-  await run(`insert into used_proofs select tenant_id, sha256('new'), now() + interval '1 minute' from tenants`);
-  const count = async (from: string) => Number((await run(`select count(*) as count from ${from}`)).rows[0].count);
-  const [tenants, sessions] = [await count('tenants'), await count('sessions')];
-  await forgetExpired(cloud.system, cloud.clock.now());
-  assert.equal(await count('used_proofs'), tenants);
-  assert.equal(await count('sessions'), sessions);
-  assert.ok((await count('attempt_counters')) > 0);
-  await run(
-    `update sessions set absolute_ends_at = now() - interval '31 days' where session_id = '${browser.sessionId}'`,
-  );
-  await run(`update attempt_counters set last_attempt_at = now() - interval '2 days'`);
-  const locators = await count('locators');
-  await forgetExpired(cloud.system, cloud.clock.now());
-  assert.equal(await count('sessions'), sessions - 1);
-  assert.equal(await count('locators'), locators - 1);
-  assert.equal(await count('attempt_counters'), 0);
 });

@@ -6,6 +6,7 @@ import { systemClock, type Clock } from '@holdfast/base';
 import { MASTER_KEY_FILE, PRIVATE_SOCKET } from './app.ts';
 import type { CloudConfig } from './config.ts';
 import { openSocketHost } from './platform/embedded-postgres.ts';
+import { DEAD_JOBS_METRIC } from './jobs-role.ts';
 import type { Readiness } from './platform/health.ts';
 
 /** One thing looked at. `failed` keeps a server from doing its work, `warning` will or may. */
@@ -88,18 +89,34 @@ async function examineServer(config: CloudConfig): Promise<readonly Finding[]> {
     if (outcome === 'ok') return { subject, state: 'ok', fact: 'answers' };
     return { subject, state: 'failed', fact: outcome, remedy: 'read the log of the server' };
   });
-  return [{ subject: 'server', state: 'ok', fact: 'runs' }, ...checks];
+  return [{ subject: 'server', state: 'ok', fact: 'runs' }, ...checks, await examineJobs(config)];
+}
+
+/** Jobs that failed for good: nobody tries them again, and what they were to do is not done. */
+async function examineJobs(config: CloudConfig): Promise<Finding> {
+  const subject = 'jobs';
+  const metrics = await askPrivate(config, '/metrics').catch(() => '');
+  const [, dead] = new RegExp(`^${DEAD_JOBS_METRIC} (\\d+)$`, 'm').exec(metrics) ?? [];
+  if (dead === '0') return { subject, state: 'ok', fact: 'none has failed for good' };
+  const remedy = 'the log of the server says why each failed; they are kept 90 days in the queue dead';
+  const fact = dead === undefined ? 'cannot be counted' : `${dead} failed for good`;
+  return { subject, state: 'warning', fact, remedy };
 }
 
 async function askReadiness(config: CloudConfig): Promise<{ checks: Readiness }> {
+  return JSON.parse(await askPrivate(config, '/readyz')) as { checks: Readiness };
+}
+
+/** What the private listener of a running server answers. */
+async function askPrivate(config: CloudConfig, address: string): Promise<string> {
   const folder = openSocketHost(config.homeDir);
   const place = config.privateListen ?? { socketPath: path.join(folder.host, PRIVATE_SOCKET) };
   try {
     return await new Promise((resolve, reject) => {
-      const request = http.get({ ...place, path: '/readyz', agent: false, timeout: 5_000 }, (reply) => {
+      const request = http.get({ ...place, path: address, agent: false, timeout: 5_000 }, (reply) => {
         const chunks: Buffer[] = [];
         reply.on('data', (chunk: Buffer) => chunks.push(chunk));
-        reply.on('end', () => resolve(JSON.parse(Buffer.concat(chunks).toString()) as { checks: Readiness }));
+        reply.on('end', () => resolve(Buffer.concat(chunks).toString()));
         reply.on('error', reject);
       });
       request.on('timeout', () => request.destroy(new Error('no answer')));

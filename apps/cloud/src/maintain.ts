@@ -1,34 +1,39 @@
-import type { Clock } from '@holdfast/base';
+import { z } from 'zod';
 import { deleteEndedSessions, deleteStaleCounters, deleteUnusedBrowsers } from './modules/identity/index.ts';
-import { deleteLocators } from './modules/tenants/index.ts';
+import { deleteLocators, listTenantIds } from './modules/tenants/index.ts';
 import { deleteExpiredProofs, deleteSpentKeys } from './modules/tokens/index.ts';
-import type { Log } from './platform/log.ts';
-import type { Database } from './platform/postgres.ts';
+import { installationWork, tenantWork, type JobWork, type Queue, type TenantJobContext } from './platform/jobs.ts';
 
 const day = 86_400_000;
 /** How long what has ended is kept, in milliseconds. */
 const KEEP = { sessions: 30 * day, counters: day, browsers: 365 * day } as const;
-const EVERY_MS = 60_000;
 
-/** Forgets, in all tenants, what has expired: used proofs, ended sessions, stale counters, spent keys. For `hf_system`. */
-export async function forgetExpired(system: Database, nowMs: number): Promise<void> {
-  await system.withoutTenant(async (tx) => {
-    await deleteExpiredProofs(tx, new Date(nowMs));
-    await deleteSpentKeys(tx, new Date(nowMs));
-    await deleteStaleCounters(tx, new Date(nowMs - KEEP.counters));
-    await deleteUnusedBrowsers(tx, new Date(nowMs - KEEP.browsers));
-    await deleteLocators(tx, 'session', await deleteEndedSessions(tx, new Date(nowMs - KEEP.sessions)));
-  });
-}
+/** Forgetting what has expired, everywhere; a schedule adds one every minute. */
+export const expiredEverywhere: Queue<object> = { name: 'expired/everywhere', of: 'installation', data: z.object({}) };
+/** Forgetting what has expired in one tenant. */
+export const expiredOfTenant: Queue<object> = { name: 'expired/tenant', of: 'tenant', data: z.object({}) };
 
-/** Forgets what has expired every minute, until the signal aborts; resolves then. */
-export async function keepForgetting(
-  deps: { readonly system: Database; readonly clock: Clock; readonly log: Log },
-  signal: AbortSignal,
-): Promise<void> {
-  while (!signal.aborted) {
-    const run = forgetExpired(deps.system, deps.clock.now());
-    await run.catch((err: unknown) => deps.log.error({ err }, 'what has expired was not forgotten'));
-    await deps.clock.sleep(EVERY_MS, signal).catch(() => undefined);
-  }
+/** The work of the role jobs. */
+export const maintenance: readonly JobWork[] = [
+  installationWork(expiredEverywhere, async ({ now, signal, withoutTenant, inTenant }) => {
+    const tenantIds = await withoutTenant(async (tx) => {
+      await deleteSpentKeys(tx, now);
+      return listTenantIds(tx);
+    });
+    for (const tenantId of tenantIds) {
+      signal.throwIfAborted();
+      await inTenant(tenantId, (ctx) => ctx.enqueue(expiredOfTenant, {}));
+    }
+  }),
+  tenantWork(expiredOfTenant, (ctx) => forgetExpired(ctx)),
+];
+
+/** Forgets what has expired in a tenant: used proofs, ended sessions, unused browsers, stale counters. */
+export async function forgetExpired({ tx, tenantId, now }: Omit<TenantJobContext, 'enqueue'>): Promise<void> {
+  const before = (ms: number) => new Date(now.getTime() - ms);
+  await deleteExpiredProofs(tx, tenantId, now);
+  await deleteStaleCounters(tx, tenantId, before(KEEP.counters));
+  await deleteUnusedBrowsers(tx, tenantId, before(KEEP.browsers));
+  const ended = await deleteEndedSessions(tx, tenantId, before(KEEP.sessions));
+  await deleteLocators(tx, tenantId, { kind: 'session', identifiersSha256: ended });
 }

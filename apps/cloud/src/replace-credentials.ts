@@ -40,7 +40,7 @@ export async function replaceCredentials(
     if (!user || orgId === undefined) throw new Error('the tenant has lost its administrator or its root org');
     await updatePasswordHash(tx, { tenantId, userId: user.user_id, passwordHash, at });
     const sessions = await deleteSessionsOf(tx, tenantId, user.user_id);
-    await deleteLocators(tx, 'session', sessions);
+    await deleteLocators(tx, tenantId, { kind: 'session', identifiersSha256: sessions });
     const facts = { sessions: sessions.length, browsers: await deleteBrowsersOf(tx, tenantId, user.user_id) };
     const roleId = 'customer-cloud-admin';
     const client = await addApiClient(tx, { tenantId, orgId, name: 'API client after lost credentials', roleId, at });

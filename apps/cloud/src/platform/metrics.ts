@@ -7,6 +7,13 @@ export type Metrics = {
   observeRequest(request: { method: string; route: string; status: number; seconds: number }): void;
   /** Adds a gauge that is read when the metrics are. */
   gauge(name: string, help: string, read: () => number): void;
+  /** Adds a gauge with labels, all of whose values are read when the metrics are. */
+  gauges<Label extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[],
+    read: () => Promise<readonly { readonly labels: Readonly<Record<Label, string>>; readonly value: number }[]>,
+  ): void;
 };
 
 /** A registry of its own, so that two servers in one process do not mix. */
@@ -35,6 +42,14 @@ export function createMetrics(): Metrics {
     },
     gauge(name, help, read) {
       const gauge: Gauge = new Gauge({ name, help, registers: [registry], collect: () => gauge.set(read()) });
+    },
+    gauges(name, help, labelNames, read) {
+      const collect = async () => {
+        const values = await read();
+        gauge.reset();
+        for (const { labels, value } of values) gauge.set(labels, value);
+      };
+      const gauge: Gauge = new Gauge({ name, help, labelNames: [...labelNames], registers: [registry], collect });
     },
   };
 }

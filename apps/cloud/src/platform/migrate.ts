@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { defineErrors } from '@holdfast/base';
 import pg from 'pg';
+import { installJobs } from './jobs.ts';
 import type { Log } from './log.ts';
 import { logins, type DatabaseTarget, type Login } from './postgres.ts';
 import { scramVerifier } from './scram-verifier.ts';
@@ -60,6 +61,8 @@ export async function migrateDatabase(options: MigrateOptions): Promise<{ readon
   return withClient(owner, async (client) => {
     await refusePrivilegedLogins(client);
     await client.query('select pg_advisory_lock($1)', [ADVISORY_LOCK]);
+    // Before the numbered files, one of which says who may do what with its tables.
+    await installJobs(client, options.log);
     const applied = await applyMissing(client, migrations);
     if (applied.length > 0) options.log.info({ applied }, 'the database schema was brought up to date');
     return { applied };

@@ -81,11 +81,20 @@ export async function endSession(
   return result.numUpdatedRows === 1n;
 }
 
-/** Forgets at most 1,000 sessions that ended before an instant; returns their cookies' hashes. For `hf_system`. */
-export async function deleteEndedSessions(tx: TenantTx, before: Date): Promise<readonly Uint8Array[]> {
-  const ended = db(tx).selectFrom('sessions').select('session_id').where('absolute_ends_at', '<', before).limit(1_000);
-  const rows = await db(tx).deleteFrom('sessions').where('session_id', 'in', ended).returning('token_sha256').execute();
-  return rows.map((row) => row.token_sha256);
+/** Forgets at most 1,000 of a tenant's sessions that ended before an instant; returns their cookies' hashes. For `hf_system`. */
+export async function deleteEndedSessions(
+  tx: TenantTx,
+  tenantId: string,
+  before: Date,
+): Promise<readonly Uint8Array[]> {
+  const ended = db(tx)
+    .selectFrom('sessions')
+    .select('session_id')
+    .where('tenant_id', '=', tenantId)
+    .where('absolute_ends_at', '<', before)
+    .limit(1_000);
+  const sessions = db(tx).deleteFrom('sessions').where('tenant_id', '=', tenantId).where('session_id', 'in', ended);
+  return (await sessions.returning('token_sha256').execute()).map((row) => row.token_sha256);
 }
 
 /** Forgets all sessions of a user; returns their cookies' hashes. For `hf_system`. */
@@ -100,10 +109,10 @@ export async function deleteBrowsersOf(tx: TenantTx, tenantId: string, userId: s
   return Number((await browsers.executeTakeFirst()).numDeletedRows);
 }
 
-/** Forgets browsers nobody has signed in from since an instant, in all tenants; for the login `hf_system`. */
-export async function deleteUnusedBrowsers(tx: TenantTx, before: Date): Promise<number> {
-  const result = await db(tx).deleteFrom('known_browsers').where('last_used_at', '<', before).executeTakeFirst();
-  return Number(result.numDeletedRows);
+/** Forgets a tenant's browsers nobody has signed in from since an instant; for the login `hf_system`. */
+export async function deleteUnusedBrowsers(tx: TenantTx, tenantId: string, before: Date): Promise<number> {
+  const browsers = db(tx).deleteFrom('known_browsers').where('tenant_id', '=', tenantId);
+  return Number((await browsers.where('last_used_at', '<', before).executeTakeFirst()).numDeletedRows);
 }
 
 /** Whether a browser's cookie is of somebody who signed in as this user before. */
@@ -163,8 +172,8 @@ export async function updateCounter(
     .execute();
 }
 
-/** Forgets counters nobody has touched since an instant, in all tenants; for the login `hf_system`. */
-export async function deleteStaleCounters(tx: TenantTx, before: Date): Promise<number> {
-  const result = await db(tx).deleteFrom('attempt_counters').where('last_attempt_at', '<', before).executeTakeFirst();
-  return Number(result.numDeletedRows);
+/** Forgets a tenant's counters nobody has touched since an instant; for the login `hf_system`. */
+export async function deleteStaleCounters(tx: TenantTx, tenantId: string, before: Date): Promise<number> {
+  const counters = db(tx).deleteFrom('attempt_counters').where('tenant_id', '=', tenantId);
+  return Number((await counters.where('last_attempt_at', '<', before).executeTakeFirst()).numDeletedRows);
 }

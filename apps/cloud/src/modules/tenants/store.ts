@@ -72,11 +72,16 @@ export async function insertLocator(
   return result.numInsertedOrUpdatedRows === 1n;
 }
 
-/** Makes identifiers of one kind unfindable again, in whatever tenant; for the login `hf_system`. */
-export async function deleteLocators(tx: TenantTx, kind: string, identifiersSha256: readonly Uint8Array[]) {
+/** Makes a tenant's identifiers of one kind unfindable again; for the login `hf_system`. */
+export async function deleteLocators(
+  tx: TenantTx,
+  tenantId: string,
+  { kind, identifiersSha256 }: { readonly kind: string; readonly identifiersSha256: readonly Uint8Array[] },
+) {
   if (identifiersSha256.length === 0) return;
   await db(tx)
     .deleteFrom('locators')
+    .where('tenant_id', '=', tenantId)
     .where('kind', '=', kind)
     .where(
       'identifier_sha256',
@@ -86,13 +91,8 @@ export async function deleteLocators(tx: TenantTx, kind: string, identifiersSha2
     .execute();
 }
 
-/** Every tenant's id but the installation's own, oldest first; for the login `hf_system`. */
-export async function listTenantIds(tx: TenantTx, installationId: string): Promise<readonly string[]> {
-  const rows = await db(tx)
-    .selectFrom('tenants')
-    .select('tenant_id')
-    .where('tenant_id', '!=', installationId)
-    .orderBy('created_at')
-    .execute();
+/** Every tenant's id, the installation's own among them, oldest first; for the login `hf_system`. */
+export async function listTenantIds(tx: TenantTx): Promise<readonly string[]> {
+  const rows = await db(tx).selectFrom('tenants').select('tenant_id').orderBy('created_at').execute();
   return rows.map((row) => row.tenant_id);
 }

@@ -110,10 +110,10 @@ export async function insertUsedProof(
   return result.numInsertedOrUpdatedRows === 1n;
 }
 
-/** Forgets proofs that have expired, in all tenants; for the login `hf_system`. */
-export async function deleteExpiredProofs(tx: TenantTx, at: Date): Promise<number> {
-  const result = await db(tx).deleteFrom('used_proofs').where('expires_at', '<', at).executeTakeFirst();
-  return Number(result.numDeletedRows);
+/** Forgets a tenant's proofs that have expired; for the login `hf_system`. */
+export async function deleteExpiredProofs(tx: TenantTx, tenantId: string, at: Date): Promise<number> {
+  const proofs = db(tx).deleteFrom('used_proofs').where('tenant_id', '=', tenantId).where('expires_at', '<', at);
+  return Number((await proofs.executeTakeFirst()).numDeletedRows);
 }
 
 /** Forgets signing keys that verify nothing any more; for the login `hf_system`. */

@@ -1,0 +1,50 @@
+import type { Clock } from '@holdfast/base';
+import { maintenance } from './maintain.ts';
+import { DEAD_QUEUE, JobWorkers } from './platform/jobs.ts';
+import type { Log } from './platform/log.ts';
+import type { Metrics } from './platform/metrics.ts';
+import type { Database, DatabaseTarget } from './platform/postgres.ts';
+
+/** What the role jobs is made of. */
+export type JobsOptions = {
+  readonly target: DatabaseTarget;
+  /** The password of `hf_system`. */
+  readonly password: string;
+  /** The connections of `hf_system`. */
+  readonly system: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Seconds between two looks at a queue; what `JobWorkers` takes when absent. */
+  readonly pollSeconds?: number;
+};
+
+/** The role jobs at work. */
+export type Jobs = Pick<JobWorkers, 'stop'>;
+
+/** Name of the gauge of jobs that failed for good. */
+export const DEAD_JOBS_METRIC = 'holdfast_jobs_dead';
+
+/** Starts the role jobs: every queue of the server is worked on, and `/metrics` says how many jobs wait and failed. */
+export async function startJobsRole(options: JobsOptions): Promise<Jobs> {
+  const { metrics, log } = options;
+  const workers = await JobWorkers.start({ ...options, work: maintenance });
+  const count = async () => {
+    try {
+      return await workers.count();
+    } catch (err) {
+      // Without the database the other figures are wanted most.
+      log.debug({ err }, 'jobs could not be counted');
+      return [];
+    }
+  };
+  metrics.gauges('holdfast_jobs', 'Jobs that are not done, by queue and state', ['queue', 'state'], async () =>
+    (await count()).map(({ queue, state, jobs }) => ({ labels: { queue, state }, value: jobs })),
+  );
+  metrics.gauges(DEAD_JOBS_METRIC, 'Jobs that failed for good', [], async () => {
+    const counts = await count();
+    const dead = counts.filter(({ queue }) => queue === DEAD_QUEUE).reduce((sum, { jobs }) => sum + jobs, 0);
+    return [{ labels: {}, value: dead }];
+  });
+  return workers;
+}
