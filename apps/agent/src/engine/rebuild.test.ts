@@ -118,3 +118,43 @@ test('an archive without commits gives an empty index', async () => {
   assert.equal((await device.backup(tree)).newBytes, 1);
   assert.ok((await device.listing()).has(path.join(tree, 'file')));
 });
+
+test('a folder that is gone when the index is lost takes its number again when it comes back, those in it too', async () => {
+  const { device, tree } = newDevice();
+  const numberOf = async (name: string, commit = device.index.head().number) => {
+    const state = device.state();
+    const volumes = await Array.fromAsync(state.list({ directoryNumber: 0, since: 0 }, commit));
+    const names = path
+      .join(tree, name)
+      .split('/')
+      .slice(1)
+      .map((part) => Buffer.from(part));
+    const found = await Promise.all(volumes.map((volume) => state.lookup([volume.name, ...names], commit)));
+    return found.find((each) => each?.directory)?.directory?.directoryNumber;
+  };
+  const names = ['gone', 'gone/below', 'replaced', 'moved/elsewhere'];
+  for (const name of ['gone/below', 'replaced', 'first', 'stays/in']) {
+    fs.mkdirSync(path.join(tree, name), { recursive: true });
+    write(path.join(tree, name, 'file'), `of ${name}`);
+  }
+  const first = await device.backup(tree);
+  fs.mkdirSync(path.join(tree, 'moved'));
+  fs.renameSync(path.join(tree, 'first'), path.join(tree, 'moved/elsewhere'));
+  const second = await device.backup(tree);
+  const before = await Promise.all(names.map((name) => numberOf(name, second.head)));
+  const stays = await numberOf('stays/in');
+  for (const name of ['gone', 'replaced', 'moved/elsewhere']) fs.rmSync(path.join(tree, name), { recursive: true });
+  write(path.join(tree, 'replaced'), 'a file');
+  const third = await device.backup(tree);
+
+  await loseIndex(device);
+  fs.rmSync(path.join(tree, 'replaced'));
+  for (const name of names) write(path.join(tree, name, 'file again'), 'again');
+  await device.backup(tree);
+  assert.deepEqual(await Promise.all(names.map((name) => numberOf(name))), before);
+  assert.equal(await numberOf('stays/in'), stays);
+  const listed = async (commit?: number) =>
+    [...(await device.listing(commit)).keys()].filter((name) => /(gone|replaced|elsewhere|first)/.test(name)).length;
+  assert.equal(await listed(), 8, 'what was in them before is not there again');
+  assert.deepEqual([await listed(third.head), await listed(first.head)], [1, 7]);
+});

@@ -339,6 +339,19 @@ export class LocalIndex {
     return row?.['number'] as number | undefined;
   }
 
+  /** Takes in which directories were the last to have these places, gone or not. */
+  putFormer(places: readonly Pick<IndexedDirectory, 'parent' | 'name' | 'number'>[]): void {
+    const put = this.#sql('insert or replace into former values (?, ?, ?)');
+    this.transact(() => {
+      for (const { parent, name, number } of places) put.run(parent, name, number);
+    });
+  }
+
+  /** Forgets the former places of directories that hang somewhere. */
+  dropFormerOfPresent(): void {
+    this.#db.exec('delete from former where number in (select number from directories where parent >= 0)');
+  }
+
   #detach(numbers: readonly number[]): void {
     for (const number of numbers) {
       this.#sql(

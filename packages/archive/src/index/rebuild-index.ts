@@ -11,7 +11,7 @@ import { DirectoryPacker } from '../backup/packed-directory.ts';
 import { birthOf } from '../backup/pass-directories.ts';
 import { emptySourceAttributes, type Source, type SourceAttributes } from '../backup/source.ts';
 import type { DirectoryPlace as MachinePlace, MountedRoot } from '../backup/messages.ts';
-import { directoryStart } from '../format/map-key.ts';
+import { directoryStart, parseFileKey } from '../format/map-key.ts';
 import { contentOf, encodeRow, isFuzzy, parseRow, type Row } from '../format/row.ts';
 import { compareTimes, type Time } from '../format/time.ts';
 import { type Extent, isHole } from '../format/extent.ts';
@@ -55,6 +55,7 @@ export async function rebuildIndex(request: RebuildRequest): Promise<RebuildCoun
   await learnPieces(request, state, counts);
   const headAt = facts.at(-1)?.time.seconds ?? 0;
   await new DirectoryWalk(request, { state, counts, trustedBefore: headAt - untrustedSeconds }).run();
+  index.dropFormerOfPresent();
   index.remove('rebuilding');
   return counts;
 }
@@ -64,23 +65,35 @@ export function isRebuilding(index: LocalIndex): boolean {
   return index.getNumber('rebuilding') !== undefined;
 }
 
-/** Makes known where the bytes of every kept version lie. */
+/** Makes known where the bytes of every kept version lie, and which directory was the last to have each place. */
 async function learnPieces(request: RebuildRequest, state: ArchiveState, counts: RebuildCounts): Promise<void> {
   const { index, signal, onProgress } = request;
   let batch: Uint8Array[] = [];
-  for await (const { value } of state.range(directoryStart(0), Uint8Array.of(2))) {
-    counts.rows++;
-    for await (const extent of piecesOf(parseRow(value), state, request.load)) batch.push(packBlock(extent));
-    if (batch.length < batchPieces) continue;
-    signal?.throwIfAborted();
+  let places: FormerPlace[] = [];
+  const learn = () => {
     index.learn({ directories: [], detached: [], links: [], blocks: batch });
+    index.putFormer(places);
     counts.pieces += batch.length;
     batch = [];
+    places = [];
+  };
+  for await (const { key, value } of state.range(directoryStart(0), Uint8Array.of(2))) {
+    counts.rows++;
+    const row = parseRow(value);
+    const { directoryNumber: parent, name } = parseFileKey(key);
+    // By rising commit: of several at one place the last stays.
+    const place = name.length === 0 ? undefined : placeOf(row);
+    if (place) places.push({ parent, name, number: place.directoryNumber });
+    for await (const extent of piecesOf(row, state, request.load)) batch.push(packBlock(extent));
+    if (batch.length + places.length < batchPieces) continue;
+    signal?.throwIfAborted();
+    learn();
     onProgress?.(counts);
   }
-  index.learn({ directories: [], detached: [], links: [], blocks: batch });
-  counts.pieces += batch.length;
+  learn();
 }
+
+type FormerPlace = { readonly parent: number; readonly name: Uint8Array; readonly number: number };
 
 /** The pieces of all streams of a row, where they lie now. */
 async function* piecesOf(row: Row, state: ArchiveState, load: LoadRecord): AsyncGenerator<Extent> {
