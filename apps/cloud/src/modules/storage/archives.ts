@@ -5,6 +5,7 @@ import type { IoContext } from '../../platform/context.ts';
 import { sha256 } from '../../platform/digest.ts';
 import type { TenantTx } from '../../platform/postgres.ts';
 import { findDevice } from '../devices/index.ts';
+import { isHeld } from '../holds/index.ts';
 import { resolveForOrg } from '../policies/index.ts';
 import { declaring } from './declared-errors.ts';
 import type { OpenArchive } from './open-archive.ts';
@@ -123,7 +124,7 @@ export async function leaseOwnArchive(ctx: IoContext<StorageAdapters>, archiveId
 /** What the device's policy lets it store; nothing limits an archive under legal hold. */
 export async function quotaOf(tx: TenantTx, { row }: OpenArchive): Promise<number | null> {
   const { tenant_id: tenantId, archive_id: archiveId, device_id: deviceId } = row;
-  if (await store.isHeld(tx, tenantId, archiveId)) return null;
+  if (await isHeld(tx, tenantId, archiveId)) return null;
   const device = await findDevice(tx, tenantId, deviceId);
   const policy = device && (await resolveForOrg(tx, tenantId, device.org_id));
   return policy?.settings.archiveQuotaBytes ?? null;

@@ -10,5 +10,5 @@ export { BodyMemory } from './receive-body.ts';
 export { OpenArchives, type OpenArchivesOptions } from './open-archives.ts';
 export { openReceiptSigner, type ReceiptSigner } from './receipts.ts';
 export { mountStorage } from './routes.ts';
-export { tables as storageTables } from './store.ts';
+export { deviceOfArchive, tables as storageTables } from './store.ts';
 export { Quotas } from './write-archive.ts';

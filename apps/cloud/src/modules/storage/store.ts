@@ -22,9 +22,7 @@ export const tables = {
   receipt_keys: { key_id: text, public_key: text, wrapped_private_key: text, created_at: instant },
 } as const satisfies Readonly<Record<string, Columns>>;
 
-/** Of legal holds, what storage obeys. */
-type Holds = { holds: { tenant_id: string; archive_id: string; released_at: Date | null } };
-type Tables = Rows<typeof tables> & Holds;
+type Tables = Rows<typeof tables>;
 const db = (tx: TenantTx) => tx.withTables<Tables>();
 
 /** One archive as its row has it. */
@@ -38,6 +36,17 @@ export function findArchive(tx: TenantTx, tenantId: string, archiveId: string) {
     .where('tenant_id', '=', tenantId)
     .where('archive_id', '=', archiveId)
     .executeTakeFirst();
+}
+
+/** The device whose archive it is; undefined when there is no archive of that id. */
+export async function deviceOfArchive(tx: TenantTx, tenantId: string, archiveId: string): Promise<string | undefined> {
+  const row = await db(tx)
+    .selectFrom('archives')
+    .select('device_id')
+    .where('tenant_id', '=', tenantId)
+    .where('archive_id', '=', archiveId)
+    .executeTakeFirst();
+  return row?.device_id;
 }
 
 /** The archives of a device: one, or none. */
@@ -93,19 +102,6 @@ export async function updateArchive(
     .where('session_epoch', '=', of.sessionEpoch)
     .executeTakeFirst();
   return result.numUpdatedRows === 1n;
-}
-
-/** Whether a legal hold lies on an archive. */
-export async function isHeld(tx: TenantTx, tenantId: string, archiveId: string): Promise<boolean> {
-  const row = await db(tx)
-    .selectFrom('holds')
-    .select('archive_id')
-    .where('tenant_id', '=', tenantId)
-    .where('archive_id', '=', archiveId)
-    .where('released_at', 'is', null)
-    .limit(1)
-    .executeTakeFirst();
-  return row !== undefined;
 }
 
 /** The oldest receipt key: nodes that made one at the same moment agree on it. */

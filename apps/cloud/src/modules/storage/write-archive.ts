@@ -1,5 +1,5 @@
-import type { Clock } from '@holdfast/base';
-import { MAX_FRAGMENT_BYTES, type CommitName, type OpenedSession } from '@holdfast/contract';
+import { CodedError, type Clock } from '@holdfast/base';
+import { MAX_FRAGMENT_BYTES, storageErrors, type CommitName, type OpenedSession } from '@holdfast/contract';
 import type { IoContext } from '../../platform/context.ts';
 import { quotaOf, withOwnArchive, type StorageAdapters } from './archives.ts';
 import type { FragmentPlace, OpenArchive } from './open-archive.ts';
@@ -55,8 +55,9 @@ export function appendFragment(
     const expected = { contentLength, maxBytes: MAX_FRAGMENT_BYTES, clock: ctx.clock };
     const body = await receiveBody(stream, ctx.memory, expected);
     try {
-      const quotaBytes = await ctx.quotas.of(ctx, archive);
-      const durable = await archive.append({ session, sequence }, body.bytes, { quotaBytes });
+      const durable = await withinQuota(ctx, archive, (quotaBytes) =>
+        archive.append({ session, sequence }, body.bytes, { quotaBytes }),
+      );
       const { head: newest } = durable.state;
       const head = newest ? { number: newest.number, sha256: newest.sha256 } : null;
       const at = durable.at.toISOString();
@@ -67,6 +68,24 @@ export function appendFragment(
       body.release();
     }
   });
+}
+
+/** Appends within the quota as it was known; what that refuses is judged again by what it is now, or a hold came too late. */
+async function withinQuota<T>(
+  ctx: IoContext<WriteAdapters>,
+  archive: OpenArchive,
+  append: (quotaBytes: number | null) => Promise<T>,
+): Promise<T> {
+  const known = await ctx.quotas.of(ctx, archive);
+  try {
+    return await append(known);
+  } catch (error) {
+    if (!(error instanceof CodedError) || error.code !== storageErrors.quota_exceeded.code) throw error;
+    ctx.quotas.forget(archive);
+    const now = await ctx.quotas.of(ctx, archive);
+    if (now === known) throw error;
+    return append(now);
+  }
 }
 
 const QUOTA_MS = 60_000;
