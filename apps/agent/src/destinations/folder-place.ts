@@ -97,6 +97,10 @@ class FolderSession implements DestinationSession {
     }
   }
 
+  locate(ordinals: readonly Ordinal[]) {
+    return this.#local.folder.locate(ordinals);
+  }
+
   list(kind?: number): AsyncIterable<{ readonly ordinal: Ordinal; readonly kind: number }> {
     return this.#local.folder.list(kind);
   }

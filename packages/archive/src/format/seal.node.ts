@@ -8,6 +8,7 @@ import { probe } from '../compress/probe.ts';
 import { compressIfSmaller, decompressZstd, zstdCompressorName } from '../compress/zstd.node.ts';
 import { isSignedBy } from '../crypto/ed25519.node.ts';
 import { hedgeNonce } from '../crypto/nonce.node.ts';
+import { release } from '../crypto/release.ts';
 import { XaesKey } from '../crypto/xaes.node.ts';
 import { tagBytes } from '../crypto/xaes.ts';
 import { archiveErrors, corrupt } from '../errors.ts';
@@ -167,6 +168,18 @@ export function sealInto(
 
 /** Opens a record and checks lengths, tag and SHA-256, synchronously. Its CRC and its signature are not asked. */
 export function openRecordSync(bytes: Uint8Array, keys: OpenKeys): OpenedRecord {
+  const opened = openUnhashedSync(bytes, keys);
+  if (!equalBytes(hash('sha256', opened.raw, 'buffer'), opened.sha256)) {
+    throw corrupt('sealed part: the SHA-256 of its raw bytes does not hold');
+  }
+  return opened;
+}
+
+/**
+ * Opens a record and checks lengths and tag only: for whoever checks the SHA-256 of every piece it takes out of `raw`,
+ * so that the bytes are hashed once.
+ */
+export function openUnhashedSync(bytes: Uint8Array, keys: OpenKeys): OpenedRecord {
   const { header, headerBytes, nonce, open, sealed, signature } = splitRecord(bytes);
   if (!isKnownRecord(header)) throw corrupt(`record: kind ${header.kind} of version ${header.version} is not known`);
   const key = keyFor(header.kind, header.epoch, keys);
@@ -179,11 +192,12 @@ export function openRecordSync(bytes: Uint8Array, keys: OpenKeys): OpenedRecord 
     throw archiveErrors.not_authentic({ ordinal, kind: header.kind, epoch: header.epoch }, error);
   }
   const { compression, rawBytes, sha256, payload } = parsePlaintext(plaintext);
-  const raw = compression === 'none' ? payload : decompress(payload, rawBytes);
-  if (!equalBytes(hash('sha256', raw, 'buffer'), sha256)) {
-    throw corrupt('sealed part: the SHA-256 of its raw bytes does not hold');
-  }
-  return { header, open, signature, raw, sha256 };
+  const opened = { header, open, signature };
+  if (compression === 'none') return { ...opened, raw: payload, sha256 };
+  const raw = decompress(payload, rawBytes);
+  const stated = sha256.slice();
+  release(plaintext);
+  return { ...opened, raw, sha256: stated };
 }
 
 /** Whether a whole record of a signed kind, its CRC included, is by the holder of `publicKey`. */

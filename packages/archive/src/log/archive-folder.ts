@@ -170,6 +170,12 @@ export class ArchiveFolder {
     yield* this.#reader.read(ordinals);
   }
 
+  /** Where files of this folder have records, by the index alone and unread, in storage order; see `Destination.locate`. */
+  async locate(ordinals: readonly Ordinal[]): ReturnType<FolderReader['places']> {
+    this.#usable();
+    return this.#reader.places(ordinals);
+  }
+
   async readOne(ordinal: Ordinal): Promise<ReadOutcome> {
     this.#usable();
     return this.#reader.readOne(ordinal);

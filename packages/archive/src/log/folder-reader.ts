@@ -60,16 +60,17 @@ export class FolderReader {
     return { status: 'unknown', ordinal };
   }
 
+  /** Where the index says that records lie, in storage order; what it does not know is left out, and nothing is read. */
+  async places(ordinals: readonly Ordinal[]): Promise<readonly (IndexedRecord & { readonly file: string })[]> {
+    const placed = inStorageOrder(await this.#index.lookupMany([...new Set(ordinals)]));
+    return placed.map((place) => ({ ...place, file: this.#segments.pathOf(place.segment) }));
+  }
+
   /** Reads records in the order in which they are stored, each once; those the index does not know come last. */
   async *read(ordinals: readonly Ordinal[]): AsyncGenerator<ReadOutcome> {
     const wanted = [...new Set(ordinals)];
     const places = await this.#index.lookupMany(wanted);
-    const placed = wanted.flatMap((ordinal) => {
-      const place = places.get(ordinal);
-      return place ? [{ ordinal, ...place }] : [];
-    });
-    placed.sort((a, b) => a.segment - b.segment || a.offset - b.offset);
-    for (const run of runsOf(placed)) yield* this.#readRun(run);
+    for (const run of runsOf(inStorageOrder(places))) yield* this.#readRun(run);
     for (const ordinal of wanted) if (!places.has(ordinal)) yield this.#search(ordinal, undefined);
   }
 
@@ -113,6 +114,11 @@ export class FolderReader {
     const bytes = await findKeyRecord(this.#disk, this.#keysDirectory, ordinal);
     return bytes && { bytes, origin: 'keys' };
   }
+}
+
+function inStorageOrder(places: ReadonlyMap<Ordinal, RecordPlace>): IndexedRecord[] {
+  const placed = Array.from(places, ([ordinal, place]) => ({ ordinal, ...place }));
+  return placed.sort((a, b) => a.segment - b.segment || a.offset - b.offset);
 }
 
 /** Records that lie close together, to be read at once. */

@@ -18,53 +18,75 @@ import type { RestorePlan } from './restore-plan.ts';
 import { type RestoreReport, reportOf } from './restore-report.ts';
 import { JobPlaces, type RestoreProgress, RestoreRun } from './restore-run.ts';
 import { surveyTarget } from './survey-target.ts';
-import { RestorePool, type StartRestoreWorker } from './worker-pool.ts';
+import { RestorePool, type RestoreWriter, type StartRestoreWorker, writerInThread } from './worker-pool.ts';
 
 const directoriesAtOnce = 512;
 
-/** What a restore needs besides its plan. */
-export type RestoreOptions = RestorePolicy & {
-  /** Descriptor of the target directory, open for reading; it stays open. */
-  readonly rootFd: number;
+/** What a restore needs besides its plan and those who write. */
+export type RestoreSources = RestorePolicy & {
   /** Asked in this order. */
   readonly destinations: readonly Destination[];
   readonly keys: OpenKeys;
-  readonly startWorker: StartRestoreWorker;
-  readonly workers: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: RestoreProgress) => void;
 };
 
+/** What a restore by threads of this process needs besides its plan. */
+export type RestoreOptions = RestoreSources & {
+  /** Descriptor of the target directory, open for reading; it stays open. */
+  readonly rootFd: number;
+  readonly startWorker: StartRestoreWorker;
+  readonly workers: number;
+};
+
 /**
- * Restores what the plan says and returns what came of it.
+ * Restores what the plan says, by threads that open records themselves, and returns what came of it.
  *
  * @throws restore.stopped, restore.worker_died, and what made a destination or the target fail as a whole: then the same
  * plan can be executed again
  */
 export async function executeRestore(plan: RestorePlan, options: RestoreOptions): Promise<RestoreReport> {
-  const { onConflict, setuid, owners, sync } = options;
-  const policy = { onConflict, setuid, owners, sync };
-  const setup: RestoreSetup = { rootFd: options.rootFd, keys: options.keys, policy };
-  const pool = new RestorePool(options.startWorker, options.workers, setup);
+  const setup: RestoreSetup = { rootFd: options.rootFd, keys: options.keys, policy: policyOf(options) };
+  const writers = Array.from({ length: options.workers }, () => writerInThread(options.startWorker, setup));
+  return run(plan, options, new RestorePool(writers, true));
+}
+
+/**
+ * The same by writers who have the target and the policy already, and no keys: records are opened here, and what
+ * leaves this thread are pieces that were asked for and proven. The writers are closed at the end.
+ */
+export async function executeRestoreBy(
+  writers: readonly RestoreWriter[],
+  plan: RestorePlan,
+  sources: RestoreSources,
+): Promise<RestoreReport> {
+  return run(plan, sources, new RestorePool(writers, false));
+}
+
+async function run(plan: RestorePlan, sources: RestoreSources, pool: RestorePool): Promise<RestoreReport> {
   const run = new RestoreRun({
     journal: new RestoreJournal(plan),
     pool,
-    policy,
-    signal: options.signal,
-    onProgress: options.onProgress ?? (() => undefined),
+    policy: policyOf(sources),
+    signal: sources.signal,
+    onProgress: sources.onProgress ?? (() => undefined),
   });
   try {
-    await restoreAll(run, options.destinations);
+    await restoreAll(run, sources);
     return reportOf(plan);
   } catch (error) {
-    throw options.signal?.aborted ? restoreErrors.stopped({}, error) : error;
+    throw sources.signal?.aborted ? restoreErrors.stopped({}, error) : error;
   } finally {
     run.journal.flush();
     await pool.close();
   }
 }
 
-async function restoreAll(run: RestoreRun, destinations: readonly Destination[]): Promise<void> {
+function policyOf({ onConflict, setuid, owners, sync }: RestorePolicy): RestorePolicy {
+  return { onConflict, setuid, owners, sync };
+}
+
+async function restoreAll(run: RestoreRun, sources: RestoreSources): Promise<void> {
   const isResumed = run.journal.begin();
   await makeDirectories(run);
   if (isResumed) await placeLeftovers(run);
@@ -72,7 +94,7 @@ async function restoreAll(run: RestoreRun, destinations: readonly Destination[])
   await surveyTarget(run, files, isResumed);
   for (let isMore = true; isMore;) {
     await makeContentless(run);
-    await restoreContents(run, files, destinations);
+    await restoreContents(run, files, sources);
     await run.settleEntries();
     isMore = await linkNames(run);
   }

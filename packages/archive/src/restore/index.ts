@@ -5,10 +5,18 @@
  * directory, and nothing has its final name before it is whole and proven.
  */
 export type { ContentLoader, PlanSink, RestoreReader } from './archive-reader.ts';
-export { executeRestore, type RestoreOptions } from './execute-restore.ts';
+export { executeRestore, executeRestoreBy, type RestoreOptions, type RestoreSources } from './execute-restore.ts';
 export { restoreErrors } from './errors.ts';
 export { createContentLoader } from './load-content.ts';
-export type { ConflictPolicy, RestoreNotes, RestorePolicy, RestoreSetup, SyncPolicy } from './messages.ts';
+export type {
+  ConflictPolicy,
+  RestoreJob,
+  RestoreNotes,
+  RestorePolicy,
+  RestoreReply,
+  RestoreSetup,
+  SyncPolicy,
+} from './messages.ts';
 export { type ContentTools } from './plan-content.ts';
 export { type LastEntry, listWithDeleted } from './list-deleted.ts';
 export { type MountedVolume, namesOfPath, startsWith, volumeOf, volumesAt } from './plan-paths.ts';
@@ -25,5 +33,5 @@ export type {
   TargetTime,
   TargetType,
 } from './target.ts';
-export { runRestoreWorker } from './worker.ts';
-export type { RestoreThreadData, StartRestoreWorker } from './worker-pool.ts';
+export { RestoreWorker, runRestoreWorker } from './worker.ts';
+export type { RestoreThreadData, RestoreWriter, StartRestoreWorker } from './worker-pool.ts';

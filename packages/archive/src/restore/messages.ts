@@ -1,5 +1,7 @@
 /** What the main thread of a restore and its workers say to each other. Plain data: it is cloned or transferred. */
 import type { ErrorKind } from '@holdfast/base';
+import type { RecordLocation } from '../backup/destination.ts';
+import type { Ordinal } from '../format/ordinal.ts';
 import type { OpenKeys } from '../format/seal.node.ts';
 import type { Comparison } from './survey.ts';
 
@@ -26,8 +28,8 @@ export type RestorePolicy = {
 export type RestoreSetup = {
   /** The open target directory. */
   readonly rootFd: number;
-  /** What opens records. */
-  readonly keys: OpenKeys;
+  /** What opens records; absent in a worker that is handed pieces. */
+  readonly keys?: OpenKeys;
   readonly policy: RestorePolicy;
 };
 
@@ -103,14 +105,40 @@ export type TemporaryFile = {
   readonly inode: bigint;
 };
 
-/** Open a record and write what is wanted of it: whole files, and pieces of begun ones. */
-export type RecordJob = {
-  readonly kind: 'record';
+/** A whole file of one piece, and a begun file with pieces of it, as a record is to give them. */
+export type WholeWork = EntryWork & { readonly piece: PieceWork };
+export type PartWork = TemporaryFile & { readonly pieces: readonly PieceWork[] };
+
+/** A record and what is wanted of it: its bytes, or where a file of this machine has them. */
+export type RecordWork = {
+  readonly ordinal: Ordinal;
+  readonly record: Uint8Array | RecordLocation;
+  readonly whole: readonly WholeWork[];
+  readonly parts: readonly PartWork[];
+};
+
+/** Open records and write what is wanted of them. Only for workers that have keys. */
+export type RecordsJob = {
+  readonly kind: 'records';
   readonly job: number;
-  readonly record: Uint8Array;
   readonly places: readonly TargetDirectory[];
-  readonly whole: readonly (EntryWork & { readonly piece: PieceWork })[];
-  readonly parts: readonly (TemporaryFile & { readonly pieces: readonly PieceWork[] })[];
+  readonly records: readonly RecordWork[];
+};
+
+/** Pieces of an opened record whose hashes held: bytes, and nothing that opens more. */
+export type ProvenPieces = {
+  readonly ordinal: Ordinal;
+  readonly whole: readonly (EntryWork & { readonly bytes: Uint8Array })[];
+  readonly parts: readonly (TemporaryFile & {
+    readonly pieces: readonly { readonly position: number; readonly bytes: Uint8Array }[];
+  })[];
+};
+
+/** Write whole files, and pieces of begun ones. */
+export type PiecesJob = ProvenPieces & {
+  readonly kind: 'pieces';
+  readonly job: number;
+  readonly places: readonly TargetDirectory[];
 };
 
 /** Make entries whose content is in no record: links, special files, empty files, files of holes. */
@@ -200,7 +228,8 @@ export type SyncJob = { readonly kind: 'sync'; readonly job: number; readonly pl
 export type RestoreJob =
   | RootJob
   | DirectoriesJob
-  | RecordJob
+  | RecordsJob
+  | PiecesJob
   | MakeJob
   | BeginJob
   | FinishJob
@@ -248,7 +277,15 @@ export type EntryResult = {
 };
 
 /** What became of the pieces of a record that belong to a content of several. */
-export type PartResult = { readonly entry: number; readonly code?: string; readonly message?: string };
+export type PartResult = {
+  readonly ordinal: Ordinal;
+  readonly entry: number;
+  readonly code?: string;
+  readonly message?: string;
+};
+
+/** A record that did not open, or was not where it was said to be: nothing of it was written. */
+export type UnopenedRecord = { readonly ordinal: Ordinal; readonly code: string; readonly message: string };
 
 /** An answer to a job. */
 export type RestoreReply =
@@ -259,8 +296,7 @@ export type RestoreReply =
       readonly entries: readonly EntryResult[];
       readonly parts: readonly PartResult[];
       readonly notes: RestoreNotes;
-      /** The record did not open: nothing of it was written. */
-      readonly damage?: { readonly code: string; readonly message: string };
+      readonly unopened: readonly UnopenedRecord[];
     }
   | { readonly kind: 'begun'; readonly job: number; readonly inode: bigint }
   | { readonly kind: 'compared'; readonly job: number; readonly comparison: Comparison | undefined }

@@ -36,6 +36,7 @@ export class RestoreJournal {
   readonly #places = new Map<number, TargetDirectory>();
   #results: EntryResult[] = [];
   #donePieces: { readonly ordinal: number; readonly entry: number }[] = [];
+  #doneRecords: number[] = [];
 
   constructor(plan: RestorePlan) {
     this.plan = plan;
@@ -58,12 +59,15 @@ export class RestoreJournal {
   }
 
   flush(): void {
-    if (this.#results.length === 0 && this.#donePieces.length === 0) return;
+    if (this.#results.length + this.#donePieces.length + this.#doneRecords.length === 0) return;
     const results = this.#results;
     const pieces = this.#donePieces;
+    const records = this.#doneRecords;
     this.#results = [];
     this.#donePieces = [];
+    this.#doneRecords = [];
     this.#transact(() => {
+      for (const ordinal of records) this.plan.sql('update pieces set is_done = 1 where ordinal = ?').run(ordinal);
       for (const { ordinal, entry } of pieces) {
         this.plan.sql('update pieces set is_done = 1 where ordinal = ? and entry = ?').run(ordinal, entry);
       }
@@ -81,6 +85,12 @@ export class RestoreJournal {
   recordPieces(ordinal: number, entry: number): void {
     this.#donePieces.push({ ordinal, entry });
     if (this.#donePieces.length >= bufferedResults) this.flush();
+  }
+
+  /** All that was wanted of a record is written. */
+  recordDone(ordinal: number): void {
+    this.#doneRecords.push(ordinal);
+    if (this.#doneRecords.length >= bufferedResults) this.flush();
   }
 
   #write(result: EntryResult): void {

@@ -1,6 +1,6 @@
 /** Before anything is fetched: what of the plan is there already, left by an earlier run or never gone. */
 import { rowTypes } from '../format/row.ts';
-import type { EntryResult, PieceWork } from './messages.ts';
+import { emptyNotes, type EntryResult, type PieceWork } from './messages.ts';
 import type { OpenEntry } from './restore-journal.ts';
 import { entryStates as states } from './plan-schema.ts';
 import { JobPlaces, type RestoreRun } from './restore-run.ts';
@@ -79,8 +79,7 @@ async function surveyLong(run: RestoreRun, files: LongFiles, entry: OpenEntry): 
 }
 
 async function take(run: RestoreRun, entry: OpenEntry, result: EntryResult): Promise<void> {
-  const notes = { ownersNotSet: 0, modesNotSet: 0, timesNotSet: 0, attributesNotSet: 0, privilegesWithheld: 0 };
-  await run.take({ kind: 'entries', job: 0, entries: [result], parts: [], notes }, [entry]);
+  await run.take({ kind: 'entries', job: 0, entries: [result], parts: [], unopened: [], notes: emptyNotes() }, [entry]);
 }
 
 type Compared = Omit<Comparison, 'matches'> & { readonly done: readonly PieceWork[] };

@@ -5,7 +5,8 @@ import { applyMetadata } from './apply-metadata.ts';
 import type { CompareJob, EntryResult, PieceWork, SurveyJob } from './messages.ts';
 import { restoredName } from './restored-name.ts';
 import type { Target, TargetAttributes } from './target.ts';
-import { finishFile, isPiece, openTemporary, type Writing } from './write-entries.ts';
+import { isPiece } from './open-pieces.ts';
+import { finishFile, openTemporary, type Writing } from './write-entries.ts';
 
 type Surveyed = SurveyJob['entries'][number];
 

@@ -9,18 +9,31 @@ export type RestoreThreadData = { readonly jobs: MessagePort; readonly setup: Re
 /** Starts a worker thread that will call `runRestoreWorker` with what it gets as `workerData`. */
 export type StartRestoreWorker = (data: RestoreThreadData, transfer: readonly MessagePort[]) => Worker;
 
+/** Somebody who carries out jobs by a `RestoreWorker`, in a thread or in a process of its own. */
+export type RestoreWriter = {
+  /** Called once, before the first job. `onEnd`: it ended, asked or not; a `CodedError` says why, an exit code how. */
+  listen(onReply: (reply: RestoreReply) => void, onEnd: (cause: unknown, exitCode?: number) => void): void;
+  /** Buffers in `transfer` may be taken over. */
+  post(job: RestoreJob, transfer: readonly ArrayBuffer[]): void;
+  /** Ends it after the job it is at; one that hangs is given up. Resolves when it is gone. */
+  close(): Promise<void>;
+};
+
 /** A job without its number: the pool gives it one. */
 export type NewRestoreJob = RestoreJob extends infer J ? (J extends RestoreJob ? Omit<J, 'job'> : never) : never;
 
 type Reply<K extends RestoreReply['kind']> = Extract<RestoreReply, { kind: K }>;
 
-/** The worker threads of one restore. */
+/** Those who write one restore. */
 export class RestorePool {
+  /** Whether they have keys: they are given records then, and pieces otherwise. */
+  readonly opensRecords: boolean;
   readonly #members: Member[];
   #nextJob = 1;
 
-  constructor(start: StartRestoreWorker, count: number, setup: RestoreSetup) {
-    this.#members = Array.from({ length: count }, () => new Member(start, setup));
+  constructor(writers: readonly RestoreWriter[], opensRecords: boolean) {
+    this.opensRecords = opensRecords;
+    this.#members = writers.map((writer) => new Member(writer));
   }
 
   get size(): number {
@@ -41,7 +54,7 @@ export class RestorePool {
     return reply as Reply<K>;
   }
 
-  /** Ends the threads, each after the job it is at. */
+  /** Ends them, each after the job it is at. */
   async close(): Promise<void> {
     await Promise.all(this.#members.map((member) => member.close()));
   }
@@ -53,26 +66,22 @@ function failureOf({ code, errorKind, message, isBug }: Reply<'failed'>): Error 
 
 type Asked = { readonly resolve: (reply: RestoreReply) => void; readonly reject: (error: unknown) => void };
 
-const closeTimeoutMs = 30_000;
-
 class Member {
-  readonly #thread: Worker;
-  readonly #jobs: MessagePort;
+  readonly #writer: RestoreWriter;
   readonly #asked = new Map<number, Asked>();
   #isClosed = false;
   #death: CodedError | undefined;
 
-  constructor(start: StartRestoreWorker, setup: RestoreSetup) {
-    const { port1, port2 } = new MessageChannel();
-    this.#jobs = port1;
-    this.#thread = start({ jobs: port2, setup }, [port2]);
-    this.#jobs.on('message', (reply: RestoreReply) => {
-      const asked = this.#asked.get(reply.job);
-      this.#asked.delete(reply.job);
-      asked?.resolve(reply);
-    });
-    this.#thread.on('error', (error) => this.#die(error));
-    this.#thread.on('exit', (exitCode) => this.#die(undefined, exitCode));
+  constructor(writer: RestoreWriter) {
+    this.#writer = writer;
+    writer.listen(
+      (reply) => {
+        const asked = this.#asked.get(reply.job);
+        this.#asked.delete(reply.job);
+        asked?.resolve(reply);
+      },
+      (cause, exitCode) => this.#die(cause, exitCode),
+    );
   }
 
   get asked(): number {
@@ -83,19 +92,13 @@ class Member {
     if (this.#isClosed) return Promise.reject(this.#death ?? restoreErrors.worker_died());
     return new Promise((resolve, reject) => {
       this.#asked.set(job.job, { resolve, reject });
-      this.#jobs.postMessage(job, transfer as ArrayBuffer[]);
+      this.#writer.post(job, transfer);
     });
   }
 
-  /** A closed port ends the thread once it has closed its descriptors; one that hangs in the kernel is given up. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    const exited = new Promise<void>((resolve) => this.#thread.once('exit', () => resolve()));
-    if (this.#thread.threadId < 0) return;
-    this.#jobs.close();
-    const timer = setTimeout(() => void this.#thread.terminate(), closeTimeoutMs);
-    await exited;
-    clearTimeout(timer);
+    await this.#writer.close();
   }
 
   #die(cause: unknown, exitCode?: number): void {
@@ -104,4 +107,29 @@ class Member {
     for (const { reject } of this.#asked.values()) reject(this.#death);
     this.#asked.clear();
   }
+}
+
+const closeTimeoutMs = 30_000;
+
+/** A thread of this process as one that writes. */
+export function writerInThread(start: StartRestoreWorker, setup: RestoreSetup): RestoreWriter {
+  const { port1: jobs, port2 } = new MessageChannel();
+  const thread = start({ jobs: port2, setup }, [port2]);
+  return {
+    listen: (onReply, onEnd) => {
+      jobs.on('message', onReply);
+      thread.on('error', (error) => onEnd(error));
+      thread.on('exit', (exitCode) => onEnd(undefined, exitCode));
+    },
+    post: (job, transfer) => jobs.postMessage(job, transfer as ArrayBuffer[]),
+    // A closed port ends the thread once it has closed its descriptors; one that hangs in the kernel is given up.
+    close: async () => {
+      const exited = new Promise<void>((resolve) => thread.once('exit', () => resolve()));
+      if (thread.threadId < 0) return;
+      jobs.close();
+      const timer = setTimeout(() => void thread.terminate(), closeTimeoutMs);
+      await exited;
+      clearTimeout(timer);
+    },
+  };
 }

@@ -1,7 +1,6 @@
 /** The worker thread of a restore: takes jobs, opens records, checks and writes synchronously. */
 import type { MessagePort } from 'node:worker_threads';
 import { CodedError, type ErrorKind } from '@holdfast/base';
-import { openRecordSync } from '../format/seal.node.ts';
 import { parseRow } from '../format/row.ts';
 import { applyMetadata } from './apply-metadata.ts';
 import { restoreErrors } from './errors.ts';
@@ -13,25 +12,29 @@ import {
   type EntryResult,
   type LinkJob,
   type PartResult,
-  type RecordJob,
+  type PiecesJob,
+  type ProvenPieces,
+  type RecordsJob,
   type RestoreJob,
   type RestoreReply,
   type RestoreSetup,
   type SettleJob,
   type TargetDirectory,
+  type UnopenedRecord,
 } from './messages.ts';
 import { OpenDirectories } from './open-directories.ts';
+import { openPieces, unopened } from './open-pieces.ts';
 import { findPlaced, placeEntry } from './place-entry.ts';
+import { RecordFiles } from './record-files.ts';
 import { comparePieces, surveyEntry } from './survey.ts';
 import type { Target } from './target.ts';
 import {
   beginFile,
   finishFile,
   makeEntry,
-  type OpenedContent,
   openTemporary,
-  pieceOf,
   type Writing,
+  writePart,
   writeWhole,
 } from './write-entries.ts';
 
@@ -42,12 +45,12 @@ export function runRestoreWorker(jobs: MessagePort, setup: RestoreSetup, target:
   jobs.on('close', () => worker.close());
 }
 
-type Entries = Extract<RestoreReply, { kind: 'entries' }>;
-
-class RestoreWorker {
+/** Carries out jobs one after the other. One that has no keys in its setup is handed pieces, and opens nothing. */
+export class RestoreWorker {
   readonly #setup: RestoreSetup;
   readonly #target: Target;
   readonly #open: OpenDirectories;
+  readonly #files = new RecordFiles();
   #writing: Writing;
 
   constructor(setup: RestoreSetup, target: Target) {
@@ -57,6 +60,7 @@ class RestoreWorker {
     this.#writing = { target, policy: setup.policy, notes: emptyNotes() };
   }
 
+  /** Does a job; whatever goes wrong is in the answer. */
   serve(job: RestoreJob): RestoreReply {
     this.#writing = { target: this.#target, policy: this.#setup.policy, notes: emptyNotes() };
     try {
@@ -66,8 +70,10 @@ class RestoreWorker {
     }
   }
 
+  /** Closes what it has open, but for the target itself. */
   close(): void {
     this.#open.close();
+    this.#files.close();
   }
 
   #do(job: RestoreJob): RestoreReply {
@@ -89,8 +95,10 @@ class RestoreWorker {
       case 'sync':
         job.places.forEach((_, place) => this.#target.syncFileSystem(fdOf(place)));
         return { kind: 'done', job: job.job };
-      case 'record':
-        return this.#record(job, fdOf);
+      case 'records':
+        return this.#records(job, fdOf);
+      case 'pieces':
+        return this.#pieces(job, fdOf);
       default:
         return this.#entries(job.job, this.#doEntries(job, fdOf));
     }
@@ -152,33 +160,56 @@ class RestoreWorker {
     });
   }
 
-  #entries(job: number, entries: readonly EntryResult[], parts: readonly PartResult[] = []): Entries {
-    return { kind: 'entries', job, entries, parts, notes: this.#writing.notes };
+  #entries(job: number, entries: readonly EntryResult[]): RestoreReply {
+    return { kind: 'entries', job, entries, parts: [], unopened: [], notes: this.#writing.notes };
   }
 
-  #record(job: RecordJob, fdOf: (place: number) => number): RestoreReply {
-    let opened: OpenedContent;
-    try {
-      opened = openRecordSync(job.record, this.#setup.keys);
-    } catch (error) {
-      const { code, message, isBug } = factsOf(error);
-      if (isBug) throw error;
-      return { ...this.#entries(job.job, []), damage: { code, message } };
-    }
-    const entries = this.#each(job.whole, (work) =>
-      writeWhole(this.#writing, fdOf(work.place), work, pieceOf(opened, work.piece)),
-    );
-    const parts = this.#each(job.parts, ({ entry, place, temporary, inode, pieces }) => {
-      const checked = pieces.map((piece) => ({ piece, bytes: pieceOf(opened, piece) }));
-      const fd = openTemporary(this.#target, fdOf(place), temporary, inode);
-      try {
-        for (const { piece, bytes } of checked) this.#target.write(fd, bytes, piece.position);
-      } finally {
-        this.#target.close(fd);
+  #records(job: RecordsJob, fdOf: (place: number) => number): RestoreReply {
+    const { keys } = this.#setup;
+    if (keys === undefined) throw new Error('a worker without keys is handed pieces');
+    const gathered: { entries: EntryResult[]; parts: PartResult[]; unopened: UnopenedRecord[] } = {
+      entries: [],
+      parts: [],
+      unopened: [],
+    };
+    for (const work of job.records) {
+      const { record } = work;
+      const bytes = record instanceof Uint8Array ? record : this.#files.read(record);
+      const opened = bytes === undefined ? unopened(work.ordinal) : openPieces(bytes, work, keys);
+      if (!('proven' in opened)) {
+        gathered.unopened.push(opened);
+        continue;
       }
-      return { entry, status: 'written' };
-    });
-    return this.#entries(job.job, entries, parts);
+      gathered.entries.push(...opened.damagedWhole);
+      gathered.parts.push(...opened.damagedParts);
+      this.#write(opened.proven, fdOf, gathered);
+      opened.letGo();
+    }
+    return { kind: 'entries', job: job.job, notes: this.#writing.notes, ...gathered };
+  }
+
+  #pieces(job: PiecesJob, fdOf: (place: number) => number): RestoreReply {
+    const gathered = { entries: [], parts: [] };
+    this.#write(job, fdOf, gathered);
+    return { kind: 'entries', job: job.job, notes: this.#writing.notes, unopened: [], ...gathered };
+  }
+
+  #write(
+    { ordinal, whole, parts }: ProvenPieces,
+    fdOf: (place: number) => number,
+    into: { readonly entries: EntryResult[]; readonly parts: PartResult[] },
+  ): void {
+    const entries = this.#each(whole, (work) => writeWhole(this.#writing, fdOf(work.place), work, work.bytes));
+    into.entries.push(...entries);
+    const written = this.#each(parts, (part) => writePart(this.#target, fdOf(part.place), part));
+    for (const { entry, code, message } of written) {
+      into.parts.push({
+        ordinal,
+        entry,
+        ...(code !== undefined && { code }),
+        ...(message !== undefined && { message }),
+      });
+    }
   }
 
   #compare(job: CompareJob, fdOf: (place: number) => number): RestoreReply {

@@ -1,10 +1,8 @@
 /** Writing entries under their temporary names: contents, links, special files, and what belongs to them. */
-import { hash } from 'node:crypto';
-import { equalBytes } from '../format/cursor.ts';
 import { parseRow, type Row } from '../format/row.ts';
 import { applyMetadata } from './apply-metadata.ts';
 import { restoreErrors } from './errors.ts';
-import type { EntryResult, EntryWork, PieceWork, RestoreNotes, RestorePolicy } from './messages.ts';
+import type { EntryResult, EntryWork, ProvenPieces, RestoreNotes, RestorePolicy } from './messages.ts';
 import { placeEntry } from './place-entry.ts';
 import type { SpecialNode, Target } from './target.ts';
 
@@ -14,24 +12,6 @@ export type Writing = {
   readonly policy: RestorePolicy;
   readonly notes: RestoreNotes;
 };
-
-/** The raw bytes of an opened record and their SHA-256, which was checked. */
-export type OpenedContent = { readonly raw: Uint8Array; readonly sha256: Uint8Array };
-
-/** The bytes of a piece in its record, proven by their hash. @throws restore.piece_damaged */
-export function pieceOf({ raw, sha256 }: OpenedContent, piece: PieceWork): Uint8Array {
-  const bytes = raw.subarray(piece.offset, piece.offset + piece.length);
-  // A block is one piece: its hash was made when it was opened.
-  const isAll = bytes.length === raw.length;
-  const isProven = isAll ? equalBytes(sha256, piece.sha256) : isPiece(bytes, piece);
-  if (bytes.length !== piece.length || !isProven) throw restoreErrors.piece_damaged();
-  return bytes;
-}
-
-/** Whether the bytes are those of a piece. */
-export function isPiece(bytes: Uint8Array, piece: PieceWork): boolean {
-  return equalBytes(hash('sha256', bytes, 'buffer'), piece.sha256);
-}
 
 /** Writes a file whose content is one piece. */
 export function writeWhole(writing: Writing, directoryFd: number, work: EntryWork, bytes: Uint8Array): EntryResult {
@@ -46,6 +26,18 @@ export function writeWhole(writing: Writing, directoryFd: number, work: EntryWor
   } finally {
     target.close(fd);
   }
+}
+
+/** Writes pieces of a file that was begun. */
+export function writePart(target: Target, directoryFd: number, part: ProvenPieces['parts'][number]): EntryResult {
+  const { entry, temporary, inode, pieces } = part;
+  const fd = openTemporary(target, directoryFd, temporary, inode);
+  try {
+    for (const { position, bytes } of pieces) target.write(fd, bytes, position);
+  } finally {
+    target.close(fd);
+  }
+  return { entry, status: 'written' };
 }
 
 /** Makes the temporary file of a longer content: all of it a hole at first. Returns its inode. */

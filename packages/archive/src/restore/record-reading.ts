@@ -1,0 +1,179 @@
+/** One pass over the records of one destination. */
+import type { Destination, RecordLocation } from '../backup/destination.ts';
+import type { Ordinal } from '../format/ordinal.ts';
+import { parseRecordHeader } from '../format/record.ts';
+import type { OpenKeys } from '../format/seal.node.ts';
+import { isFileFailure, type LongFiles } from './long-files.ts';
+import { emptyNotes, type RecordWork, type RestoreReply } from './messages.ts';
+import { openPieces, type OpenedPieces } from './open-pieces.ts';
+import { type Part, type Reason, RecordResults, sortPieces, type WantedRecord } from './record-results.ts';
+import { JobPlaces, type RestoreRun } from './restore-run.ts';
+
+const ordinalsAtOnce = 4096;
+/** Bytes of records that workers have and are not done with: enough to keep them busy, and no more memory than that. */
+const maxBytesUnderWay = 8 * 1024 * 1024;
+const jobBytes = 1024 * 1024;
+
+type Source = { readonly ordinal: Ordinal; readonly record: Uint8Array | RecordLocation };
+type Entries = Extract<RestoreReply, { kind: 'entries' }>;
+
+/** Reads what the plan still needs and has it written, several records at a time. */
+export class RecordReading {
+  readonly #run: RestoreRun;
+  readonly #files: LongFiles;
+  readonly #keys: OpenKeys;
+  readonly #results: RecordResults;
+  readonly #underWay = new Set<Promise<void>>();
+  #bytesUnderWay = 0;
+  #broken: { readonly error: unknown } | undefined;
+
+  constructor(
+    run: RestoreRun,
+    parts: { readonly files: LongFiles; readonly keys: OpenKeys; readonly reasons: Map<Ordinal, Reason> },
+  ) {
+    this.#run = run;
+    this.#files = parts.files;
+    this.#keys = parts.keys;
+    this.#results = new RecordResults(run, parts.files, parts.reasons);
+  }
+
+  /** It was the target or a worker that failed, and no destination. */
+  get isBroken(): boolean {
+    return this.#broken !== undefined;
+  }
+
+  async readAll(destination: Destination): Promise<void> {
+    try {
+      for (let after = -1; ;) {
+        const ordinals = this.#run.journal.ordinals(after, ordinalsAtOnce);
+        const last = ordinals.at(-1);
+        if (last === undefined) break;
+        after = last;
+        await this.#readBytes(destination, await this.#readLocated(destination, ordinals));
+      }
+      await this.#settle();
+      const { unopened } = this.#results;
+      while (unopened.length > 0) await this.#readBytes(destination, unopened.splice(0, ordinalsAtOnce));
+    } finally {
+      await this.#settle();
+    }
+    if (this.#broken) throw this.#broken.error;
+  }
+
+  async #settle(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+  }
+
+  async #readBytes(destination: Destination, ordinals: readonly Ordinal[]): Promise<void> {
+    if (ordinals.length === 0) return;
+    for await (const record of destination.read(ordinals, this.#run.signal)) {
+      const { ordinal } = parseRecordHeader(record);
+      // What a destination yields may be a part of a larger buffer, or a `Buffer`, whose slices are views: only a copy is handed over.
+      const source = { ordinal, record: this.#run.pool.opensRecords ? new Uint8Array(record) : record };
+      await this.#start([source], record.length);
+    }
+  }
+
+  /** Lets workers that can open records read those that lie in files; answers the others. */
+  async #readLocated(destination: Destination, ordinals: readonly Ordinal[]): Promise<readonly Ordinal[]> {
+    const isUseful = destination.locate !== undefined && this.#run.pool.opensRecords;
+    if (!isUseful) return ordinals;
+    const left = new Set(ordinals);
+    let batch: Source[] = [];
+    let bytes = 0;
+    for (const { ordinal, ...record } of (await destination.locate?.(ordinals)) ?? []) {
+      left.delete(ordinal);
+      batch.push({ ordinal, record });
+      bytes += record.lengthBytes;
+      if (bytes < jobBytes) continue;
+      await this.#start(batch, bytes);
+      batch = [];
+      bytes = 0;
+    }
+    if (batch.length > 0) await this.#start(batch, bytes);
+    return [...left];
+  }
+
+  /** Hands records on, once there is room for them. */
+  async #start(records: readonly Source[], bytes: number): Promise<void> {
+    while (this.#underWay.size > 0 && this.#bytesUnderWay + bytes > maxBytesUnderWay) {
+      await Promise.race(this.#underWay);
+    }
+    if (this.#broken) throw this.#broken.error;
+    this.#run.check();
+    this.#bytesUnderWay += bytes;
+    const job = this.#write(records)
+      .catch((error: unknown) => void (this.#broken ??= { error }))
+      .finally(() => {
+        this.#bytesUnderWay -= bytes;
+        this.#underWay.delete(job);
+      });
+    this.#underWay.add(job);
+  }
+
+  async #write(sources: readonly Source[]): Promise<void> {
+    const places = new JobPlaces();
+    const wanted: WantedRecord[] = [];
+    const works: RecordWork[] = [];
+    for (const { ordinal, record } of sources) {
+      const { whole, parts } = sortPieces(this.#run.journal.piecesIn(ordinal));
+      const begun = parts.size === 0 ? [] : await this.#beginAll([...parts.values()], places);
+      if (whole.length === 0 && begun.length === 0) continue;
+      wanted.push({ ordinal, isLocated: !(record instanceof Uint8Array), whole, parts });
+      const wholeWork = whole.map(({ piece, ...entry }) => ({ ...this.#run.workOf(entry, places), piece }));
+      works.push({ ordinal, record, whole: wholeWork, parts: begun });
+    }
+    if (works.length === 0) return;
+    await this.#results.take(wanted, await this.#have(works, places));
+  }
+
+  #have(records: readonly RecordWork[], { places }: JobPlaces): Promise<Entries> {
+    const { pool } = this.#run;
+    if (!pool.opensRecords) return this.#openHere(records, places);
+    const transfer = records.flatMap(({ record }) =>
+      record instanceof Uint8Array ? [record.buffer as ArrayBuffer] : [],
+    );
+    return pool.ask('entries', { kind: 'records', places, records }, transfer);
+  }
+
+  /** For those who have no keys: they get the pieces. */
+  async #openHere(records: readonly RecordWork[], places: JobPlaces['places']): Promise<Entries> {
+    const [work] = records;
+    if (work === undefined || !(work.record instanceof Uint8Array))
+      throw new Error('a record is opened from its bytes');
+    const opened = openPieces(work.record, work, this.#keys);
+    if (!('proven' in opened)) return nothingOf({ unopened: [opened] });
+    try {
+      return await this.#send(opened, places);
+    } finally {
+      opened.letGo();
+    }
+  }
+
+  async #send({ proven, damagedWhole, damagedParts }: OpenedPieces, places: JobPlaces['places']): Promise<Entries> {
+    const isAny = proven.whole.length > 0 || proven.parts.length > 0;
+    const reply = isAny ? await this.#run.pool.ask('entries', { kind: 'pieces', places, ...proven }) : nothingOf({});
+    return { ...reply, entries: [...damagedWhole, ...reply.entries], parts: [...damagedParts, ...reply.parts] };
+  }
+
+  async #beginAll(parts: readonly Part[], places: JobPlaces) {
+    const begun = await Promise.all(
+      parts.map(async ({ entry, pieces }) => {
+        try {
+          const inode = await this.#files.begin(entry);
+          return { ...this.#files.temporaryOf(entry, inode, places), pieces };
+        } catch (error) {
+          if (!isFileFailure(error)) throw error;
+          this.#run.fail(entry.entry, error);
+          this.#run.journal.flush();
+          return undefined;
+        }
+      }),
+    );
+    return begun.filter((part) => part !== undefined);
+  }
+}
+
+function nothingOf({ unopened = [] }: Partial<Pick<Entries, 'unopened'>>): Entries {
+  return { kind: 'entries', job: 0, entries: [], parts: [], unopened, notes: emptyNotes() };
+}
