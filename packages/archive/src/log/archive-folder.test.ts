@@ -201,6 +201,29 @@ test('an ordinal that is known is taken again with the same bytes, and refused w
   await folder.close();
 });
 
+test('what was examined is appended as it is, and looked at again where records came in between', async () => {
+  await withDirectory(async (dir) => {
+    const folder = await ArchiveFolder.open(options(dir, nodeDisk));
+    const [first, second] = [storedRecord(2, 900), storedRecord(3, 900)];
+    const both = await folder.examine(joinBytes(first, second));
+    assert.deepEqual(
+      both.records.map(({ isKnown }) => isKnown),
+      [false, false],
+    );
+    assert.deepEqual((await folder.append(both)).written.length, 2);
+    assert.deepEqual((await folder.append(both)).repeated, [2, 3], 'again: they are here now');
+    const third = storedRecord(4, 900);
+    const early = await folder.examine(third);
+    await folder.append(third);
+    assert.deepEqual(await folder.append(early), { written: [], repeated: [4] });
+    const late = await folder.examine(storedRecord(5, 900));
+    await folder.append(storedRecord(5, 901));
+    assert.equal(await code(folder.append(late)), 'log.ordinal_known');
+    await folder.sync();
+    await folder.close();
+  });
+});
+
 test('header and keyrings are kept three times, and another keyring of the same number is refused', async () => {
   await withDirectory(async (dir) => {
     const folder = await ArchiveFolder.open(options(dir, nodeDisk));

@@ -45,6 +45,15 @@ export type Appended = {
   readonly repeated: readonly Ordinal[];
 };
 
+/** Bytes that `examine` has looked at: whole records, which of them are here already, and what `append` need not find out again. */
+export type ExaminedFragment = {
+  readonly records: readonly { readonly bytes: Uint8Array; readonly isKnown: boolean }[];
+  readonly framed: readonly FramedRecord[];
+  readonly known: ReadonlySet<Ordinal>;
+  /** How often records had been added before. */
+  readonly afterAppends: number;
+};
+
 /** What a folder holds. */
 export type FolderStatus = {
   /** Records and their bytes by kind. */
@@ -87,6 +96,8 @@ export class ArchiveFolder {
   #writers: Writers | undefined;
   #broken: { readonly cause: unknown } | undefined;
   #isClosed = false;
+  /** How often records were added. */
+  #appends = 0;
 
   private constructor(parts: Parts) {
     this.#parts = parts;
@@ -123,16 +134,20 @@ export class ArchiveFolder {
    * Adds the records that `bytes` are, back to back; whole records only. They are not acknowledged before `sync`.
    *
    * Records that are here with the same bytes are passed over, so a fragment may be sent again. Either all are taken or none.
+   * What `examine` gave is taken as it is, unchecked: its bytes must not have changed since.
    * @throws log.record_invalid, log.ordinal_known, log.keyring_known (nothing changed); log.disk_full (may be tried again);
    * log.poisoned.
    */
-  async append(bytes: Uint8Array): Promise<Appended> {
+  async append(bytes: Uint8Array | ExaminedFragment): Promise<Appended> {
     this.#writable();
-    const records = splitFragment(bytes);
+    const examined = bytes instanceof Uint8Array ? undefined : bytes;
+    const records = bytes instanceof Uint8Array ? splitFragment(bytes) : bytes.framed;
     return this.#turn.use(async () => {
       const writers = this.#writable();
-      const known = await this.#knownOf(records);
+      const isFresh = examined?.afterAppends === this.#appends;
+      const known = isFresh ? examined.known : await this.#knownOf(records);
       const fresh = records.filter(({ frame }) => !known.has(frame.ordinal));
+      this.#appends++;
       try {
         await this.#write(writers, fresh);
       } catch (error) {
@@ -146,11 +161,13 @@ export class ArchiveFolder {
   }
 
   /** The records `bytes` are, and which of them are here already; adds nothing. @throws as `append` does before it writes. */
-  async examine(bytes: Uint8Array): Promise<readonly { readonly bytes: Uint8Array; readonly isKnown: boolean }[]> {
+  async examine(bytes: Uint8Array): Promise<ExaminedFragment> {
     this.#usable();
-    const records = splitFragment(bytes);
-    const known = await this.#knownOf(records);
-    return records.map(({ frame, bytes: record }) => ({ bytes: record, isKnown: known.has(frame.ordinal) }));
+    const framed = splitFragment(bytes);
+    const afterAppends = this.#appends;
+    const known = await this.#knownOf(framed);
+    const records = framed.map(({ frame, bytes: record }) => ({ bytes: record, isKnown: known.has(frame.ordinal) }));
+    return { records, framed, known, afterAppends };
   }
 
   /** Returns once all that was appended before is on stable storage and indexed. Calls that come meanwhile share one sync. */
@@ -193,8 +210,11 @@ export class ArchiveFolder {
     const { segments, options } = this.#parts;
     if (options.mode === 'read') await this.#refresh();
     const there = new Set(await segments.numbers());
-    const open = [...segments.tables].map(([segment, table]) => summarize(table, openPlace(segment)));
-    const summaries = [...segments.sealed(), ...open];
+    const sealed = segments.sealed();
+    // One that is being sealed is known both ways for a moment.
+    const known = new Set(sealed.map(({ segment }) => segment));
+    const open = [...segments.tables].filter(([segment]) => !known.has(segment));
+    const summaries = [...sealed, ...open.map(([segment, table]) => summarize(table, openPlace(segment)))];
     const missingSegments = summaries.flatMap(({ segment }) => (there.has(segment) ? [] : [segment]));
     return {
       ...totals(summaries),
@@ -276,6 +296,7 @@ export class ArchiveFolder {
 
   async #appendAgain(bytes: Uint8Array): Promise<void> {
     await this.#turn.use(async () => {
+      this.#appends++;
       for (const record of await this.#writable().segments.append(splitFragment(bytes))) {
         this.#pending.set(record.ordinal, record);
       }

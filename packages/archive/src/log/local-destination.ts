@@ -147,12 +147,12 @@ export class LocalDestination {
   }
 
   async #store(fragment: { sessionEpoch: number; sequence: number; sha256: string }, bytes: Uint8Array): Promise<void> {
-    const records = await this.folder.examine(bytes);
-    const verdict = checkRecords(this.#state, this.#archiveId, records);
+    const examined = await this.folder.examine(bytes);
+    const verdict = checkRecords(this.#state, this.#archiveId, examined.records);
     if (verdict.status === 'refused') {
       throw logErrors.record_refused({ ordinal: verdict.ordinal, fact: verdict.fact });
     }
-    await this.folder.append(bytes);
+    await this.folder.append(examined);
     this.#state = acknowledgeFragment(verdict.state, fragment);
   }
 

@@ -202,12 +202,13 @@ export class OpenArchive {
   }
 
   async #store(bytes: Uint8Array, limits: Limits): Promise<LogState> {
-    const records = await this.folder.examine(bytes);
+    const examined = await this.folder.examine(bytes);
+    const { records } = examined;
     const verdict = checkRecords(this.#state, this.#options.archiveId, records);
     if (verdict.status === 'refused') throw logErrors.record_refused({ ordinal: verdict.ordinal, fact: verdict.fact });
     this.#expectIntroduced(records);
     const addedBytes = this.#expectRoom(records, limits);
-    await this.folder.append(bytes);
+    await this.folder.append(examined);
     this.#storedBytes += addedBytes;
     return verdict.state;
   }
