@@ -2,7 +2,7 @@
  * The unit of the agent as a service.
  *
  * It reads all files and writes restored ones for whoever asks, so it keeps root's rights over files and over users; all
- * that a backup never needs is taken away: other capabilities, kernel settings, devices, namespaces, raw sockets.
+ * that a backup never needs is taken away: other capabilities and system calls, kernel settings, namespaces, raw sockets.
  */
 export function systemdUnit({ nodePath, program }: { readonly nodePath: string; readonly program: string }): string {
   const command = [
@@ -52,6 +52,8 @@ RestrictRealtime=yes
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 LockPersonality=yes
 SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
 KeyringMode=private
 
 [Install]
