@@ -93,6 +93,7 @@ export class Protector {
   #wholeEndedAtMs = Number.NEGATIVE_INFINITY;
   #coldEndedAtMs = 0;
   #failures = 0;
+  #failedAtHead = 0;
   #notBeforeMs = 0;
   #mounts = '';
   #lastUpkeep = { monotonic: 0, wall: 0 };
@@ -259,7 +260,7 @@ export class Protector {
   }
 
   async #fail(error: unknown): Promise<void> {
-    const { destinations, clock, log } = this.#ports;
+    const { archive, destinations, clock, log } = this.#ports;
     // Whether a commit under way arrived is settled when the destinations are opened again.
     await destinations.closeAll();
     const isStopped = this.#stopPass?.signal.aborted === true;
@@ -268,6 +269,10 @@ export class Protector {
     if (isStopped) return;
     const declared = error instanceof CodedError ? error : protectionErrors.fault({}, error);
     log.error('the pass did not come to its end', declared, error);
+    // What gets on between two failures is not to wait as long as what does not.
+    const head = archive.index.head().number;
+    if (head > this.#failedAtHead) this.#failures = 0;
+    this.#failedAtHead = head;
     this.#notBeforeMs = clock.monotonic() + retryDelaysMs[Math.min(this.#failures++, retryDelaysMs.length - 1)]!;
     this.#set({ failure: declared });
     for (const { reject } of this.#waiting.splice(0)) reject(declared);
@@ -287,7 +292,10 @@ export class Protector {
     await this.#take(report, isWhole);
     this.#waiting = this.#waiting.filter((each) => !waiting.includes(each));
     this.#tellAll = () => waiting.forEach(({ resolve }) => resolve(report));
-    if (what !== 'changes') this.#coldEndedAtMs = clock.monotonic();
+    if (what !== 'changes') {
+      this.#coldEndedAtMs = clock.monotonic();
+      this.#watch.rebalance();
+    }
   }
 
   #beginWhole(): void {

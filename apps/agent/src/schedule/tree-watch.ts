@@ -31,7 +31,8 @@ type Watched = { watch: number; activeAtSeconds: number };
 export class TreeWatch {
   readonly #ports: TreeWatchPorts;
   readonly #watched = new Map<number, Watched>();
-  readonly #cold = new Set<number>();
+  /** Directories without a watch, and when each was changed last, in seconds since 1970. */
+  readonly #cold = new Map<number, number>();
   readonly #mountPoints = new Map<number, Uint8Array>();
   readonly #dirty = new Set<number>();
   #isBlind = false;
@@ -71,28 +72,46 @@ export class TreeWatch {
     return paths;
   }
 
-  /** The paths of the directories that have no watch. */
+  /** The paths of the directories that have no watch; those that are gone are forgotten. */
   coldPaths(): readonly Uint8Array[] {
-    return this.#pathsOf(this.#cold);
+    for (const number of this.#cold.keys()) if (!this.#pathOf(number)) this.#cold.delete(number);
+    return this.#pathsOf(this.#cold.keys());
   }
 
   /** Watches a directory that is about to be looked at, unless it is watched already. */
   watch({ number, place }: LookedAt): void {
     if (place.names.length === 0) this.#mountPoints.set(number, place.root.mountPoint);
-    if (!this.#watcher || this.#watched.has(number)) return;
-    let fd: Descriptor | undefined;
-    try {
-      fd = openPlaceOf(place);
-      const { mtimeSeconds } = statDescriptor(fd);
-      const watch = this.#watcher.add(fd, number);
-      if (watch === undefined) return;
-      this.#watched.set(number, { watch, activeAtSeconds: mtimeSeconds });
-      this.#cold.delete(number);
-    } catch (error) {
-      // What cannot be opened is told by the pass, which is about to try the same.
-      if (!(error instanceof CodedError)) throw error;
-    } finally {
-      if (fd !== undefined) closeDescriptor(fd);
+    if (this.#watched.has(number)) return;
+    // What cannot be opened is told by the pass, which is about to try the same.
+    const mtimeSeconds = withDirectory(
+      () => openPlaceOf(place),
+      (fd) => this.#add(fd, number),
+    );
+    if (mtimeSeconds !== undefined && !this.#watched.has(number)) this.#cold.set(number, mtimeSeconds);
+  }
+
+  /**
+   * Gives the watches of the directories that changed longest ago to those without one that changed since; these are to be
+   * looked at again. After a pass over the cold ones, which says when they changed.
+   */
+  rebalance(): void {
+    if (this.#cold.size === 0 || !this.#watcher) return;
+    const wanting = [...this.#cold].toSorted(([, a], [, b]) => b - a);
+    const coldest = [...this.#watched].toSorted(([, a], [, b]) => a.activeAtSeconds - b.activeAtSeconds);
+    for (const [place, [number, changedAtSeconds]] of wanting.entries()) {
+      const [victim, watched] = coldest[place] ?? [];
+      if (victim === undefined || !watched || watched.activeAtSeconds >= changedAtSeconds) return;
+      const at = this.#placeOf(number);
+      if (!at) continue;
+      this.#watcher.remove(watched.watch);
+      this.#watched.delete(victim);
+      this.#cold.set(victim, watched.activeAtSeconds);
+      withDirectory(
+        () => openPlaceOf(at),
+        (fd) => this.#add(fd, number),
+      );
+      this.#dirty.add(number);
+      this.#ports.onChange();
     }
   }
 
@@ -122,7 +141,8 @@ export class TreeWatch {
         this.#watched.delete(event.directoryId);
         return;
       case 'unwatched':
-        return this.#makeRoom(event.directoryIds);
+        // Noted where it was tried.
+        return;
       case 'failed':
         this.#watcher?.close();
         this.#watcher = undefined;
@@ -151,50 +171,35 @@ export class TreeWatch {
     this.#ports.onChange();
   }
 
-  /** Gives the watches of those that changed longest ago to newer ones. */
-  #makeRoom(directoryIds: readonly number[]): void {
-    for (const number of directoryIds) this.#cold.add(number);
-    const wanting = directoryIds
-      .map((number) => ({ number, activeAtSeconds: this.#mtimeOf(number) }))
-      .toSorted((a, b) => b.activeAtSeconds - a.activeAtSeconds);
-    const coldest = [...this.#watched].toSorted(([, a], [, b]) => a.activeAtSeconds - b.activeAtSeconds);
-    for (const [place, want] of wanting.entries()) {
-      const [number, watched] = coldest[place] ?? [];
-      if (!watched || number === undefined || watched.activeAtSeconds >= want.activeAtSeconds) return;
-      this.#watcher?.remove(watched.watch);
-      this.#watched.delete(number);
-      this.#cold.add(number);
-      // The next pass over the cold ones watches it.
+  /** Watches an open directory if there is a watch left; returns when it was changed last, in seconds since 1970. */
+  #add(fd: Descriptor, number: number): number {
+    const { mtimeSeconds } = statDescriptor(fd);
+    const watch = this.#watcher?.add(fd, number);
+    if (watch !== undefined) {
+      this.#watched.set(number, { watch, activeAtSeconds: mtimeSeconds });
+      this.#cold.delete(number);
     }
-  }
-
-  #mtimeOf(number: number): number {
-    const path = this.#pathOf(number);
-    if (!path) return 0;
-    try {
-      const fd = openDirectory(path);
-      const { mtimeSeconds } = statDescriptor(fd);
-      closeDescriptor(fd);
-      return mtimeSeconds;
-    } catch (error) {
-      if (error instanceof CodedError) return 0;
-      throw error;
-    }
+    return mtimeSeconds;
   }
 
   #pathsOf(numbers: Iterable<number>): Uint8Array[] {
     return [...numbers].flatMap((number) => this.#pathOf(number) ?? []);
   }
 
-  /** Where a directory lies by what the index knows; one that was moved since is found by the place it was moved to. */
   #pathOf(directoryId: number): Uint8Array | undefined {
+    const place = this.#placeOf(directoryId);
+    return place?.names.reduce<Uint8Array>((path, name) => joined(path, name), place.root.mountPoint);
+  }
+
+  /** Where a directory lies by what the index knows; one that was moved since is found by the place it was moved to. */
+  #placeOf(directoryId: number): Place | undefined {
     const names: Uint8Array[] = [];
     for (let number = directoryId; ;) {
       const directory = this.#ports.index.directory(number);
       if (!directory || directory.parent < 0) return undefined;
       if (directory.parent === 0) {
         const mountPoint = this.#mountPoints.get(number);
-        return mountPoint && names.reduceRight<Uint8Array>((path, name) => joined(path, name), mountPoint);
+        return mountPoint && { root: { mountPoint }, names: names.toReversed() };
       }
       names.push(directory.name);
       number = directory.parent;
@@ -202,7 +207,10 @@ export class TreeWatch {
   }
 }
 
-function openPlaceOf({ root: { mountPoint }, names }: LookedAt['place']): Descriptor {
+/** The mount point of a directory's volume, and the names from there to it. */
+type Place = { readonly root: { readonly mountPoint: Uint8Array }; readonly names: readonly Uint8Array[] };
+
+function openPlaceOf({ root: { mountPoint }, names }: Place): Descriptor {
   let fd = openDirectory(mountPoint);
   for (const name of names) {
     try {
@@ -215,6 +223,20 @@ function openPlaceOf({ root: { mountPoint }, names }: LookedAt['place']): Descri
     }
   }
   return fd;
+}
+
+/** What `work` makes of a directory; undefined where it cannot be opened. */
+function withDirectory<T>(open: () => Descriptor, work: (fd: Descriptor) => T): T | undefined {
+  let fd: Descriptor | undefined;
+  try {
+    fd = open();
+    return work(fd);
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    return undefined;
+  } finally {
+    if (fd !== undefined) closeDescriptor(fd);
+  }
 }
 
 function joined(directory: Uint8Array, name: Uint8Array): Uint8Array {
