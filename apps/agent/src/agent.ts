@@ -63,6 +63,7 @@ export type AgentParts = {
   readonly never: () => readonly ExclusionRule[];
   readonly stateDir: string;
   readonly clock: Clock;
+  readonly commitClock: CommitClock;
   readonly random: Random;
   readonly log: AgentLog;
   readonly signal: AbortSignal;
@@ -129,9 +130,9 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   resources.defer(() => destinations.closeAll());
   const startWorker = options.startWorker ?? startBackupWorker;
   const workers = Math.max(1, Math.min(4, availableParallelism()));
-  const shared = { archive, destinations, database, clock, log, never };
   const commitClock = options.commitClock ?? new ServerClock({ wall: clock, boot: systemBootClock() });
-  const protector = new Protector({ ...shared, commitClock, source, startWorker, workers });
+  const shared = { archive, destinations, database, clock, commitClock, log, never };
+  const protector = new Protector({ ...shared, source, startWorker, workers });
   resources.defer(() => protector.close());
   const recoveryCode = new ShownRecoveryCode({ clock, random });
   return { ...shared, protector, recoveryCode, makePlace, stateDir, random, signal };

@@ -1,6 +1,5 @@
 /** The clock that runs from the start of the machine, through sleep, and that nobody sets. */
-import { readFileSync } from 'node:fs';
-import { bootMilliseconds } from '../filesystem/index.ts';
+import { bootMilliseconds, readBootId } from '../filesystem/index.ts';
 
 /** An instant of that clock. */
 export type BootInstant = {
@@ -15,6 +14,6 @@ export type BootClock = { read(): BootInstant };
 
 /** The machine's own. */
 export function systemBootClock(): BootClock {
-  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const bootId = readBootId();
   return { read: () => ({ bootMs: bootMilliseconds(), bootId }) };
 }

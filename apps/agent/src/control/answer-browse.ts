@@ -12,7 +12,7 @@ export async function answerList(
   { caller, send }: Asking,
 ): Promise<object> {
   const state = parts.archive.state();
-  const moment = await momentAt(state, at, parts.clock.now());
+  const moment = await momentAt(state, at, parts.commitClock.read().atMs);
   const entries = await listPath(readerFor(state, caller), textToPath(path), { commit: moment.commit, deleted });
   for (const item of entries) await send({ item });
   return { entries: entries.length, ...moment };
@@ -35,7 +35,7 @@ export async function answerFind(
   { caller, send, signal }: Asking,
 ): Promise<object> {
   const state = parts.archive.state();
-  const moment = await momentAt(state, at, parts.clock.now());
+  const moment = await momentAt(state, at, parts.commitClock.read().atMs);
   let entries = 0;
   for await (const item of findEntries(readerFor(state, caller), pattern, { commit: moment.commit, signal })) {
     await send({ item });

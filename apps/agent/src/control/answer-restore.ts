@@ -17,7 +17,7 @@ type Given = {
 /** `restore`: only what the caller may read, written as the caller. Paths in the answer are relative to the target. */
 export async function answerRestore(parts: AgentParts, given: Given, asking: Asking): Promise<object> {
   const { paths, at, to, deleted = false, onConflict = 'rename', setuid = false } = given;
-  const moment = await momentAt(parts.archive.state(), at, parts.clock.now());
+  const moment = await momentAt(parts.archive.state(), at, parts.commitClock.read().atMs);
   const send = throttled(asking, parts.clock);
   const target = to === undefined ? undefined : textToPath(to);
   const wanted = { paths: paths.map(textToPath), commit: moment.commit, deleted, target, onConflict, setuid };

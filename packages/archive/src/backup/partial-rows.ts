@@ -38,7 +38,10 @@ export class LongFiles {
     const extents = new Map<LongFile, Extent[]>();
     for (const { packed, longFile } of blocks) {
       const file = longFile === undefined ? undefined : this.#files.get(longFile);
-      if (file) extents.set(file, [...(extents.get(file) ?? []), ...unpackBlocks(packed)]);
+      if (!file) continue;
+      const stored = extents.get(file) ?? [];
+      extents.set(file, stored);
+      for (const extent of unpackBlocks(packed)) stored.push(extent);
     }
     if (extents.size === 0) return [];
     const whole = new Set(rows.map(keyOf));

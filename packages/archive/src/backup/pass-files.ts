@@ -128,12 +128,12 @@ export class PassFiles {
   async #read(file: LeftInDirectory): Promise<FileRead> {
     const { name, sets } = file.left;
     let { attributes } = file.left;
-    const longFile = this.#longFiles.begin({ directory: file.directory, name, sets });
+    let longFile: number | undefined;
     for (let tries = 1; ; tries++) {
-      const ranges = rangesOf(attributes.sizeBytes);
-      const replies = await Promise.all(
-        ranges.map((range) => this.#ask({ ...readJob(file, attributes, longFile), ...range })),
-      );
+      const { sizeBytes } = attributes;
+      if (isReadInRanges(sizeBytes)) longFile ??= this.#longFiles.begin({ directory: file.directory, name, sets });
+      const job = { kind: 'read', place: file.place, name, attributes, ...(longFile && { longFile }) } as const;
+      const replies = await Promise.all(rangesOf(sizeBytes).map((range) => this.#ask({ ...job, ...range })));
       const failed = replies.find((reply) => reply.kind !== 'read');
       if (failed) return { status: 'problem', ...failureOf(failed) };
       const parts = replies.filter((reply) => reply.kind === 'read');
@@ -152,11 +152,6 @@ export class PassFiles {
       attributes = now;
     }
   }
-}
-
-function readJob(file: LeftInDirectory, attributes: SourceAttributes, longFile: number) {
-  const isLong = isReadInRanges(attributes.sizeBytes);
-  return { kind: 'read', place: file.place, name: file.left.name, attributes, ...(isLong && { longFile }) } as const;
 }
 
 function rangesOf(sizeBytes: number): { offset: number; length: number }[] {
