@@ -17,7 +17,8 @@ import {
   volumesAt,
 } from '@holdfast/archive';
 import { defineErrors } from '@holdfast/base';
-import { pathToText } from './path-text.ts';
+import { type FindStart, startsOf } from './find-starts.ts';
+import { joined, pathToText } from './path-text.ts';
 import { parseTime, timeErrors } from './parse-time.ts';
 
 /** Failures of looking into an archive. */
@@ -118,32 +119,44 @@ export async function versionsOf(
   }));
 }
 
-/** Every entry whose name (or whole path, where the pattern has a slash) fits a pattern of `*` and `?`. */
+/** What to find, and for whom. */
+export type FindOptions = {
+  readonly commit: number;
+  readonly signal: AbortSignal;
+  /** A folder to begin at besides the roots: the caller's own, which those above may not list. */
+  readonly home?: Uint8Array | undefined;
+};
+
+/**
+ * Every entry whose name (or whole path, where the pattern has a slash) fits a pattern of `*` and `?`.
+ *
+ * Names are learnt by listing folders, which takes the right to list them; a folder that the pattern itself names, or
+ * `home`, takes the right to pass through those above it only, as on the machine itself.
+ */
 export async function* findEntries(
   reader: RestoreReader,
   pattern: string,
-  options: { readonly commit: number; readonly signal: AbortSignal },
+  options: FindOptions,
 ): AsyncGenerator<ShownEntry> {
   if (!/[^*]/.test(pattern)) throw browseErrors.no_pattern({ field: 'pattern' });
   const matches = matcherOf(pattern);
-  for await (const { name, path, row } of everything(reader, options)) {
+  const { starts, exact } = await startsOf(reader, pattern, options);
+  if (exact) yield { ...shown(exact.row, exact.path), type: exact.type };
+  for await (const { name, path, row } of everything(reader, starts, options)) {
     if (!matches(path, name)) continue;
     const own = placeOf(row) ? await ownRow(reader, row, options.commit) : undefined;
     yield { ...shown(own ?? row, path), type: row.type };
   }
 }
 
-/** All entries; those of a directory once, however often the archive holds it. */
+/** All entries below some folders; those of a directory once, however often the archive holds it. */
 async function* everything(
   reader: RestoreReader,
-  { commit, signal }: { readonly commit: number; readonly signal: AbortSignal },
+  starts: readonly FindStart[],
+  { commit, signal }: FindOptions,
 ): AsyncGenerator<{ readonly name: Uint8Array; readonly path: Uint8Array; readonly row: Row }> {
-  const open: { place: DirectoryPlace; path: Uint8Array }[] = [];
+  const open = [...starts];
   const entered = new Set<number>();
-  for (const { identifier, mountNames, place } of await volumesAt(reader, commit)) {
-    const path = mountNames.reduce<Uint8Array>((above, name) => joined(above, name), Buffer.from('/'));
-    if (await reader.lookup([identifier], commit)) open.push({ place, path });
-  }
   for (let at = open.pop(); at; at = open.pop()) {
     signal.throwIfAborted();
     if (entered.has(at.place.directoryNumber)) continue;
@@ -197,8 +210,4 @@ async function timesOf(state: ArchiveState, wanted: ReadonlySet<number>): Promis
     if (wanted.has(number)) times.set(number, new Date(millisecondsOf(time)).toISOString());
   }
   return times;
-}
-
-function joined(directory: Uint8Array, name: Uint8Array): Uint8Array {
-  return Buffer.concat(directory.at(-1) === 0x2f ? [directory, name] : [directory, Buffer.from('/'), name]);
 }

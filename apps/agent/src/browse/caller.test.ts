@@ -61,3 +61,11 @@ test('a caller whom no file names owns what was recorded without names, and noth
   assert.ok(!mayAccess(row({ ...mine, user: 'x', group: 'x' }), caller, rights.read));
   assert.ok(mayAccess(row({ ...mine, user: 'x' }), { ...caller, isPrivileged: true }, rights.read));
 });
+
+test('a caller’s home is what passwd(5) says of the uid, and none where it says nothing', (t) => {
+  const files = accounts(t, passwd, group);
+  const homeOf = (uid: number) => callerOf({ uid, gid: uid }, agentUid, files).home;
+  assert.deepEqual(homeOf(1000), Buffer.from('/home/alice'));
+  assert.deepEqual(homeOf(0), Buffer.from('/root'));
+  assert.equal(homeOf(1001), undefined);
+});

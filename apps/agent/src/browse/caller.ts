@@ -10,6 +10,8 @@ export type Caller = {
   readonly userNames: ReadonlySet<string>;
   /** Primary and further groups, with what group(5) calls each. */
   readonly groups: ReadonlyMap<number, ReadonlySet<string>>;
+  /** The folder that passwd(5) gives the uid; absent where there is none. */
+  readonly home?: Uint8Array;
   /** Root, or the user the agent runs as: may do and see everything. */
   readonly isPrivileged: boolean;
 };
@@ -27,11 +29,13 @@ export function callerOf(
 ): Caller {
   const gids = new Set([gid, ...groupsOf(uid, files.passwd, files.group)]);
   const groupLines = linesOf(files.group);
+  const home = linesOf(files.passwd).find((fields) => fields[2] === String(uid))?.[5];
   return {
     uid,
     gid,
     userNames: namesIn(linesOf(files.passwd), uid),
     groups: new Map([...gids].map((each) => [each, namesIn(groupLines, each)])),
+    ...(home !== undefined && { home: Buffer.from(home) }),
     isPrivileged: uid === 0 || uid === agentUid,
   };
 }

@@ -43,3 +43,8 @@ function characterLength(path: Uint8Array, at: number): number {
   const bytes = path.subarray(at, at + length);
   return length > 0 && bytes.length === length && isUtf8(bytes) ? length : 0;
 }
+
+/** The path of a name in a directory. */
+export function joined(directory: Uint8Array, name: Uint8Array): Uint8Array {
+  return Buffer.concat(directory.at(-1) === 0x2f ? [directory, name] : [directory, Buffer.from('/'), name]);
+}

@@ -126,3 +126,62 @@ test('what was stored of a long file whose reading goes on is nowhere, for its o
     await assert.rejects(versionsOf(state, reader, at('/srv/half.iso')), { code: 'browse.never_there' });
   }
 });
+
+test('finding learns names only where folders may be listed, and begins where the user names a folder or lives', async () => {
+  const passable = { ...root, mode: 0o711 };
+  const readable = { ...bob, mode: 0o644 };
+  const state = stateOf([
+    ...folder(0, 'disk', 1, { ...root, mountPoint: at('/') }),
+    file(1, 'root.txt', { ...root, mode: 0o644 }),
+    ...folder(1, 'home', 2, passable),
+    ...folder(2, 'alice', 3, { mode: 0o700, uid: 1001, gid: 1001 }),
+    file(3, 'own.txt', { mode: 0o600, uid: 1001, gid: 1001 }),
+    ...folder(2, 'bob', 4, { ...bob, mode: 0o711 }),
+    file(4, 'told.txt', readable),
+    file(4, 'private.txt', bob),
+    ...folder(4, 'shared', 5, { ...bob, mode: 0o755 }),
+    file(5, 'shared.txt', readable),
+    ...folder(2, 'shut', 6, bob),
+    file(6, 'readable.txt', readable),
+    ...folder(0, 'stick', 7, { ...root, mountPoint: at('/home/bob/stick') }),
+    file(7, 'stick.txt', { ...root, mode: 0o644 }),
+  ]);
+  const found = (caller: Caller, pattern: string, home?: string) => {
+    const reader = readerFor(state, caller);
+    return pathsOf(findEntries(reader, pattern, { ...newest(reader), ...(home !== undefined && { home: at(home) }) }));
+  };
+  const anywhere = ['/home/bob/stick/stick.txt', '/root.txt'];
+  const cases: readonly (readonly [pattern: string, home: string | undefined, paths: readonly string[]])[] = [
+    ['*.txt', undefined, anywhere],
+    ['*.txt', '/home/alice', ['/home/alice/own.txt', ...anywhere]],
+    ['alice/*.txt', '/home/alice', ['/home/alice/own.txt']],
+    // Of somebody else's folder that may not be listed no name is learnt, whatever is said to be home.
+    ['*.txt', '/home/bob', anywhere],
+    ['*.txt', '/home/shut', anywhere],
+    ['*.txt', '/', anywhere],
+    ['*.txt', 'no path', anywhere],
+    ['/home/*/own.txt', undefined, []],
+    ['/**/own.txt', undefined, []],
+    ['/home/alice/*', undefined, ['/home/alice/own.txt']],
+    ['/home/alice/**', undefined, ['/home/alice/own.txt']],
+    ['/home/alice/own.txt', undefined, ['/home/alice/own.txt']],
+    ['/home/bob/*.txt', undefined, []],
+    ['/home/bob/**', undefined, ['/home/bob/stick/stick.txt']],
+    ['/home/bob/shared/*', undefined, ['/home/bob/shared/shared.txt']],
+    // What is readable and named is found, as `ls` and `versions` find it.
+    ['/home/bob/told.txt', undefined, ['/home/bob/told.txt']],
+    ['/home/bob/private.txt', undefined, []],
+    ['/home/shut/readable.txt', undefined, []],
+    ['/home/shut/*', undefined, []],
+    ['/home/no such folder/*', undefined, []],
+    ['/home//bob/*', undefined, []],
+  ];
+  for (const [pattern, home, paths] of cases) {
+    assert.deepEqual(await found(alice, pattern, home), paths.toSorted(), `${pattern} ${home ?? ''}`);
+  }
+  const everything = ['/home/alice/own.txt', '/home/bob/private.txt', '/home/bob/shared/shared.txt', ...anywhere];
+  const all = [...everything, '/home/bob/told.txt', '/home/shut/readable.txt'].toSorted();
+  assert.deepEqual(await found({ ...alice, isPrivileged: true }, '*.txt'), all);
+  assert.deepEqual(await found({ ...alice, isPrivileged: true }, '/home/bob/told.txt'), ['/home/bob/told.txt']);
+  assert.deepEqual(await found({ ...alice, isPrivileged: true }, '/**.txt'), all);
+});

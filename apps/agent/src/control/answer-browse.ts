@@ -37,7 +37,8 @@ export async function answerFind(
   const state = parts.archive.state();
   const moment = await momentAt(state, at, parts.commitClock.read().atMs);
   let entries = 0;
-  for await (const item of findEntries(readerFor(state, caller), pattern, { commit: moment.commit, signal })) {
+  const options = { commit: moment.commit, signal, home: caller.home };
+  for await (const item of findEntries(readerFor(state, caller), pattern, options)) {
     await send({ item });
     entries++;
   }
