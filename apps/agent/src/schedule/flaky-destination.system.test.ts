@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { parseRecordHeader, RecordKind } from '@holdfast/archive';
+import { type Clock, systemClock } from '@holdfast/base';
+import type { DestinationPlace } from '../destinations/destination-place.ts';
+import { destinationErrors } from '../destinations/errors.ts';
+import { archiveFolderIn, folderPlace } from '../destinations/folder-place.ts';
+import { AgentDatabase } from '../state/agent-database.ts';
+import { TestAgent } from '../testing.ts';
+
+/** A clock that lets nobody wait, and counts how long they would have. */
+class ImpatientClock implements Clock {
+  waitedMs = 0;
+  aheadMs = 0;
+
+  now(): number {
+    return systemClock.now() + this.aheadMs;
+  }
+
+  monotonic(): number {
+    return systemClock.monotonic() + this.aheadMs;
+  }
+
+  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    await systemClock.sleep(Math.min(ms, 100), signal);
+    this.waitedMs += ms;
+    this.aheadMs += Math.max(0, ms - 100);
+  }
+}
+
+test('a destination that is lost again and again is taken up at once each time, as long as commits get there', async (t) => {
+  const clock = new ImpatientClock();
+  let [losses, isCommitted] = [0, false];
+  const flaky = (place: DestinationPlace): DestinationPlace => ({
+    ...place,
+    async open(facts) {
+      mkdirSync(archiveFolderIn(place.config.folder!, facts.archiveId), { recursive: true });
+      const session = await place.open(facts);
+      const append = session.append.bind(session);
+      session.append = async (fragment) => {
+        // Half a minute for each: after that, what was sent is committed.
+        clock.aheadMs += 31_000;
+        if (isCommitted && losses < 8) {
+          isCommitted = false;
+          losses++;
+          throw destinationErrors.away({ folder: place.config.folder });
+        }
+        await append(fragment);
+        isCommitted ||= parseRecordHeader(fragment).kind === RecordKind.commit;
+      };
+      return session;
+    },
+  });
+  const folder: { path?: string } = {};
+  const agent = new TestAgent({
+    clock,
+    makePlace: (config) => flaky(folderPlace({ ...config, folder: folder.path! })),
+  });
+  t.after(() => agent.remove());
+  folder.path = path.join(agent.folder, 'destination');
+  mkdirSync(agent.options.stateDir, { mode: 0o700 });
+  const database = new AgentDatabase(path.join(agent.options.stateDir, 'agent.db'));
+  database.addDestination({ kind: 'cloud', name: 'flaky' });
+  database.close();
+  for (let number = 0; number < 120; number++) agent.write(`${number % 6}/${number}`, randomBytes(1_500_000));
+  await agent.start();
+  const isProtected = async () => (await agent.standings()).every(({ state }) => state === 'protected');
+  await agent.until(isProtected, 'everything is protected', 120_000);
+  assert.equal(losses, 8);
+  assert.ok(clock.waitedMs < 120_000, `${clock.waitedMs} ms were waited for`);
+});
