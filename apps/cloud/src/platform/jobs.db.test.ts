@@ -99,8 +99,11 @@ test('a job belongs to the tenant of the transaction that added it, whatever it 
     const boss = new PgBoss({ db, schema: 'jobs', migrate: false, supervise: false, schedule: false });
     boss.on('error', () => undefined);
     await boss.start();
-    await boss.send(words.name, { tenantId: theirs, word: 'lies in its group' }, { group: { id: theirs } });
-    await boss.stop({ graceful: false });
+    try {
+      await boss.send(words.name, { tenantId: theirs, word: 'lies in its group' }, { group: { id: theirs } });
+    } finally {
+      await boss.stop({ graceful: false });
+    }
   });
   await enqueue(theirs, words, { word: 'theirs' });
   const done: { word: string; tenantId: string; sees: readonly string[] }[] = [];

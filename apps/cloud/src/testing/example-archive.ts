@@ -13,6 +13,8 @@ export type ExampleArchive = {
   newBlock(rawBytes?: number): Uint8Array;
   /** Opens a session; returns what it begins with. */
   openSession(): Promise<{ session: number; nextFragment: number }>;
+  /** Opens a session and gives a function that appends fragments to it; it says `stored`, or why not. */
+  openAppending(): Promise<(body: Uint8Array) => Promise<string>>;
 };
 
 const time = { seconds: 1_780_000_000, nanoseconds: 0 };
@@ -35,9 +37,28 @@ async function begin(world: TenantWorld): Promise<ExampleArchive> {
   const made = await send('POST', '/v1/archives', keys);
   if (made.status !== 201) throw new Error(`the archive was not begun: ${made.text}`);
   const archiveId = formatUuid(maker.archiveId);
+  const openSession = async () => {
+    const reply = await send('POST', `/v1/archives/${archiveId}/sessions`, { known: null });
+    if (reply.status !== 201) throw new Error(`no session was opened: ${reply.text}`);
+    return reply.json as { session: number; nextFragment: number };
+  };
   return {
     archiveId,
     maker,
+    openSession,
+    async openAppending() {
+      const opened = await openSession();
+      const { session } = opened;
+      let { nextFragment } = opened;
+      return async (body) => {
+        const path = `/v1/archives/${archiveId}/fragments?session=${session}&sequence=${nextFragment}`;
+        const headers = { ...(await proof({ method: 'POST', path })), 'content-type': 'application/octet-stream' };
+        const reply = await sendRaw(world.cloud.url, { method: 'POST', path, headers, body });
+        if (reply.status !== 200) return (reply.json as { code: string }).code;
+        nextFragment++;
+        return 'stored';
+      };
+    },
     async nextKeyring() {
       const reply = await send('GET', '/v1/archives');
       const { archives } = reply.json as { archives: { keyring: { number: number } }[] };
@@ -47,11 +68,6 @@ async function begin(world: TenantWorld): Promise<ExampleArchive> {
     newBlock(rawBytes = 1_000) {
       maker.store('block', systemRandom(rawBytes));
       return maker.records.at(-1)?.bytes ?? new Uint8Array();
-    },
-    async openSession() {
-      const reply = await send('POST', `/v1/archives/${archiveId}/sessions`, { known: null });
-      if (reply.status !== 201) throw new Error(`no session was opened: ${reply.text}`);
-      return reply.json as { session: number; nextFragment: number };
     },
   };
 }

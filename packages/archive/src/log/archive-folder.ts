@@ -1,7 +1,7 @@
 import { type Clock, Semaphore } from '@holdfast/base';
 import type { Ordinal } from '../format/ordinal.ts';
 import { RecordKind } from '../format/record.ts';
-import { Catalogue, type SegmentSummary, summarize } from './catalogue.ts';
+import { Catalogue, type SegmentSummary, type SequenceRange, summarize } from './catalogue.ts';
 import { type Disk, isDiskFull } from './disk.ts';
 import { logErrors } from './errors.ts';
 import { FolderReader, type ReadOutcome } from './folder-reader.ts';
@@ -198,11 +198,18 @@ export class ArchiveFolder {
     return this.#reader.readOne(ordinal);
   }
 
-  /** Entries of all records of a kind (of every kind when left out), in storage order; appended ones too. */
-  async *list(kind?: number): AsyncGenerator<SegmentEntry & { readonly segment: number }> {
+  /**
+   * Entries of all records of a kind (of every kind when left out), in storage order; appended ones too.
+   *
+   * Segments whose ranges `mayHold` denies are passed over unread.
+   */
+  async *list(
+    kind?: number,
+    mayHold?: (ranges: readonly SequenceRange[]) => boolean,
+  ): AsyncGenerator<SegmentEntry & { readonly segment: number }> {
     this.#usable();
     if (this.#parts.options.mode === 'read') await this.#refresh();
-    yield* this.#parts.segments.entries(kind);
+    yield* this.#parts.segments.entries(kind, mayHold);
   }
 
   async status(): Promise<FolderStatus> {

@@ -5,8 +5,8 @@
  */
 export { parseCommitOpen } from '../format/commit.ts';
 export { introductionMessage, parseKeyring, type Keyring, type Writer } from '../format/keyring.ts';
-export { parseLive } from '../format/live.ts';
-export { writerOf, type Ordinal } from '../format/ordinal.ts';
+export { neededStretches, parseLive, type LivePart } from '../format/live.ts';
+export { sequenceOf, writerOf, type Ordinal } from '../format/ordinal.ts';
 export { parseRecordHeader, RecordKind, recordHeaderBytes, recordLengthOf, splitRecord } from '../format/record.ts';
 export { isSignedBy } from '../crypto/ed25519.node.ts';
 export { ArchiveFolder, type FolderPosition } from './archive-folder.ts';

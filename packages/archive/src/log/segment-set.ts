@@ -1,5 +1,12 @@
 import type { Ordinal } from '../format/ordinal.ts';
-import { type Catalogue, mayHold, type SegmentFolder, type SegmentSummary, summarize } from './catalogue.ts';
+import {
+  type Catalogue,
+  mayHold,
+  type SegmentFolder,
+  type SegmentSummary,
+  type SequenceRange,
+  summarize,
+} from './catalogue.ts';
 import { type Disk, type DiskFile, systemErrorCode } from './disk.ts';
 import { FilePool } from './file-pool.ts';
 import { EntryTable, type SegmentEntry, type SegmentFooter } from './footer.ts';
@@ -100,8 +107,12 @@ export class SegmentSet {
   }
 
   /** All entries of that kind, or of every kind, in storage order. */
-  async *entries(kind?: number): AsyncGenerator<SegmentEntry & { readonly segment: number }> {
-    const sealed = this.sealed().filter((summary) => kind === undefined || summary.kinds[kind]);
+  async *entries(
+    kind?: number,
+    mayMatter: (ranges: readonly SequenceRange[]) => boolean = () => true,
+  ): AsyncGenerator<SegmentEntry & { readonly segment: number }> {
+    const ofKind = this.sealed().filter((summary) => kind === undefined || summary.kinds[kind]);
+    const sealed = ofKind.filter(({ ranges }) => mayMatter(ranges));
     const segments = new Set([...sealed.map(({ segment }) => segment), ...this.tables.keys()]);
     for (const segment of [...segments].sort((a, b) => a - b)) {
       for (const entry of await this.#entriesOf(segment)) {

@@ -3,12 +3,10 @@ import { after, before, test } from 'node:test';
 import type { AuditEntry } from '@holdfast/contract';
 import type { AuditEvent, TxContext } from '../../platform/context.ts';
 import {
-  deviceProof,
   exampleArchive,
   makeDevice,
   makeUser,
   makeWorld,
-  sendRaw,
   startTestCloud,
   startTestCluster,
   type TenantWorld,
@@ -124,18 +122,10 @@ test('a quota stops an archive, not while it is under hold, and does again soon 
   const world = await makeWorld(cloud, 'hold-quota');
   const archive = await exampleArchive(world);
   const { archiveId } = archive;
-  const proof = await deviceProof(world, 'storage');
   const own = { settings: { archiveQuotaBytes: 100_000 }, locked: [] };
   const { policies } = cloud.clientOf(world.tenant);
   await policies.put({ params: { orgGuid: world.rootOrgId }, body: { own, revision: 0 } });
-  let { session, nextFragment } = await archive.openSession();
-  const append = async (body: Uint8Array) => {
-    const path = `/v1/archives/${archiveId}/fragments?session=${session}&sequence=${nextFragment}`;
-    const headers = { ...(await proof({ method: 'POST', path })), 'content-type': 'application/octet-stream' };
-    const reply = await sendRaw(cloud.url, { method: 'POST', path, headers, body: Buffer.from(body) });
-    if (reply.status === 200) nextFragment++;
-    return reply.status === 200 ? 'stored' : (reply.json as { code: string }).code;
-  };
+  const append = await archive.openAppending();
   assert.equal(await append(archive.newBlock(60_000)), 'stored');
   const [tooMuch, more] = [archive.newBlock(60_000), archive.newBlock(60_000)];
   assert.equal(await append(tooMuch), 'storage.quota_exceeded');
@@ -144,6 +134,6 @@ test('a quota stops an archive, not while it is under hold, and does again soon 
   );
   assert.equal(await append(tooMuch), 'stored', 'in the same session, at once');
   await as(world, world.admin.userId, (ctx) => releaseHold(ctx, deps, holdId));
-  ({ session, nextFragment } = await archive.openSession());
-  assert.equal(await append(more), 'storage.quota_exceeded');
+  const again = await archive.openAppending();
+  assert.equal(await again(more), 'storage.quota_exceeded');
 });

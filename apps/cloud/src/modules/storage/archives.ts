@@ -132,7 +132,8 @@ export async function quotaOf(tx: TenantTx, { row }: OpenArchive): Promise<numbe
 
 async function describe(ctx: IoContext<StorageAdapters>, archive: OpenArchive): Promise<Archive> {
   const quotaBytes = await ctx.transact(({ tx }) => quotaOf(tx, archive));
-  const { state, storedBytes, row } = archive;
+  const storedBytes = await archive.countBytes();
+  const { state, row } = archive;
   return {
     archiveId: row.archive_id,
     head: state.head ? { number: state.head.number, sha256: state.head.sha256 } : null,

@@ -11,6 +11,7 @@ import {
   logErrors,
   openSession,
   parseKeyring,
+  parseLive,
   parseRecordHeader,
   RecordKind,
   recordHeaderBytes,
@@ -21,7 +22,9 @@ import {
 } from '@holdfast/archive/log';
 import { Semaphore, type Clock } from '@holdfast/base';
 import { storageErrors } from '@holdfast/contract';
+import type { Log } from '../../platform/log.ts';
 import type { Database } from '../../platform/postgres.ts';
+import { countLetGo, LiveSets, type LiveSet } from './let-go.ts';
 import * as store from './store.ts';
 
 /** What opening an archive needs. */
@@ -34,6 +37,7 @@ export type OpenArchiveOptions = {
   readonly database: Database;
   readonly disk: Disk;
   readonly clock: Clock;
+  readonly log: Log;
 };
 
 /** How much an archive may hold. */
@@ -64,7 +68,13 @@ export class OpenArchive {
   readonly #turn = new Semaphore(1);
   readonly #persisting = new GroupRun(() => this.#persistNow());
   #state: LogState;
+  /** Bytes of all records. */
   #storedBytes: number;
+  readonly #liveSets = new LiveSets();
+  #letGo: store.LetGo | undefined;
+  /** Ends when no count of what live sets let go is under way. */
+  #counting: Promise<void> = Promise.resolve();
+  readonly #closing = new AbortController();
   #persistedEpoch: number;
   #arrival = Promise.withResolvers<'moved' | 'failed'>();
   #broken: { readonly cause: unknown } | undefined;
@@ -79,6 +89,9 @@ export class OpenArchive {
     this.#state = state;
     this.#storedBytes = storedBytes;
     this.#persistedEpoch = options.row.session_epoch;
+    this.#letGo = options.row.let_go ?? undefined;
+    // A set that was counted before need not be read again.
+    if (state.liveSet > (this.#letGo?.number ?? 0)) this.#count(() => this.#liveSets.load(folder));
   }
 
   /** Opens and recovers an archive's folder, which is made where it does not exist. */
@@ -101,6 +114,10 @@ export class OpenArchive {
       const state = position
         ? await catchUp(folder, archiveId, { log, position })
         : { ...(await catchUp(folder, archiveId, undefined)), sessionEpoch, nextFragment };
+      if (folder.isBehind) {
+        const facts = { archive: row.archive_id, acknowledged: log.head?.number ?? 0, found: state.head?.number ?? 0 };
+        options.log.error(facts, 'an archive folder lost what was acknowledged: its device is told the commit it has');
+      }
       // Counted anew: what a crash left behind unacknowledged is there, and will be passed over when it comes again.
       const { kinds } = await folder.status();
       const storedBytes = [...kinds.values()].reduce((sum, { bytes }) => sum + bytes, 0);
@@ -115,8 +132,15 @@ export class OpenArchive {
     return this.#state;
   }
 
-  get storedBytes(): number {
-    return this.#storedBytes;
+  /** Bytes that count against the quota: of what the newest live set names, and of what came after it. */
+  get countedBytes(): number {
+    return this.#storedBytes - (this.#letGo?.bytes ?? 0);
+  }
+
+  /** The same, once what the newest live set lets go has been added up. */
+  async countBytes(): Promise<number> {
+    await this.#counting;
+    return this.countedBytes;
   }
 
   /** Whether something failed that only opening it anew can mend. */
@@ -176,7 +200,8 @@ export class OpenArchive {
   async close(): Promise<void> {
     this.#broken ??= { cause: undefined };
     this.#wake('failed');
-    await this.#persisting.settle();
+    this.#closing.abort();
+    await Promise.all([this.#persisting.settle(), this.#counting]);
     await this.#turn.use(() => this.folder.close());
   }
 
@@ -207,10 +232,32 @@ export class OpenArchive {
     const verdict = checkRecords(this.#state, this.#options.archiveId, records);
     if (verdict.status === 'refused') throw logErrors.record_refused({ ordinal: verdict.ordinal, fact: verdict.fact });
     this.#expectIntroduced(records);
-    const addedBytes = this.#expectRoom(records, limits);
+    const addedBytes = await this.#expectRoom(records, limits);
     await this.folder.append(examined);
     this.#storedBytes += addedBytes;
+    this.#noteLiveSets(records);
     return verdict.state;
+  }
+
+  #noteLiveSets(records: Examined): void {
+    for (const { bytes, isKnown } of records) {
+      if (isKnown || parseRecordHeader(bytes).kind !== RecordKind.live) continue;
+      // A copy: the bytes are used again.
+      const set = this.#liveSets.add(parseLive(Uint8Array.from(splitRecord(bytes).open)));
+      if (set) this.#count(async () => set);
+    }
+  }
+
+  /** Adds up what a live set lets go, beside everything else; the sum before stands until then, and where that fails. */
+  #count(find: () => Promise<LiveSet | undefined>): void {
+    const { signal } = this.#closing;
+    const count = async () => {
+      const set = await find();
+      if (set && set.number > (this.#letGo?.number ?? 0)) this.#letGo = await countLetGo(this.folder, set, signal);
+    };
+    this.#counting = this.#counting.then(count).catch((err: unknown) => {
+      if (!signal.aborted) this.#options.log.warn({ err }, 'what a live set lets go was not counted');
+    });
   }
 
   /** A new writer must be brought in by one that was there: the device's token alone is not enough. */
@@ -231,12 +278,13 @@ export class OpenArchive {
   }
 
   /** Over the quota blocks and bundles are refused, all else is taken: or there would be no way to let anything go. */
-  #expectRoom(records: Examined, { quotaBytes }: Limits): number {
+  async #expectRoom(records: Examined, { quotaBytes }: Limits): Promise<number> {
     const fresh = records.filter(({ isKnown }) => !isKnown).map(({ bytes }) => bytes);
     const addedBytes = fresh.reduce((sum, bytes) => sum + bytes.length, 0);
-    const isOver = quotaBytes !== null && this.#storedBytes + addedBytes > quotaBytes;
-    if (isOver && fresh.some(isContent))
-      throw storageErrors.quota_exceeded({ quotaBytes, storedBytes: this.#storedBytes });
+    const isOver = () => quotaBytes !== null && this.countedBytes + addedBytes > quotaBytes;
+    if (!isOver() || !fresh.some(isContent)) return addedBytes;
+    await this.#counting;
+    if (isOver()) throw storageErrors.quota_exceeded({ quotaBytes, storedBytes: this.countedBytes });
     return addedBytes;
   }
 
@@ -245,7 +293,7 @@ export class OpenArchive {
     const { database, clock, row } = this.#options;
     const state = this.#state;
     const { writers: _, sessionEpoch, nextFragment, ...log } = state;
-    const storedBytes = this.#storedBytes;
+    const [storedBytes, letGo] = [this.countedBytes, this.#letGo];
     try {
       const position = await this.folder.sync();
       const at = new Date(clock.now());
@@ -256,6 +304,7 @@ export class OpenArchive {
         log_state: JSON.stringify(log),
         position: JSON.stringify(position),
         stored_bytes: storedBytes,
+        let_go: letGo ? JSON.stringify(letGo) : null,
         modified_at: at,
       };
       const isOurs = await database.withTenant(row.tenant_id, (tx) => store.updateArchive(tx, of, change));

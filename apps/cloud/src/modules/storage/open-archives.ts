@@ -105,13 +105,13 @@ export class OpenArchives {
   }
 
   async #open(name: string, tenantId: string, archiveId: string): Promise<OpenArchive | undefined> {
-    const { database, blobsDir, disk = nodeDisk, clock } = this.#options;
+    const { database, blobsDir, disk = nodeDisk, clock, log } = this.#options;
     await this.#closing.get(name);
     const row = await database.withTenant(tenantId, (tx) => store.findArchive(tx, tenantId, archiveId));
     const id = parseUuid(archiveId);
     if (!row || !id) return undefined;
     const dir = path.join(blobsDir, tenantId, id.toHex());
-    return OpenArchive.open({ row, dir, archiveId: id, database, disk, clock });
+    return OpenArchive.open({ row, dir, archiveId: id, database, disk, clock, log });
   }
 
   /** Lets go of one that broke, and of the longest idle ones when there are too many. */

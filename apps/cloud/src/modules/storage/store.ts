@@ -5,6 +5,9 @@ import { bigint, instant, json, nullable, text, uuid, type Columns, type Rows } 
 /** What is kept of an archive's log besides its folder; session and next fragment have columns of their own. */
 export type StoredLogState = Omit<LogState, 'writers' | 'sessionEpoch' | 'nextFragment'>;
 
+/** What the newest complete live set lets go: its number, and the bytes of the records it covers and does not name. */
+export type LetGo = { readonly number: number; readonly bytes: number };
+
 /** Tables owned by this module. No other module writes them. */
 export const tables = {
   archives: {
@@ -16,6 +19,7 @@ export const tables = {
     log_state: json<StoredLogState>(),
     position: nullable(json<FolderPosition>()),
     stored_bytes: bigint,
+    let_go: nullable(json<LetGo>()),
     created_at: instant,
     modified_at: instant,
   },
@@ -91,6 +95,7 @@ export async function updateArchive(
     log_state: string;
     position: string;
     stored_bytes: number;
+    let_go: string | null;
     modified_at: Date;
   },
 ): Promise<boolean> {
