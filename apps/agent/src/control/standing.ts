@@ -1,7 +1,7 @@
 import type { DestinationStanding } from '../destinations/destinations.ts';
 import type { ProtectionView } from '../schedule/protector.ts';
 import { isPaused } from '../schedule/due.ts';
-import type { NumberedSet } from '../sets/backup-set.ts';
+import { isPathAtOrBelow, type NumberedSet } from '../sets/backup-set.ts';
 
 /** How a backup set stands at a destination: one state, why, and what to do about it. */
 export type SetState =
@@ -80,5 +80,9 @@ function fromProgress({ view, set, minute, completeAtMs }: StandingFacts): Judge
     return { state: 'backing_up', reason: 'everything is being looked at' };
   }
   if (isWorking || view.hasChanges) return { state: 'backing_up', reason: 'changes are being looked at' };
-  return { state: 'protected', reason: 'everything is stored there' };
+  const isAway = view.missing.some(({ path }) =>
+    set.includes.some((include) => isPathAtOrBelow(Buffer.from(path).toString(), include)),
+  );
+  const reason = isAway ? 'all that is there is stored; a disk of it is not connected' : 'everything is stored there';
+  return { state: 'protected', reason };
 }
