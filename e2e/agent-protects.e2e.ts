@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { until } from './process-tree.ts';
@@ -61,6 +61,34 @@ test('a recovery code that was typed back opens the archive, and the one before 
     const bytes = readFileSync(path.join(agent.stateDir, name));
     assert.equal(bytes.includes(code.split(' ').slice(0, 3).join(' ')), false, `${name} holds the code`);
   }
+});
+
+test('what is written after a new recovery code opens by that code and not by the struck one', async (t) => {
+  const agent = new RunningAgentProcess(t);
+  agent.write('early', 'written before');
+  await agent.start();
+  const destination = agent.addDestination();
+  const struck = await showAndTypeBack(agent);
+  assert.equal(agent.run('backup').status, 0);
+  const code = await showAndTypeBack(agent);
+  agent.write('late', 'written after');
+  assert.equal(agent.run('backup').status, 0);
+  await agent.kill('SIGTERM');
+  const recoverBy = (input: string, to: string) => {
+    const { status } = agent.runWith(
+      { input: `${input}\n` },
+      'recover',
+      destination,
+      '--to',
+      path.join(agent.folder, to),
+    );
+    const files = path.join(agent.folder, to, agent.tree);
+    return { status, names: existsSync(files) ? readdirSync(files).sort() : [] };
+  };
+  assert.deepEqual(recoverBy(code, 'by the new code'), { status: 0, names: ['early', 'late'] });
+  const older = recoverBy(struck, 'by the struck code');
+  assert.deepEqual(older.names, ['early']);
+  assert.notEqual(older.status, 0, 'it says that there is more than it opens');
 });
 
 test('after kill -9 at random moments of a backup it finishes without a command, and the restore equals', async (t) => {

@@ -38,7 +38,8 @@ export function makeArchive(ports: KeyPorts, recoverySecret?: Uint8Array): Store
 /**
  * The next keyring: with a slot for this recovery code, and without any older slot for one. `ordinal` was never used.
  *
- * What an older code could open, it still opens with the keyrings it was in.
+ * Where an older code is struck a new epoch begins, which that code does not open: not with the keyrings it was in
+ * either. What was written before, it still opens.
  */
 export function withRecoveryCode(
   stored: StoredKeys,
@@ -46,16 +47,18 @@ export function withRecoveryCode(
   ports: KeyPorts & { readonly ordinal: number },
 ): StoredKeys {
   const { slots, writers } = newestKeyring(stored);
-  const kept = rewrapping(
-    stored,
-    slots.filter((slot) => slot.kind !== recoverySlotKind),
-    ports.random,
-  );
+  const others = slots.filter((slot) => slot.kind !== recoverySlotKind);
+  const kept = rewrapping(stored, others, ports.random);
   const wrapSlots: WrapSlots = (place, ringKey) => [
     ...kept(place, ringKey),
     makeRecoverySlot(place, ringKey, recoverySecret, ports.random),
   ];
-  const { keys, record } = sealKeyring(stored.keys, { ...ports, writers, wrapSlots });
+  const { keys, record } = sealKeyring(stored.keys, {
+    ...ports,
+    writers,
+    wrapSlots,
+    beginsEpoch: others.length < slots.length,
+  });
   return { keys, keyRecords: [...stored.keyRecords, record], recoveryConfirmedAtMs: ports.clock.now() };
 }
 

@@ -131,6 +131,9 @@ test('a recovery code opens the archive only once it was typed back, and strikes
   assert.equal(opens(withSecond, parseRecoveryCode(second)), true);
   assert.equal(opens(withSecond, parseRecoveryCode(first)), false);
   assert.equal(withSecond.keys.keyring.number, 3);
+  const epochs = [before, withFirst, withSecond].map(({ keys }) => keys.ring.epochs.map(({ number }) => number));
+  assert.deepEqual(epochs, [[0], [0], [0, 1]], 'what comes after the first code is struck has a key of its own');
+  assert.deepEqual(withSecond.keys.ring.epochs[0], before.keys.ring.epochs[0]);
 });
 
 test('a code that was shown long ago can no longer be confirmed', () => {

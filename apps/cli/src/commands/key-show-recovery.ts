@@ -13,7 +13,7 @@ export function registerKeyShowRecovery(key: Command): void {
   key
     .command('show-recovery')
     .description(
-      'make a new recovery code of 24 words; it counts once it was typed back, and the older one no longer does',
+      'make a new recovery code of 24 words; from when it was typed back an older one, or a key file, opens only what was written before',
     )
     .action(async (options: { readonly json?: boolean }) => {
       const output = createOutput(options.json ?? false);
@@ -28,7 +28,7 @@ export function registerKeyShowRecovery(key: Command): void {
       const where = result.destinations === 0 ? 'It reaches the destinations when they are there.' : '';
       output.result(
         result,
-        `The recovery code opens this archive now; an older one no longer does. ${where}`.trimEnd(),
+        `The recovery code opens this archive now; an older one opens only what was written before. ${where}`.trimEnd(),
       );
     });
 }

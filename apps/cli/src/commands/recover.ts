@@ -21,6 +21,7 @@ const recoverErrors = defineErrors('recover', {
   no_key_file: ['not_found', 'The key file cannot be read'],
   several: ['invalid', 'There are several archives in the folder'],
   incomplete: ['corrupt', 'Not everything could be recovered'],
+  unproven: ['corrupt', 'What came back is not proven to be everything up to the newest state'],
   time: ['invalid', 'The time is not understood'],
 });
 
@@ -73,6 +74,7 @@ export function registerRecover(program: Command): void {
         `${reportToText(report)}\n${bytesText(report.counts.bytes)} recovered`,
       );
       if (!report.complete) throw recoverErrors.incomplete({ lostFiles: report.counts.lostFiles });
+      if (!report.proven) throw recoverErrors.unproven({ remedy: 'the lines NOT PROVEN say what is missing and why' });
     });
 }
 

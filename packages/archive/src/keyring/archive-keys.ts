@@ -71,13 +71,15 @@ export function createArchive(clock: Clock, wrapSlots: WrapSlots, random: Random
   return { keys, header, keyring: record };
 }
 
-/** The next keyring: the same epochs, writers as given, slots as `wrapSlots` makes them. */
+/** The next keyring: writers as given, slots as `wrapSlots` makes them, and the same epochs or a new one after them. */
 export function sealKeyring(
   before: ArchiveKeys,
   next: {
     readonly ordinal: number;
     readonly writers: readonly Writer[];
     readonly wrapSlots: WrapSlots;
+    /** Seals what is written from now on with a key that no older keyring holds. */
+    readonly beginsEpoch?: boolean;
     readonly clock: Clock;
     readonly random?: Random;
   },
@@ -88,17 +90,21 @@ export function sealKeyring(
   const ringKey = random(32);
   const slots = next.wrapSlots({ archiveId, keyringNumber: number }, ringKey);
   const slotKeys = slots.map(({ slot, wrappingKey }) => ({ slotId: slot.slotId, wrappingKey }));
-  const ring: Ring = { ...before.ring, slotKeys };
+  const madeAt = timeOfMilliseconds(next.clock.now());
+  const newest = before.ring.epochs.at(-1)!;
+  const epoch = { number: newest.number + 1, suite: suiteOne, key: random(32), madeAt };
+  const epochs = next.beginsEpoch ? [...before.ring.epochs, epoch] : before.ring.epochs;
+  const ring: Ring = { ...before.ring, epochs, slotKeys };
   const open = encodeKeyring({
     number,
     previous: before.keyring.sha256,
     slots: slots.map(({ slot }) => slot),
     writers: next.writers,
-    madeAt: timeOfMilliseconds(next.clock.now()),
+    madeAt,
   });
-  const epoch = ring.epochs.at(-1)!.number;
   const sealKeys = { ...signer(archiveId, signingSeed), ring: deriveKeyRing(archiveId, ring.epochs), ringKey };
-  const content = { kind: 'keyring', epoch, ordinal: next.ordinal, open, raw: encodeRing(ring) } as const;
+  const raw = encodeRing(ring);
+  const content = { kind: 'keyring', epoch: epochs.at(-1)!.number, ordinal: next.ordinal, open, raw } as const;
   const record = sealRecord(content, sealKeys, random);
   const sha256 = hash('sha256', record, 'buffer');
   return { keys: { ...before, ring, keyring: { number, sha256 } }, record };

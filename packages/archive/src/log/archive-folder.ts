@@ -96,6 +96,8 @@ export class ArchiveFolder {
   #writers: Writers | undefined;
   #broken: { readonly cause: unknown } | undefined;
   #isClosed = false;
+  /** Of the folder itself, as `Disk.stat` gives it. */
+  #identity: string | undefined;
   /** How often records were added. */
   #appends = 0;
 
@@ -168,6 +170,20 @@ export class ArchiveFolder {
     const known = await this.#knownOf(framed);
     const records = framed.map(({ frame, bytes: record }) => ({ bytes: record, isKnown: known.has(frame.ordinal) }));
     return { records, framed, known, afterAppends };
+  }
+
+  /** Whether less was here when it was opened than was acknowledged: an older copy took its place, or its end is lost. */
+  get isBehind(): boolean {
+    return this.#writers?.segments.isBehind ?? false;
+  }
+
+  /** @throws log.moved where the folder, or what was written last, is not where it was: renamed, removed, unmounted */
+  async expectInPlace(): Promise<void> {
+    const { disk, dir } = this.#parts.options;
+    const writers = this.#writable();
+    if ((await disk.stat(dir))?.identity !== this.#identity) throw logErrors.moved({ dir });
+    await writers.segments.expectInPlace();
+    await writers.copies?.expectInPlace();
   }
 
   /** Returns once all that was appended before is on stable storage and indexed. Calls that come meanwhile share one sync. */
@@ -320,6 +336,7 @@ export class ArchiveFolder {
       await Promise.all([writers.segments.sync(), writers.copies?.sync()]);
       await this.#writeKeys(keys);
       await this.#parts.index.put(taken);
+      await this.expectInPlace();
     } catch (error) {
       if (!isDiskFull(error)) this.#break(error);
       throw this.#declared(error);
@@ -363,6 +380,7 @@ export class ArchiveFolder {
   async #recover(): Promise<void> {
     const { options, catalogue, index, segments, copies } = this.#parts;
     const { disk, dir, archiveId, parity, acknowledged } = options;
+    this.#identity = (await disk.stat(dir))?.identity;
     for (const name of ['keys', 'index']) await disk.syncDirectory(`${dir}/${name}`);
     if (await isIndexBehind(catalogue, index)) await catalogue.dropSealed();
     const shared = {

@@ -16,8 +16,8 @@ export type DiskFile = {
 /** What a file is opened for. `create` is for reading and writing, and fails with EEXIST where the name is taken. */
 export type OpenMode = 'read' | 'write' | 'create';
 
-/** Facts about a file, without opening it. */
-export type FileFacts = { readonly sizeBytes: number; readonly modifiedAtMs: number };
+/** Facts about a file or a directory, without opening it. `identity` stays with it when it is renamed. */
+export type FileFacts = { readonly sizeBytes: number; readonly modifiedAtMs: number; readonly identity: string };
 
 /**
  * The file system, as the archive folder sees it; injected, so that a simulator can make it fail.

@@ -6,6 +6,7 @@ export const logErrors = defineErrors('log', {
   ordinal_known: ['conflict', 'An ordinal that was sealed before came again with other bytes'],
   keyring_known: ['conflict', 'A keyring with this number is there already'],
   poisoned: ['unavailable', 'Writing to the archive folder failed; it is closed until it is opened and recovered anew'],
+  moved: ['unavailable', 'The archive folder is no longer where it was opened, or lost what was written to it'],
   closed: ['unavailable', 'The archive folder is closed'],
   disk_full: ['exhausted', 'The disk of the archive folder is full'],
   read_only: ['conflict', 'The archive folder was opened for reading only'],

@@ -13,7 +13,7 @@ export { ArchiveFolder, type FolderPosition } from './archive-folder.ts';
 export type { Disk, DiskFile } from './disk.ts';
 export { logErrors } from './errors.ts';
 export { GroupRun } from './group-run.ts';
-export { catchUp, type StoredLog } from './local-destination.ts';
+export { stateOf, type StoredLog } from './local-destination.ts';
 export { nodeDisk } from './node-disk.ts';
 export { checkRecords } from './record-checks.ts';
 export { scanRecords, type ScanFinding } from './scan.ts';

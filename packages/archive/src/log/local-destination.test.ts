@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -229,4 +229,66 @@ test('after a power cut at any call every acknowledged fragment is there and the
       assert.equal(status, 'found', `${ordinal}`);
     await destination.close();
   }
+});
+
+test('a folder that is renamed, removed, replaced or cut while it is open acknowledges nothing more, one left alone goes on', async (t) => {
+  const mishaps: Record<string, (dir: string) => Promise<unknown>> = {
+    none: async () => undefined,
+    renamed: (dir) => rename(dir, `${dir} away`),
+    removed: (dir) => rm(dir, { recursive: true }),
+    replaced: async (dir) => {
+      await rename(dir, `${dir} away`);
+      await cp(`${dir} away`, dir, { recursive: true });
+    },
+    emptied: async (dir) => {
+      await rm(join(dir, 'segments'), { recursive: true });
+      await mkdir(join(dir, 'segments'));
+    },
+    cut: (dir) => truncate(join(dir, 'segments', '0000000001.seg'), 300),
+  };
+  for (const [name, mishap] of Object.entries(mishaps)) {
+    const folder = await mkdtemp(join(tmpdir(), 'holdfast moved '));
+    t.after(() => rm(folder, { recursive: true }));
+    const dir = join(folder, 'archive');
+    const writer = new LogWriter();
+    const [first, second] = fragmentsOf(writer, 2);
+    const destination = await open(writer, nodeDisk, { dir });
+    const { sessionEpoch } = await destination.openSession(undefined);
+    await destination.append(sessionEpoch, 1, first!.bytes);
+    await destination.folder.expectInPlace();
+    await mishap(dir);
+    const isAlone = name === 'none';
+    assert.equal(await code(destination.folder.expectInPlace()), isAlone ? 'no error' : 'log.moved', name);
+    const appended = await code(destination.append(sessionEpoch, 2, second!.bytes));
+    assert.equal(appended, isAlone ? 'no error' : 'log.poisoned', name);
+    await destination.close();
+  }
+});
+
+test('an older copy of the segments shows the head it has, and the state beside it does not speak for what is gone', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'holdfast older '));
+  t.after(() => rm(dir, { recursive: true }));
+  const writer = new LogWriter();
+  const fragments = fragmentsOf(writer, 3);
+  const heads: (CommitName | undefined)[] = [];
+  for (const copy of ['older', 'none', 'gone'] as const) {
+    const at = join(dir, copy);
+    const destination = await open(writer, nodeDisk, { dir: at });
+    const { sessionEpoch, nextFragment } = await destination.openSession(undefined);
+    for (const [place, { bytes }] of fragments.entries()) {
+      await destination.append(sessionEpoch, nextFragment + place, bytes);
+      if (place === 2) await cp(join(at, 'segments'), `${at} copy`, { recursive: true });
+    }
+    await destination.close();
+    if (copy !== 'none') await rm(join(at, 'segments'), { recursive: true });
+    if (copy === 'older') await cp(`${at} copy`, join(at, 'segments'), { recursive: true });
+    if (copy === 'gone') for (const name of ['copies', 'keys', 'index']) await rm(join(at, name), { recursive: true });
+    const again = await open(writer, nodeDisk, { dir: at });
+    const answer = await again.openSession(fragments.at(-1)!.head);
+    assert.equal(again.folder.isBehind, copy !== 'none', copy);
+    assert.equal(answer.nextFragment, fragments.length + 1, 'fragment numbers are never given twice');
+    heads.push(answer.head);
+    await again.close();
+  }
+  assert.deepEqual(heads, [fragments[2]!.head, fragments[3]!.head, undefined]);
 });

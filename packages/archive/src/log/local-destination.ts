@@ -92,7 +92,7 @@ export class LocalDestination {
         ...(segmentBodyBytes === undefined ? {} : { segmentBodyBytes }),
       });
       close.push(() => folder.close());
-      const state = await catchUp(folder, archiveId, file.value);
+      const state = await stateOf(folder, archiveId, file.value);
       const destination = new LocalDestination(archiveId, { folder, file, lock, state });
       await destination.#persisting.run();
       return destination;
@@ -175,12 +175,22 @@ export class LocalDestination {
   }
 }
 
-/** The state of an archive as its log has it: writers from the keyrings, and the head from commits behind the last one the state knew. */
-export async function catchUp(
+/**
+ * The state of an archive as its folder has it. Where the folder holds less than was acknowledged, what was remembered of it
+ * counts no more: the head is the newest commit that is there, so that the writer sees what is gone.
+ */
+export async function stateOf(
   folder: ArchiveFolder,
   archiveId: Uint8Array,
   stored: StoredLog | undefined,
 ): Promise<LogState> {
+  if (!stored || !folder.isBehind) return catchUp(folder, archiveId, stored);
+  const { sessionEpoch, nextFragment } = stored.log;
+  return { ...(await catchUp(folder, archiveId, undefined)), sessionEpoch, nextFragment };
+}
+
+/** The state of an archive as its log has it: writers from the keyrings, and the head from commits behind the last one the state knew. */
+async function catchUp(folder: ArchiveFolder, archiveId: Uint8Array, stored: StoredLog | undefined): Promise<LogState> {
   const log = stored?.log ?? emptyLogState;
   const keys = [
     ...(await recordsOf(folder, RecordKind.header)),

@@ -13,7 +13,7 @@ export const nodeDisk: Disk = {
   },
   stat: async (path) => {
     const facts = await stat(path).catch(unless('ENOENT', undefined));
-    return facts && { sizeBytes: facts.size, modifiedAtMs: facts.mtimeMs };
+    return facts && { sizeBytes: facts.size, modifiedAtMs: facts.mtimeMs, identity: `${facts.dev}:${facts.ino}` };
   },
   makeDirectory: async (path) => {
     await mkdir(path, { recursive: true, mode: 0o700 });

@@ -1,6 +1,7 @@
 import { Semaphore } from '@holdfast/base';
 import { type Catalogue, type SegmentSummary, summarize } from './catalogue.ts';
 import { type Disk, type DiskFile, isDiskFull } from './disk.ts';
+import { logErrors } from './errors.ts';
 import { encodeSegmentHead, EntryTable, maxSegmentRecords, segmentHeadBytes } from './footer.ts';
 import type { IndexedRecord, OrdinalIndex } from './ordinal-index.ts';
 import type { RecordFrame } from './record-frame.ts';
@@ -33,6 +34,8 @@ export type SegmentWriterOptions = {
 type OpenSegment = {
   readonly segment: number;
   readonly file: DiskFile;
+  /** Of the file, as `Disk.stat` gives it. */
+  readonly identity: string | undefined;
   readonly entries: EntryTable;
   position: number;
 };
@@ -53,6 +56,7 @@ export class SegmentWriter {
   /** Full segments whose sealing failed for want of room. */
   readonly #unsealed: OpenSegment[] = [];
   #open: OpenSegment | undefined;
+  #isBehind = false;
   #broken: { readonly cause: unknown } | undefined;
   #lastSegment = 0;
 
@@ -71,6 +75,7 @@ export class SegmentWriter {
     const numbers = await set.numbers();
     const known = catalogue.of(set.folder);
     writer.#lastSegment = Math.max(0, numbers.at(-1) ?? 0, known.at(-1)?.segment ?? 0);
+    writer.#isBehind = acknowledged !== undefined && (await isBehind(disk, set, acknowledged));
     const summaries: SegmentSummary[] = [];
     for (const segment of numbers) {
       const summary = await writer.#adopt(segment, acknowledged);
@@ -91,6 +96,21 @@ export class SegmentWriter {
     const open = this.#open;
     if (open) return { segment: open.segment, bytes: open.position };
     return this.#lastSegment > 0 ? { segment: this.#lastSegment + 1, bytes: segmentHeadBytes } : undefined;
+  }
+
+  /** Whether what was there when it was opened ended before what was acknowledged: an older copy, or one that was cut. */
+  get isBehind(): boolean {
+    return this.#isBehind;
+  }
+
+  /** @throws log.moved where the open segment has lost its name, or bytes: what is written to it, nobody would find again */
+  async expectInPlace(): Promise<void> {
+    const open = this.#open;
+    if (!open) return;
+    const { position } = open;
+    const facts = await this.#options.disk.stat(this.#options.set.pathOf(open.segment));
+    const isThere = facts?.identity === open.identity && facts !== undefined && facts.sizeBytes >= position;
+    if (!isThere) throw logErrors.moved({ segment: open.segment });
   }
 
   /** Writes records behind the last one; a segment that would grow too long is left to be sealed. */
@@ -171,7 +191,8 @@ export class SegmentWriter {
     this.#unsynced.add(file);
     await this.#record(segment, recovered.entries);
     set.tables.set(segment, recovered.entries);
-    const open = { segment, file, entries: recovered.entries, position: recovered.endOffset };
+    const identity = (await disk.stat(path))?.identity;
+    const open = { segment, file, identity, entries: recovered.entries, position: recovered.endOffset };
     const isNewest = segment === this.#lastSegment;
     if (isNewest && recovered.isAppendable && recovered.endOffset < bodyBytes) this.#open = open;
     else this.#unsealed.push(open);
@@ -212,7 +233,8 @@ export class SegmentWriter {
     this.#lastSegment = segment;
     this.#unsynced.add(file);
     set.tables.set(segment, entries);
-    return { segment, file, entries, position: segmentHeadBytes };
+    const identity = (await disk.stat(path))?.identity;
+    return { segment, file, identity, entries, position: segmentHeadBytes };
   }
 
   #fits(open: OpenSegment, lengthBytes: number, records: number): boolean {
@@ -224,6 +246,7 @@ export class SegmentWriter {
 
   async #write(open: OpenSegment, records: readonly FramedRecord[]): Promise<IndexedRecord[]> {
     const { segment, file } = open;
+    await this.#guarded(() => this.expectInPlace());
     try {
       await file.write(joined(records), open.position);
       // Only now: a sync that began during the write has not covered it.
@@ -303,6 +326,15 @@ function joined(records: readonly FramedRecord[]): Uint8Array {
     end += bytes.length;
   }
   return new Uint8Array(first.buffer, first.byteOffset, end - first.byteOffset);
+}
+
+/** Whether the segments that are there end before a position that was acknowledged. */
+async function isBehind(disk: Disk, set: SegmentSet, { segment, bytes }: SegmentPosition): Promise<boolean> {
+  const numbers = await set.numbers();
+  const facts = numbers.includes(segment) ? await disk.stat(set.pathOf(segment)) : undefined;
+  if (facts) return facts.sizeBytes < bytes;
+  // A segment that nothing was written to need not be there, but the one before it was.
+  return bytes > segmentHeadBytes || (segment > 1 && !numbers.includes(segment - 1));
 }
 
 /** Up to where a segment was acknowledged, as far as the last acknowledged position says. */

@@ -31,7 +31,7 @@ export type DiskFault =
 type Change = { readonly write: Uint8Array; readonly position: number } | { readonly truncate: number };
 
 /** A file's bytes as programs see them, as they are on the platters, and what lies between. */
-type Inode = { seen: Buffer; stable: Buffer; pending: Change[]; modifiedAtMs: number };
+type Inode = { seen: Buffer; stable: Buffer; pending: Change[]; modifiedAtMs: number; readonly identity: string };
 
 /** Names that one call gives or takes; they reach the platters together. */
 type NameChange = ReadonlyMap<string, Inode | undefined>;
@@ -51,6 +51,7 @@ export class SimulatedDisk implements Disk {
   #stable = new Map<string, Inode>();
   #pendingNames: NameChange[] = [];
   #calls = 0;
+  #inodes = 0;
   #life = 0;
   #isOff = false;
   readonly #directories = new Set<string>();
@@ -124,7 +125,7 @@ export class SimulatedDisk implements Disk {
   async stat(path: string): Promise<FileFacts | undefined> {
     await this.#begin('stat', path);
     const inode = this.#seen.get(path);
-    return inode && { sizeBytes: inode.seen.length, modifiedAtMs: inode.modifiedAtMs };
+    return inode && { sizeBytes: inode.seen.length, modifiedAtMs: inode.modifiedAtMs, identity: inode.identity };
   }
 
   async makeDirectory(path: string): Promise<void> {
@@ -166,7 +167,8 @@ export class SimulatedDisk implements Disk {
   }
 
   #newInode(bytes: Buffer): Inode {
-    return { seen: ownCopy(bytes), stable: ownCopy(bytes), pending: [], modifiedAtMs: this.#now() };
+    const identity = `${++this.#inodes}`;
+    return { seen: ownCopy(bytes), stable: ownCopy(bytes), pending: [], modifiedAtMs: this.#now(), identity };
   }
 
   #rename(change: NameChange): void {

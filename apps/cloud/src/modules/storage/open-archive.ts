@@ -2,7 +2,6 @@ import { hash } from 'node:crypto';
 import {
   acknowledgeFragment,
   ArchiveFolder,
-  catchUp,
   checkRecords,
   GroupRun,
   introductionMessage,
@@ -16,6 +15,7 @@ import {
   RecordKind,
   recordHeaderBytes,
   splitRecord,
+  stateOf,
   type CommitName,
   type Disk,
   type LogState,
@@ -112,10 +112,10 @@ export class OpenArchive {
     try {
       const log = { ...log_state, sessionEpoch, nextFragment };
       const state = position
-        ? await catchUp(folder, archiveId, { log, position })
-        : { ...(await catchUp(folder, archiveId, undefined)), sessionEpoch, nextFragment };
+        ? await stateOf(folder, archiveId, { log, position })
+        : { ...(await stateOf(folder, archiveId, undefined)), sessionEpoch, nextFragment };
       if (folder.isBehind) {
-        const facts = { archive: row.archive_id, acknowledged: log.head?.number ?? 0, found: state.head?.number ?? 0 };
+        const facts = { acknowledged: log.head?.number ?? 0, found: state.head?.number ?? 0 };
         options.log.error(facts, 'an archive folder lost what was acknowledged: its device is told the commit it has');
       }
       // Counted anew: what a crash left behind unacknowledged is there, and will be passed over when it comes again.
