@@ -128,7 +128,8 @@ export type Scanned = {
   readonly rows: Uint8Array;
   readonly directories: readonly FoundDirectory[];
   readonly left: readonly LeftFile[];
-  readonly lost: readonly LostName[];
+  /** Lost names, as `LostPacker` packs them. */
+  readonly lost: Uint8Array;
   /** Roots of other volumes mounted here. */
   readonly mounts: readonly Uint8Array[];
   readonly problems: readonly Problem[];

@@ -1,5 +1,5 @@
 /** Rows on their way from a worker: one buffer instead of thousands, since each costs a copy and its collection. */
-import type { MadeRow } from './messages.ts';
+import type { LostName, MadeRow } from './messages.ts';
 
 /** Gathers rows of one directory: name length u16, row length u16, name, row; little-endian. */
 export class RowPacker {
@@ -40,5 +40,38 @@ export function* unpackRows(packed: Uint8Array): Generator<MadeRow> {
     const end = rowAt + (packed[at + 2]! | (packed[at + 3]! << 8));
     yield { name: packed.subarray(nameAt, rowAt), row: packed.subarray(rowAt, end) };
     at = end;
+  }
+}
+
+const wasDirectoryBit = 1;
+const isUnselectedBit = 2;
+const isReplacedBit = 4;
+
+/** Gathers names that are gone, as rows of one byte each: a folder of a million names may lose them all at once. */
+export class LostPacker {
+  readonly #rows = new RowPacker();
+
+  add(lost: LostName): void {
+    const directory = lost.wasDirectory ? wasDirectoryBit : 0;
+    const unselected = lost.reason === 'unselected' ? isUnselectedBit : 0;
+    this.#rows.add(lost.name, Uint8Array.of(directory | unselected | (lost.isReplaced ? isReplacedBit : 0)));
+  }
+
+  /** What was added, in bytes of its own. */
+  take(): Uint8Array<ArrayBuffer> {
+    return this.#rows.take();
+  }
+}
+
+/** The lost names in the order they were added; names are views. */
+export function* unpackLost(packed: Uint8Array): Generator<LostName> {
+  for (const { name, row } of unpackRows(packed)) {
+    const bits = row[0]!;
+    yield {
+      name,
+      wasDirectory: (bits & wasDirectoryBit) !== 0,
+      reason: (bits & isUnselectedBit) !== 0 ? 'unselected' : 'gone',
+      isReplaced: (bits & isReplacedBit) !== 0,
+    };
   }
 }

@@ -14,6 +14,7 @@ import type { RecordStore } from './content-store.ts';
 import type {
   DirectoryPlace,
   FoundDirectory,
+  LostName,
   FreshBlocks,
   MountedRoot,
   Problem,
@@ -22,7 +23,7 @@ import type {
   Scanned,
 } from './messages.ts';
 import { pathOfPlace, withPlace } from './open-place.ts';
-import { unpackRows } from './packed-rows.ts';
+import { unpackLost, unpackRows } from './packed-rows.ts';
 import { birthOf, namesBelow, PassDirectories } from './pass-directories.ts';
 import { keyOf, LongFiles } from './partial-rows.ts';
 import { type LeftInDirectory, PassFiles } from './pass-files.ts';
@@ -283,7 +284,7 @@ export class Pass {
     for (const problem of reply.problems) onProblem(problem);
     const truths = this.#truthsOf.get(reply)!;
     for (const { name, row } of unpackRows(reply.rows)) this.#addRow(truths, { directory: task.directory, name, row });
-    for (const lost of reply.lost) this.#lose(task.directory, lost, truths);
+    for (const lost of unpackLost(reply.lost)) this.#lose(task.directory, lost, truths);
     const parent = { directory: task.directory, path, volume, names: task.place.names };
     // The queue is a stack: the first name is to come out first.
     for (const found of reply.directories.toReversed()) this.#enqueue(parent, found, truths);
@@ -292,7 +293,7 @@ export class Pass {
     onProgress();
   }
 
-  #lose(directory: number, lost: Scanned['lost'][number], truths: Truths): void {
+  #lose(directory: number, lost: LostName, truths: Truths): void {
     const isAbsent = this.#directories.lose(directory, lost.name, lost.wasDirectory);
     if (!lost.wasDirectory) this.#ports.index.removeLink(directory, lost.name);
     if (!isAbsent || lost.isReplaced) return;

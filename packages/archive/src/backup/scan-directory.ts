@@ -7,7 +7,7 @@ import { backupErrors } from './errors.ts';
 import { digestOf, makeRow, makeStream, makeXattrStream, metadataOf } from './make-row.ts';
 import type { FoundDirectory, LeftFile, LostName, Problem, ScanJob, Scanned } from './messages.ts';
 import { problemOf } from './problem.ts';
-import { RowPacker } from './packed-rows.ts';
+import { LostPacker, RowPacker } from './packed-rows.ts';
 import { DirectoryPacker, isAsPacked, type PackedEntry, PackedReader, rowDigestBytes } from './packed-directory.ts';
 import { type FileReading, isReadInRanges, storeRange } from './read-file.ts';
 import { isCredentialPath, type Selection } from './selection.ts';
@@ -47,7 +47,7 @@ class DirectoryScan {
   readonly #isCredential: boolean;
   readonly #directories: FoundDirectory[] = [];
   readonly #left: LeftFile[] = [];
-  readonly #lost: LostName[] = [];
+  readonly #lost = new LostPacker();
   readonly #mounts: Uint8Array[] = [];
   readonly #problems: Problem[] = [];
   #seenFiles = 0;
@@ -75,7 +75,7 @@ class DirectoryScan {
       rows: this.#rows.take(),
       directories: this.#directories,
       left: this.#left,
-      lost: this.#lost,
+      lost: this.#lost.take(),
       mounts: this.#mounts,
       problems: this.#problems,
       entries: this.#packer.take(),
@@ -141,7 +141,7 @@ class DirectoryScan {
   }
 
   #lose(entry: PackedEntry, reason: LostName['reason'], isReplaced: boolean): void {
-    this.#lost.push({ name: entry.name.slice(), wasDirectory: entry.type === 'directory', reason, isReplaced });
+    this.#lost.add({ name: entry.name, wasDirectory: entry.type === 'directory', reason, isReplaced });
   }
 
   #visit(name: Uint8Array, before: PackedEntry | undefined): void {

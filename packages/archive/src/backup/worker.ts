@@ -42,6 +42,9 @@ export function runBackupWorker(ports: WorkerPorts, setup: WorkerSetup, source: 
   ports.jobs.on('close', () => worker.close());
 }
 
+/** Packed bytes of a reply from so many on are handed over. */
+const handedOverBytes = 64 * 1024;
+
 class BackupWorker {
   readonly #ports: WorkerPorts;
   readonly #source: Source;
@@ -86,7 +89,7 @@ class BackupWorker {
   serve(job: Job): void {
     try {
       if (job.kind === 'flush') this.#flush(job.job);
-      else this.#send(this.#do(job));
+      else this.#reply(this.#do(job));
     } catch (error) {
       const isCoded = error instanceof CodedError;
       const message =
@@ -189,6 +192,18 @@ class BackupWorker {
     if (this.#readBytes < 8 * 1024 * 1024) return;
     this.#send({ kind: 'progress', readBytes: this.#readBytes });
     this.#readBytes = 0;
+  }
+
+  /** Hands over what a folder of very many names makes; small arrays are cheaper to copy than to give away. */
+  #reply(reply: Reply): void {
+    const packed = reply.kind === 'scanned' ? [reply.rows, reply.entries, reply.lost] : [];
+    const large = packed.filter(
+      ({ byteLength, buffer }) => byteLength > handedOverBytes && byteLength === buffer.byteLength,
+    );
+    this.#send(
+      reply,
+      large.map(({ buffer }) => buffer as ArrayBuffer),
+    );
   }
 
   #send(message: FromWorker, transfer: ArrayBuffer[] = []): void {
