@@ -1,43 +1,33 @@
-/** What the agent and the process that restores say to each other. Structured clones over the process's own channel. */
-import type { ConflictPolicy, RestoreProgress, RestoreReport } from '@holdfast/archive';
+/**
+ * What the agent and the process that writes for a user say to each other. Structured clones over the process's own
+ * channel: no keys, no records, no plan; of contents only proven pieces of what the user may read.
+ */
+import type { RestoreJob, RestorePolicy, RestoreReply } from '@holdfast/archive';
 
-/** What is to be done, sent once the process is ready. */
-export type ChildJob = {
-  readonly planFile: string;
+/** Whom to become and where to write; sent once the process is ready. */
+export type WriterSetup = {
+  /** Whom to become before anything is opened. */
+  readonly user: { readonly uid: number; readonly gid: number; readonly name?: string };
   /** Absolute; made where it is missing. */
   readonly target: Uint8Array;
-  /** Whom to become before anything is opened; absent where the agent itself may do this for who asked. */
-  readonly user?: { readonly uid: number; readonly gid: number; readonly name?: string };
-  readonly archiveId: Uint8Array;
-  readonly epochs: readonly { readonly number: number; readonly suite: number; readonly key: Uint8Array }[];
-  readonly onConflict: ConflictPolicy;
-  readonly setuid: boolean;
-  readonly owners: 'recorded' | 'caller';
+  readonly policy: RestorePolicy;
 };
 
 /** To the process. */
-export type ToChild =
-  | { readonly kind: 'job'; readonly job: ChildJob }
-  | { readonly kind: 'record'; readonly asked: number; readonly record: Uint8Array }
-  /** All records that were asked for and are there have been sent; `error` is why there are no more. */
-  | { readonly kind: 'records_end'; readonly asked: number; readonly error?: ChildError }
-  | { readonly kind: 'stop' };
+export type ToWriter =
+  { readonly kind: 'setup'; readonly setup: WriterSetup } | { readonly kind: 'job'; readonly job: RestoreJob };
 
 /** A declared error as plain data. */
-export type ChildError = {
+export type PlainError = {
   readonly code: string;
   readonly kind: string;
   readonly message: string;
   readonly details: Readonly<Record<string, unknown>>;
 };
 
-/** From the process. */
-export type FromChild =
+/** From the process: `ready` to be told, `open` for jobs or `refused`, then an answer to each job. */
+export type FromWriter =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'read'; readonly asked: number; readonly ordinals: readonly number[] }
-  | { readonly kind: 'progress'; readonly progress: RestoreProgress }
-  | { readonly kind: 'report'; readonly report: RestoreReport }
-  | { readonly kind: 'failed'; readonly error: ChildError };
-
-/** How many threads write, and one that brings to stable storage. */
-export const restoreWorkers = 2;
+  | { readonly kind: 'open' }
+  | { readonly kind: 'refused'; readonly error: PlainError }
+  | { readonly kind: 'reply'; readonly reply: RestoreReply };

@@ -1,24 +1,31 @@
-/** A restore for whoever asked: planned with what they may see, written by a process that is them. */
-import { type ChildProcess, fork } from 'node:child_process';
+/**
+ * A restore for whoever asked. It is planned with what they may see. For root, or the user the agent runs as, threads of
+ * the agent write it; for anybody else a process that is them, to which the agent hands opened pieces and no key.
+ */
 import { createHash } from 'node:crypto';
-import { chownSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import {
+  type ArchiveState,
   type ConflictPolicy,
   createContentLoader,
-  parseRecordHeader,
+  type Destination,
+  executeRestore,
+  executeRestoreBy,
   planRestore,
   RestorePlan,
   type RestoreProgress,
   type RestoreReport,
+  type RestoreSources,
 } from '@holdfast/archive';
-import { CodedError, type ErrorKind } from '@holdfast/base';
-import type { AgentParts } from '../agent.ts';
 import { type Caller, userNameOf } from '../browse/caller.ts';
 import { readerFor } from '../browse/permitted-reader.ts';
 import { controlErrors } from '../control/errors.ts';
-import type { ChildError, ChildJob, FromChild, ToChild } from './messages.ts';
+import { destinationErrors } from '../destinations/errors.ts';
+import { asFileError, closeDescriptor, openDirectory } from '../filesystem/index.ts';
+import { startRestoreWorker } from '../restore/index.ts';
+import { startWriter } from './start-writer.ts';
 
 /** What is to be restored. */
 export type CallerRestore = {
@@ -31,129 +38,119 @@ export type CallerRestore = {
   readonly setuid: boolean;
 };
 
+/** What of an agent a restore needs. */
+export type RestoringParts = {
+  readonly archive: { state(): ArchiveState; readonly openKeys: RestoreSources['keys'] };
+  readonly destinations: { sessions(): readonly Destination[] };
+};
+
+type Sources = RestoreSources & { readonly signal: AbortSignal };
 type Hooks = { readonly signal: AbortSignal; readonly onProgress: (progress: RestoreProgress) => void };
+
+const workers = 2;
 
 /** Restores for a caller. @throws restore.*, files.*, archive.record_missing, control.not_allowed */
 export async function restoreForCaller(
-  parts: AgentParts,
+  parts: RestoringParts,
   caller: Caller,
   restore: CallerRestore,
   hooks: Hooks,
 ): Promise<RestoreReport> {
   if (restore.setuid && !caller.isPrivileged) throw controlErrors.not_allowed({ field: 'setuid' });
   // What must not happen is that the agent's own rights write for somebody else.
-  const mustBecome = !caller.isPrivileged;
-  if (mustBecome && process.geteuid?.() !== 0) throw controlErrors.not_allowed({ request: 'restore' });
+  const isRoot = process.geteuid?.() === 0;
+  if (!caller.isPrivileged && !isRoot) throw controlErrors.not_allowed({ request: 'restore' });
   const folder = mkdtempSync(path.join(tmpdir(), 'holdfast-restore-'));
   try {
-    const planFile = path.join(folder, 'plan.db');
-    await plan(parts, caller, restore, planFile);
-    if (mustBecome) giveTo(folder, caller);
-    return await runChild(parts, jobOf(parts, caller, restore, planFile), hooks);
+    const plan = await planFor(parts, caller, restore, path.join(folder, 'plan.db'));
+    try {
+      const sources: Sources = {
+        destinations: lastingDestinations(parts.destinations),
+        keys: parts.archive.openKeys,
+        onConflict: restore.onConflict,
+        setuid: restore.setuid,
+        owners: caller.isPrivileged && isRoot ? 'recorded' : 'caller',
+        sync: 'end',
+        ...hooks,
+      };
+      const target = Buffer.from(restore.target ?? '/');
+      return caller.isPrivileged
+        ? await restoreHere(plan, sources, target)
+        : await restoreAs(caller, plan, sources, target);
+    } finally {
+      plan.close();
+    }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function plan(parts: AgentParts, caller: Caller, restore: CallerRestore, planFile: string): Promise<void> {
+async function planFor(
+  parts: RestoringParts,
+  caller: Caller,
+  restore: CallerRestore,
+  planFile: string,
+): Promise<RestorePlan> {
   const { archive, destinations } = parts;
   const { paths, commit, deleted, target } = restore;
   const reader = readerFor(archive.state(), caller);
   const loader = createContentLoader(destinations.sessions(), archive.openKeys);
-  const opened = RestorePlan.open(planFile, 'restore');
+  const { plan } = RestorePlan.open(planFile, 'restore');
   try {
     const tools = { reader, loader, createSha256: () => createHash('sha256') };
     const layout = target === undefined ? 'paths' : 'names';
-    await planRestore(tools, { paths, commit, deleted, layout }, opened.plan);
-    opened.plan.complete();
+    await planRestore(tools, { paths, commit, deleted, layout }, plan);
+    plan.complete();
+    return plan;
+  } catch (error) {
+    plan.close();
+    throw error;
+  }
+}
+
+/** Sessions end and are opened anew while a long restore runs: each read asks the one that is open then. */
+function lastingDestinations(destinations: RestoringParts['destinations']): readonly Destination[] {
+  return destinations.sessions().map(({ name }) => {
+    const now = (): Destination => {
+      const session = destinations.sessions().find((each) => each.name === name);
+      if (!session) throw destinationErrors.interrupted({ destination: name });
+      return session;
+    };
+    return {
+      name,
+      append: (fragment) => now().append(fragment),
+      async *read(ordinals, signal) {
+        yield* now().read(ordinals, signal);
+      },
+      locate: async (ordinals) => (await now().locate?.(ordinals)) ?? [],
+    };
+  });
+}
+
+async function restoreHere(plan: RestorePlan, sources: Sources, target: Buffer): Promise<RestoreReport> {
+  try {
+    mkdirSync(target, { recursive: true });
+  } catch (error) {
+    throw asFileError(error, target);
+  }
+  const rootFd = openDirectory(target);
+  try {
+    return await executeRestore(plan, { ...sources, rootFd, startWorker: startRestoreWorker, workers });
   } finally {
-    opened.plan.close();
+    closeDescriptor(rootFd);
   }
 }
 
-function giveTo(folder: string, { uid, gid }: Caller): void {
-  for (const name of readdirSync(folder)) chownSync(path.join(folder, name), uid, gid);
-  chownSync(folder, uid, gid);
-}
-
-function jobOf({ archive }: AgentParts, caller: Caller, restore: CallerRestore, planFile: string): ChildJob {
-  const { keys } = archive.stored;
-  const name = userNameOf(caller.uid);
-  const user = { uid: caller.uid, gid: caller.gid, ...(name !== undefined && { name }) };
-  return {
-    planFile,
-    target: restore.target ?? Buffer.from('/'),
-    ...(!caller.isPrivileged && { user }),
-    archiveId: keys.archiveId,
-    epochs: keys.ring.epochs.map(({ number, suite, key }) => ({ number, suite, key })),
-    onConflict: restore.onConflict,
-    setuid: restore.setuid,
-    owners: caller.isPrivileged && process.geteuid?.() === 0 ? 'recorded' : 'caller',
-  };
-}
-
-function runChild(parts: AgentParts, job: ChildJob, { signal, onProgress }: Hooks): Promise<RestoreReport> {
-  const child = fork(new URL('restore-process.ts', import.meta.url), [], {
-    serialization: 'advanced',
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    env: {},
-    execArgv: [],
-    cwd: '/',
-  });
-  const stop = () => void child.kill('SIGTERM');
-  signal.addEventListener('abort', stop);
-  const running = new Promise<RestoreReport>((resolve, reject) => {
-    child.on('error', (error) => reject(controlErrors.fault({}, error)));
-    child.on('exit', (code) =>
-      reject(controlErrors.fault({ problem: `the process that restores ended with ${code}` })),
-    );
-    child.on('message', (message: FromChild) => {
-      if (message.kind === 'ready') void tell(child, { kind: 'job', job });
-      else if (message.kind === 'progress') onProgress(message.progress);
-      else if (message.kind === 'report') resolve(message.report);
-      else if (message.kind === 'failed') reject(asCoded(message.error));
-      else void sendRecords(parts, child, message.asked, message.ordinals);
-    });
-  });
-  return running.finally(() => {
-    signal.removeEventListener('abort', stop);
-    child.kill('SIGKILL');
-  });
-}
-
-async function sendRecords(
-  parts: AgentParts,
-  child: ChildProcess,
-  asked: number,
-  ordinals: readonly number[],
-): Promise<void> {
-  const left = new Set(ordinals);
-  let error: ChildError | undefined;
-  for (const session of parts.destinations.sessions()) {
-    if (left.size === 0) break;
-    try {
-      for await (const record of session.read([...left])) {
-        left.delete(parseRecordHeader(record).ordinal);
-        await tell(child, { kind: 'record', asked, record: record.slice() });
-      }
-      error = undefined;
-    } catch (thrown) {
-      if (!(thrown instanceof CodedError)) throw thrown;
-      const { code, kind, message, details } = thrown;
-      error = { code, kind, message, details };
-    }
-  }
-  await tell(child, { kind: 'records_end', asked, ...(error && { error }) });
-}
-
-/** Resolves when the message has left, so that no more records wait in memory than the pipe holds. */
-function tell(child: ChildProcess, message: ToChild): Promise<void> {
-  return new Promise((resolve) => {
-    if (!child.connected) return resolve();
-    child.send(message, () => resolve());
-  });
-}
-
-function asCoded({ code, kind, message, details }: ChildError): CodedError {
-  return new CodedError({ code, kind: kind as ErrorKind, message, details });
+async function restoreAs(
+  { uid, gid }: Caller,
+  plan: RestorePlan,
+  sources: Sources,
+  target: Buffer,
+): Promise<RestoreReport> {
+  const name = userNameOf(uid);
+  const { onConflict, setuid, owners, sync } = sources;
+  const user = { uid, gid, ...(name !== undefined && { name }) };
+  const policy = { onConflict, setuid, owners, sync };
+  const writer = await startWriter({ user, target, policy }, sources.signal);
+  return executeRestoreBy([writer], plan, sources);
 }

@@ -120,7 +120,7 @@ export class RecordReading {
       const begun = parts.size === 0 ? [] : await this.#beginAll([...parts.values()], places);
       if (whole.length === 0 && begun.length === 0) continue;
       wanted.push({ ordinal, isLocated: !(record instanceof Uint8Array), whole, parts });
-      const wholeWork = whole.map(({ piece, ...entry }) => ({ ...this.#run.workOf(entry, places), piece }));
+      const wholeWork = whole.map((open) => ({ ...this.#run.workOf(open, places), piece: open.piece }));
       works.push({ ordinal, record, whole: wholeWork, parts: begun });
     }
     if (works.length === 0) return;

@@ -15,6 +15,10 @@ export type OpenEntry = {
   readonly size: number;
   readonly pieces: number;
   readonly leader: number | null;
+};
+
+/** The same with what is known of where it is. */
+export type PlacedEntry = OpenEntry & {
   readonly state: number;
   readonly placed_name: Uint8Array | null;
   readonly inode: string | null;
@@ -24,16 +28,50 @@ export type OpenEntry = {
 /** A piece with its entry, as a record's reader needs it. */
 export type OpenPiece = OpenEntry & { readonly piece: PieceWork };
 
-const columns =
-  'e.entry, e.directory, e.name, e.type, e.row, e.xattrs, e.size, e.pieces, e.leader, e.state, e.placed_name, e.inode, e.device';
+const openColumns = 'e.entry, e.directory, e.name, e.type, e.row, e.xattrs, e.size, e.pieces, e.leader';
+const columns = `${openColumns}, e.state, e.placed_name, e.inode, e.device`;
 const pieceColumns = 'p.position, p.offset, p.length, p.sha256';
+type KnownPlace = { readonly place: TargetDirectory; readonly wasThere: boolean };
+
+/** Columns of `openColumns`, then of `pieceColumns`. */
+type PieceRow = readonly [
+  number,
+  number,
+  Uint8Array,
+  number,
+  Uint8Array,
+  Uint8Array,
+  number,
+  number,
+  number | null,
+  number,
+  number,
+  number,
+  Uint8Array,
+];
+
+function pieceOfRow(row: PieceRow): OpenPiece {
+  return {
+    entry: row[0],
+    directory: row[1],
+    name: row[2],
+    type: row[3],
+    row: row[4],
+    xattrs: row[5],
+    size: row[6],
+    pieces: row[7],
+    leader: row[8],
+    piece: { position: row[9], offset: row[10], length: row[11], sha256: row[12] },
+  };
+}
+
 const cachedPlaces = 8192;
 const bufferedResults = 2000;
 
 /** The journal of one run. Results are gathered and become durable together at `flush`. */
 export class RestoreJournal {
   readonly plan: RestorePlan;
-  readonly #places = new Map<number, TargetDirectory>();
+  readonly #places = new Map<number, KnownPlace>();
   #results: EntryResult[] = [];
   #donePieces: { readonly ordinal: number; readonly entry: number }[] = [];
   #doneRecords: number[] = [];
@@ -200,6 +238,15 @@ export class RestoreJournal {
 
   /** Where a directory is; undefined where it is not there. */
   placeOf(directory: number): TargetDirectory | undefined {
+    return this.#placeOf(directory)?.place;
+  }
+
+  /** Whether the directory was there before the restore. */
+  wasThere(directory: number): boolean {
+    return this.#placeOf(directory)?.wasThere === true;
+  }
+
+  #placeOf(directory: number): KnownPlace | undefined {
     const known = this.#places.get(directory);
     if (known) return known;
     const row = this.plan
@@ -211,25 +258,21 @@ export class RestoreJournal {
     if (above === undefined) return undefined;
     const names = directory === 0 ? [] : [...above, row['placed_name'] as Uint8Array];
     const place = { directory, names, inode: BigInt(row['inode'] as string), device: row['device'] as number };
+    const found = { place, wasThere: row['state'] === dirs.taken };
     if (this.#places.size >= cachedPlaces) this.#places.clear();
-    this.#places.set(directory, place);
-    return place;
-  }
-
-  /** Whether the directory was there before the restore. */
-  wasThere(directory: number): boolean {
-    return this.plan.sql('select state from directories where directory = ?').get(directory)?.['state'] === dirs.taken;
+    this.#places.set(directory, found);
+    return found;
   }
 
   /** Entries of a state by rising number; `where` narrows it in SQL. */
-  entries(state: number, after: number, limit: number, where = 'true'): OpenEntry[] {
+  entries(state: number, after: number, limit: number, where = 'true'): PlacedEntry[] {
     return this.plan
       .sql(`select ${columns} from entries e where e.state = ? and e.entry > ? and ${where} order by e.entry limit ?`)
-      .all(state, after, limit) as unknown as OpenEntry[];
+      .all(state, after, limit) as unknown as PlacedEntry[];
   }
 
-  entry(entry: number): OpenEntry | undefined {
-    return this.plan.sql(`select ${columns} from entries e where e.entry = ?`).get(entry) as OpenEntry | undefined;
+  entry(entry: number): PlacedEntry | undefined {
+    return this.plan.sql(`select ${columns} from entries e where e.entry = ?`).get(entry) as PlacedEntry | undefined;
   }
 
   failureOf(entry: number): { readonly state: number; readonly code: string | null; readonly message: string | null } {
@@ -268,16 +311,13 @@ export class RestoreJournal {
 
   /** What is needed of a record. */
   piecesIn(ordinal: number): OpenPiece[] {
-    const rows = this.plan
-      .sql(
-        `select ${columns}, ${pieceColumns} from pieces p join entries e on e.entry = p.entry
-         where p.ordinal = ? and p.is_done = 0 and e.state = ${states.pending} order by p.entry, p.position`,
-      )
-      .all(ordinal) as unknown as (OpenEntry & PieceWork)[];
-    return rows.map(({ position, offset, length, sha256, ...entry }) => ({
-      ...entry,
-      piece: { position, offset, length, sha256 },
-    }));
+    const statement = this.plan.sql(
+      `select ${openColumns}, ${pieceColumns} from pieces p join entries e on e.entry = p.entry
+       where p.ordinal = ? and p.is_done = 0 and e.state = ${states.pending} order by p.entry, p.position`,
+    );
+    // Rows as objects would have as many shapes as there are rows, and cost more than all the rest.
+    statement.setReturnArrays(true);
+    return (statement.all(ordinal) as unknown as PieceRow[]).map(pieceOfRow);
   }
 
   /** Makes a name that cannot be linked to its leader a file of its own, and the leader of the names left. */

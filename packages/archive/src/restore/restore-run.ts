@@ -9,7 +9,7 @@ import {
   type RestoreReply,
   type TargetDirectory,
 } from './messages.ts';
-import type { OpenEntry, RestoreJournal } from './restore-journal.ts';
+import type { OpenEntry, PlacedEntry, RestoreJournal } from './restore-journal.ts';
 import { keepNotes, notesOf } from './restore-report.ts';
 import type { NewRestoreJob, RestorePool } from './worker-pool.ts';
 
@@ -219,7 +219,7 @@ export class RestoreRun {
   }
 
   /** Gives names to what an earlier run left whole under temporary ones, or sees that it has them; what is gone is done anew. */
-  async placeLeftovers(entries: readonly OpenEntry[]): Promise<void> {
+  async placeLeftovers(entries: readonly PlacedEntry[]): Promise<void> {
     const batch = entries.map((entry) => ({ entry, inode: BigInt(entry.inode ?? 0), device: entry.device ?? 0 }));
     await this.#place(batch, 'pending');
   }
