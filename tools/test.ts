@@ -6,6 +6,9 @@ import { planSuites, type Extent, type Suite } from './test-plan.ts';
 
 const print = (line: string) => process.stdout.write(`${line}\n`);
 
+/** Half of what a test file takes is the compiling of what it imports. */
+const compileCache = join(import.meta.dirname, '..', 'node_modules', '.cache', 'compiled');
+
 /** Settings of the caller that tests may see; any other of ours would change what they test. */
 const keptVariables = ['HOLDFAST_CHROMIUM'];
 
@@ -70,8 +73,8 @@ function environmentOf(extent: Extent): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
     ([name]) => !name.startsWith('HOLDFAST_') || keptVariables.includes(name),
   );
-  // A program that caches its compiled code does it in the folder for temporary files, which must be empty in the end.
-  const own = { NODE_DISABLE_COMPILE_CACHE: '1', ...(extent === 'full' ? { HOLDFAST_TEST_FULL: '1' } : {}) };
+  // Compiled code is kept from run to run, and not in the folder for temporary files, which must be empty in the end.
+  const own = { NODE_COMPILE_CACHE: compileCache, ...(extent === 'full' ? { HOLDFAST_TEST_FULL: '1' } : {}) };
   return { ...Object.fromEntries(kept), ...own };
 }
 
