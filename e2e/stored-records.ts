@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { nodeDisk, recordHeaderBytes, scanRecords } from '@holdfast/archive/log';
+import { nodeDisk, scanRecords } from '@holdfast/archive/log';
 
 /** A record as its bytes lie in a folder. */
 export type StoredRecord = {
@@ -69,7 +69,7 @@ export function conflictsIn(records: StoredRecords): {
   readonly nonces: readonly string[];
 } {
   const ordinals = [...records].filter(([, contents]) => contents.length > 1).map(([ordinal]) => ordinal);
-  const unsealed = '0'.repeat((recordHeaderBytes - 28) * 2);
+  const unsealed = '00'.repeat(24);
   const seen = new Map<string, string>();
   const nonces: string[] = [];
   for (const { nonce, sha256 } of [...records.values()].flat()) {
