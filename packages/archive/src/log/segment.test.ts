@@ -67,13 +67,14 @@ test('a sealed segment reads back as the records that went in', async () => {
   );
 });
 
-test('any run of damage as long as the parity is repaired into a new file, to the byte', async () => {
+test('any run of damage as long as the parity, in the body or in the parity, is repaired into a new file, to the byte', async () => {
   await fc.assert(
-    fc.asyncProperty(lengths, fc.nat(), fc.nat(), async (sizes, place, seed) => {
+    fc.asyncProperty(lengths, fc.nat(), fc.nat(), fc.boolean(), async (sizes, place, seed, isInBody) => {
       const { bytes, footer } = await sealed(sizes);
       // A run that begins inside a sector touches one sector more, so it must be a sector shorter.
       const runBytes = Math.max(1, footer.parityBytes - sectorBytes + 1);
-      const from = place % Math.max(1, footer.bodyBytes + footer.parityBytes - runBytes);
+      const [start, end] = isInBody ? [0, footer.bodyBytes] : [footer.bodyBytes, footer.bodyBytes + footer.parityBytes];
+      const from = start + (place % Math.max(1, end - start - runBytes + 1));
       const { disk, source, target } = await withDamage(bytes, (copy) => {
         copy.set(seededBytes(seed, runBytes), from);
       });
