@@ -3,6 +3,10 @@ export { type BackupReport, type BackupRequest, runBackup } from './backup/backu
 export { type CommitClock, type CommitInstant, wallCommitClock } from './backup/commit-clock.ts';
 export type { Destination } from './backup/destination.ts';
 export { compileGlob, type GlobMatcher } from './backup/glob.ts';
+export { maxDestinations, type RoutePlan, Routes, type SetBinding } from './backup/routes.ts';
+export type { LostDestination } from './backup/uploader.ts';
+export { rereadSets } from './backup/reread-sets.ts';
+export { backupErrors } from './backup/errors.ts';
 export type { Problem } from './backup/messages.ts';
 export { type Decision, type ExclusionRule, type SelectedSet, Selection } from './backup/selection.ts';
 export type {
@@ -16,7 +20,8 @@ export type {
 } from './backup/source.ts';
 export { runBackupWorker } from './backup/worker.ts';
 export type { StartWorker, WorkerThreadData } from './backup/worker-pool.ts';
-export { type KeptCommit, LocalIndex } from './index/local-index.ts';
+export type { KeptCommit } from './index/commit-table.ts';
+export { LocalIndex } from './index/local-index.ts';
 export { commitChain, newestCommit, type RecordShelf } from './index/read-head.ts';
 export { isRebuilding, type RebuildCounts, rebuildIndex } from './index/rebuild-index.ts';
 export { type ArchiveKeys, bringInWriter, createArchive, sealKeyring, type WrapSlots } from './keyring/archive-keys.ts';

@@ -5,6 +5,7 @@
  * in is one that the next backup goes on from: nothing is known before it was acknowledged, no ordinal is used twice.
  */
 import type { Clock } from '@holdfast/base';
+import type { OwnedRecords } from '../index/block-table.ts';
 import { deriveKeyRing } from '../format/keys.node.ts';
 import type { MapEntry } from '../format/tree-node.ts';
 import type { LocalIndex } from '../index/local-index.ts';
@@ -15,13 +16,16 @@ import { type CommitClock, wallCommitClock } from './commit-clock.ts';
 import { CommitWriter } from './commit-writer.ts';
 import type { Destination } from './destination.ts';
 import { backupErrors } from './errors.ts';
+import { FragmentRouter } from './fragment-router.ts';
 import { FragmentWriter } from './fragment-writer.ts';
-import type { Problem } from './messages.ts';
+import type { Problem, WorkerSetup } from './messages.ts';
 import { type LookedAt, Pass, type PassCounts } from './pass.ts';
 import type { MissingInclude } from './pass-roots.ts';
 import { type EpochSecrets, RecordSealer } from './record-sealer.ts';
+import { type RoutePlan, Routes } from './routes.ts';
 import { type ExclusionRule, type SelectedSet, Selection } from './selection.ts';
 import { SharedControl } from './shared-control.ts';
+import { spreadRecords } from './spread-records.ts';
 import type { Source } from './source.ts';
 import { type LostDestination, Uploader } from './uploader.ts';
 import { type StartWorker, WorkerPool } from './worker-pool.ts';
@@ -34,6 +38,10 @@ export type BackupRequest = {
   readonly destinations: readonly Destination[];
   readonly source: Source;
   readonly sets: readonly SelectedSet[];
+  /** The destinations of the archive, and what sets are bound to; all go to all that are open where left out. */
+  readonly routes?: Omit<RoutePlan, 'ready'>;
+  /** Look only at what these sets select. Sets none of whose destinations is open are never looked at. */
+  readonly onlySets?: readonly number[];
   /** Paths that are never read: the agent's own state, local destinations. */
   readonly never: readonly ExclusionRule[];
   /** Look only at these directories and what is new below them; everything where left out. */
@@ -51,6 +59,8 @@ export type BackupRequest = {
   /** What time commits bear; the wall clock's when left out. */
   readonly commitClock?: CommitClock;
   readonly signal?: AbortSignal;
+  /** Hears at once of a destination that failed under way. */
+  readonly onLost?: (lost: LostDestination) => void;
   readonly onProgress?: (counts: Readonly<PassCounts> & { readonly sentBytes: number }) => void;
 };
 
@@ -63,6 +73,8 @@ export type BackupReport = Readonly<PassCounts> & {
   /** Problems that did not fit the list. */
   readonly moreProblems: number;
   readonly missing: readonly MissingInclude[];
+  /** Numbers of the sets that were looked at. */
+  readonly sets: readonly number[];
   readonly lostDestinations: readonly LostDestination[];
 };
 
@@ -72,7 +84,11 @@ const commitAfterNewBytes = 64 * 1024 * 1024;
 const commitAfterMs = 30_000;
 const commitAfterRowBytes = 2_000_000;
 
-/** Runs one backup to its end. @throws backup.stopped, backup.no_destination, or what made the last destination fail */
+/**
+ * Runs one backup to its end.
+ *
+ * @throws backup.stopped, backup.no_destination, backup.nowhere_to_go, or what made the last destination of something fail
+ */
 export async function runBackup(request: BackupRequest): Promise<BackupReport> {
   if (request.destinations.length === 0) throw backupErrors.no_destination();
   const run = new BackupRun(request);
@@ -86,9 +102,11 @@ export async function runBackup(request: BackupRequest): Promise<BackupReport> {
 class BackupRun {
   readonly #request: BackupRequest;
   readonly #control = new SharedControl();
+  readonly #routes: Routes;
+  readonly #activeSets: readonly number[];
   readonly #uploader: Uploader;
   readonly #commits: CommitWriter;
-  readonly #fragments: FragmentWriter;
+  readonly #fragments: FragmentRouter;
   readonly #sealer: RecordSealer;
   readonly #pool: WorkerPool;
   readonly #pass: Pass;
@@ -108,20 +126,27 @@ class BackupRun {
 
   constructor(request: BackupRequest) {
     this.#request = request;
-    const { index, keys, clock, source, load, commitClock = wallCommitClock(clock) } = request;
+    const { index, keys, clock, load, commitClock = wallCommitClock(clock) } = request;
+    const routePlan = routePlanOf(request);
+    this.#routes = new Routes(routePlan);
+    this.#activeSets = this.#storableSets();
     this.#committedAtMs = clock.monotonic();
-    this.#uploader = new Uploader(request.destinations);
+    this.#uploader = new Uploader(request.destinations, this.#routes, request.onLost);
     const secrets = secretsOf(keys);
     const { writerNumber } = keys;
     const control = this.#control;
     const uploader = this.#uploader;
-    this.#fragments = new FragmentWriter(
-      // The main thread must not wait in the shared cells: it is the one that makes room.
-      (bytes) => control.chargeAtOnce(bytes),
-      (fragment) => this.#sendOwn(fragment),
-      () => undefined,
+    this.#fragments = new FragmentRouter(
+      () =>
+        new FragmentWriter(
+          // The main thread must not wait in the shared cells: it is the one that makes room.
+          (bytes) => control.chargeAtOnce(bytes),
+          (fragment) => this.#sendOwn(fragment),
+          () => undefined,
+        ),
     );
-    this.#sealer = new RecordSealer({ secrets, writerNumber }, control, this.#fragments);
+    const everywhere = this.#routes.ready;
+    this.#sealer = new RecordSealer({ secrets, writerNumber, everywhere }, control, this.#fragments);
     const identity = {
       ...keys,
       epoch: secrets.epoch,
@@ -130,36 +155,56 @@ class BackupRun {
     this.#commits = new CommitWriter(index, identity, { control, uploader, clock: commitClock, load });
     this.#lease();
     const { sets, never } = request;
-    const isFirstBackup = index.blockCount() === 0;
-    const setup = { control: control.buffer, indexPath: index.path, isFirstBackup, secrets, writerNumber, sets, never };
-    this.#pool = new WorkerPool(request.startWorker, {
-      count: request.workers,
+    const activeSets = this.#activeSets.length < sets.length ? this.#activeSets : undefined;
+    this.#pool = this.#startPool({
+      control: control.buffer,
+      indexPath: index.path,
+      isFirstBackup: index.blockCount() === 0,
+      secrets,
+      writerNumber,
+      sets,
+      never,
+      routes: routePlan,
+      ...(activeSets && { activeSets }),
+    });
+    this.#pass = this.#newPass(activeSets && new Set(activeSets));
+  }
+
+  #startPool(setup: WorkerSetup): WorkerPool {
+    return new WorkerPool(this.#request.startWorker, {
+      count: this.#request.workers,
       setup,
-      control,
-      uploader,
+      control: this.#control,
+      uploader: this.#uploader,
       onReply: (worker, reply) => {
         this.#extendLease();
         this.#pass.hear(worker, reply);
       },
       onProgress: (bytes) => this.#progress(bytes),
     });
-    this.#pass = new Pass({
+  }
+
+  #newPass(activeSets: ReadonlySet<number> | undefined): Pass {
+    const { index, source, sets, never, keys, clock, onDirectory, settings } = this.#request;
+    return new Pass({
       index,
       source,
       selection: new Selection(sets, never),
+      activeSets,
       pool: this.#pool,
       commits: this.#commits,
       own: this.#sealer,
       flushOwn: () => void this.#fragments.flush(),
       clock,
-      writerNumber,
+      writerNumber: keys.writerNumber,
       counts: this.#counts,
       onProgress: () => this.#progress(0),
       onProblem: (problem) => this.#note(problem),
       afterCommit: () => this.#afterCommit(),
+      spread: (owned) => this.#spread(owned),
       isCommitDue: (pending) => this.#isCommitDue(pending.rowBytes),
-      onDirectory: request.onDirectory ?? (() => undefined),
-      settings: request.settings ?? [],
+      onDirectory: onDirectory ?? (() => undefined),
+      settings: settings ?? [],
     });
   }
 
@@ -179,6 +224,7 @@ class BackupRun {
         problems: this.#problems,
         moreProblems: this.#moreProblems,
         missing,
+        sets: this.#activeSets,
         lostDestinations: this.#uploader.lost,
       };
     } catch (error) {
@@ -244,6 +290,19 @@ class BackupRun {
     return true;
   }
 
+  /** The sets to be looked at: those that are asked for and have a destination that is open. @throws backup.nowhere_to_go */
+  #storableSets(): readonly number[] {
+    const { sets, onlySets } = this.#request;
+    const wanted = sets.map(({ number }) => number).filter((number) => !onlySets || onlySets.includes(number));
+    const storable = wanted.filter((number) => this.#routes.canStore([number]));
+    if (wanted.length > 0 && storable.length === 0) throw backupErrors.nowhere_to_go();
+    return storable;
+  }
+
+  #spread(owned: readonly OwnedRecords[]): Promise<void> {
+    return spreadRecords(owned, { index: this.#request.index, routes: this.#routes, uploader: this.#uploader });
+  }
+
   #note(problem: Problem): void {
     if (this.#problems.length < maxListedProblems) this.#problems.push(problem);
     else this.#moreProblems++;
@@ -255,6 +314,11 @@ class BackupRun {
     this.#pass.wake();
     this.#request.onProgress?.({ ...this.#counts, sentBytes: this.#uploader.sentBytes });
   }
+}
+
+function routePlanOf({ destinations, routes }: BackupRequest): RoutePlan {
+  const ready = destinations.map(({ name }) => name);
+  return { destinations: routes?.destinations ?? ready, ready, bindings: routes?.bindings ?? [] };
 }
 
 function secretsOf({ archiveId, ring }: ArchiveKeys): EpochSecrets {

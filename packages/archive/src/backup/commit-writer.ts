@@ -10,7 +10,8 @@ import { encodeCommitRow } from '../format/row.ts';
 import type { SealKeys } from '../format/seal.node.ts';
 import { timeOfMilliseconds } from '../format/time.ts';
 import type { MapEntry } from '../format/tree-node.ts';
-import { type CommitIntent, type LocalIndex, noIntent } from '../index/local-index.ts';
+import { type CommitIntent, noIntent } from '../index/commit-table.ts';
+import type { LocalIndex } from '../index/local-index.ts';
 import type { LoadRecord } from '../tree/tree-reader.ts';
 import { compareBytes } from './bytes.ts';
 import type { CommitClock, CommitInstant } from './commit-clock.ts';
@@ -113,6 +114,7 @@ export class CommitWriter {
   }
 
   async #writeOne(said: Said, intent: CommitIntent): Promise<void> {
+    await this.#uploader.readyForCommit();
     const number = this.#index.head().number + 1;
     const instant = this.#clock.read();
     // A checkpoint has no puts, and its tree must have the corrections before it: it corrects nothing itself.

@@ -7,4 +7,9 @@ export const backupErrors = defineErrors('backup', {
   volume_gone: ['unavailable', 'The volume is no longer mounted where it was; nothing about it changes'],
   file_replaced: ['unavailable', 'Something else took the name of the file each time it was read'],
   no_destination: ['unavailable', 'No destination can be reached'],
+  nowhere_to_go: ['unavailable', 'No destination of the backup set can be reached; what it selects waits'],
+  record_lost: [
+    'unavailable',
+    'A record could not be taken from the destination that has it; the files are read again',
+  ],
 });

@@ -74,14 +74,14 @@ export function makeXattrStream(
   xattrs: readonly SourceAttribute[],
   content: ContentStore,
   records: RecordStore,
-  uid: number,
+  owner: { readonly uid: number; readonly sets: readonly number[] },
 ): readonly StreamRef[] {
   if (xattrs.length === 0) return [];
   const bytes = encodeXattrs(xattrs);
   if (bytes.length <= maxInlineBytes) return [{ kind: 'xattrs', size: bytes.length, bytes }];
   const extents: Extent[] = [];
   for (let at = 0; at < bytes.length; at += xattrPieceBytes) {
-    extents.push(content.storeSmall(bytes.subarray(at, at + xattrPieceBytes), { uid, isCredential: false }));
+    extents.push(content.storeSmall(bytes.subarray(at, at + xattrPieceBytes), { ...owner, isCredential: false }));
   }
   return [makeStream('xattrs', extents, records)];
 }

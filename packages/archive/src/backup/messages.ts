@@ -1,5 +1,7 @@
 /** What the main thread and its workers say to each other. Plain data: it is cloned or transferred. */
+import type { OwnedRecords } from '../index/block-table.ts';
 import type { EpochSecrets } from './record-sealer.ts';
+import type { DestinationMask, RoutePlan } from './routes.ts';
 import type { SourceAttribute, SourceAttributes } from './source.ts';
 import type { ExclusionRule, SelectedSet } from './selection.ts';
 
@@ -19,6 +21,9 @@ export type WorkerSetup = {
   readonly writerNumber: number;
   readonly sets: readonly SelectedSet[];
   readonly never: readonly ExclusionRule[];
+  readonly routes: RoutePlan;
+  /** Only what these sets select is looked at; everything where left out. */
+  readonly activeSets?: readonly number[];
 };
 
 /** Look at one directory: compare it with what was last seen, store what changed. */
@@ -36,6 +41,8 @@ export type ScanJob = {
   readonly isVolume: boolean;
   /** The sets that selected it; empty on the way to an include. */
   readonly sets: readonly number[];
+  /** Files with several names are looked at whatever selects them: another name of one has changed. */
+  readonly isForLinks: boolean;
   /** Only these names: on the way to an include. */
   readonly only?: readonly Uint8Array[];
   /** Names that stay as they were although they cannot be seen: an include that is not there just now. */
@@ -52,6 +59,8 @@ export type ReadJob = {
   readonly place: DirectoryPlace;
   readonly name: Uint8Array;
   readonly attributes: SourceAttributes;
+  /** The sets that need its bytes. */
+  readonly sets: readonly number[];
   readonly offset: number;
   readonly length: number;
   /** Of files longer than a range: their number in this pass, by which their pieces can be told. */
@@ -103,6 +112,8 @@ export type FoundDirectory = {
   readonly isKnown: boolean;
   /** Something else had this name. */
   readonly isReplacing: boolean;
+  /** It is known, and other sets select it than before. */
+  readonly isSelectedAnew: boolean;
 };
 
 /** A name that is no longer there, or no longer selected. */
@@ -165,6 +176,8 @@ export type Reply =
       readonly kind: 'flushed';
       readonly job: number;
       readonly fresh: readonly FreshBlocks[];
+      /** Which sets need which records. */
+      readonly owned: readonly OwnedRecords[];
       readonly newBytes: number;
     }
   | {
@@ -178,5 +191,5 @@ export type Reply =
 /** What a worker sends: replies to jobs, fragments as they fill, and counts for the progress bar. */
 export type FromWorker =
   | Reply
-  | { readonly kind: 'fragment'; readonly fragment: Uint8Array }
+  | { readonly kind: 'fragment'; readonly fragment: Uint8Array; readonly destinations: DestinationMask }
   | { readonly kind: 'progress'; readonly readBytes: number };

@@ -2,7 +2,7 @@
  * What was last seen in one directory, packed: the scan compares with it, so that an unchanged tree is never read.
  *
  * Entries by rising name, each: name length u16, name, type u8, flags u8, inode u64, size f64, modification and change as
- * f64 seconds and u32 nanoseconds, digest of the row (8), little-endian. It is the machine's own cache, not part of the archive's format.
+ * f64 seconds and u32 nanoseconds, digest of the row (8), digest of the list of sets u32, little-endian. It is the machine's own cache, not part of the archive's format.
  */
 import type { SourceAttributes, SourceType } from './source.ts';
 
@@ -20,7 +20,12 @@ export type PackedEntry = {
   ctimeNanoseconds: number;
   /** First 8 bytes of the SHA-256 of the row that was put: an equal row is not put again. */
   rowDigest: Uint8Array;
+  /** Which sets selected it then, as `setsDigestOf` tells. */
+  setsDigest: number;
 };
+
+/** What is remembered of an entry besides its attributes. */
+export type EntryMemory = Pick<PackedEntry, 'isRacy' | 'rowDigest' | 'setsDigest'>;
 
 /** Length of a row's digest. */
 export const rowDigestBytes = 8;
@@ -34,7 +39,7 @@ const types: readonly SourceType[] = [
   'character_device',
   'block_device',
 ];
-const fixedBytes = 2 + 1 + 1 + 8 + 8 + 12 + 12 + rowDigestBytes;
+const fixedBytes = 2 + 1 + 1 + 8 + 8 + 12 + 12 + rowDigestBytes + 4;
 
 /** Writes entries in name order into one growing buffer. */
 export class DirectoryPacker {
@@ -43,12 +48,7 @@ export class DirectoryPacker {
   #length = 0;
 
   /** Returns where the entry's flags lie in what `take` gives: `settleEntry` there says that its content was stored after all. */
-  add(
-    name: Uint8Array,
-    attributes: Omit<PackedEntry, 'name' | 'isRacy' | 'rowDigest'>,
-    isRacy: boolean,
-    rowDigest: Uint8Array,
-  ): number {
+  add(name: Uint8Array, attributes: Omit<PackedEntry, 'name' | keyof EntryMemory>, memory: EntryMemory): number {
     this.#reserve(fixedBytes + name.length);
     const view = this.#view;
     let at = this.#length;
@@ -56,15 +56,16 @@ export class DirectoryPacker {
     this.#bytes.set(name, at + 2);
     at += 2 + name.length;
     view.setUint8(at, types.indexOf(attributes.type));
-    view.setUint8(at + 1, isRacy ? 1 : 0);
+    view.setUint8(at + 1, memory.isRacy ? 1 : 0);
     view.setBigUint64(at + 2, attributes.inode, true);
     view.setFloat64(at + 10, attributes.sizeBytes, true);
     view.setFloat64(at + 18, attributes.mtimeSeconds, true);
     view.setUint32(at + 26, attributes.mtimeNanoseconds, true);
     view.setFloat64(at + 30, attributes.ctimeSeconds, true);
     view.setUint32(at + 38, attributes.ctimeNanoseconds, true);
-    this.#bytes.set(rowDigest, at + 42);
-    this.#length = at + 42 + rowDigestBytes;
+    this.#bytes.set(memory.rowDigest, at + 42);
+    view.setUint32(at + 42 + rowDigestBytes, memory.setsDigest, true);
+    this.#length = at + 46 + rowDigestBytes;
     return at + 1;
   }
 
@@ -94,6 +95,21 @@ export function settleEntry(
   packed.set(settled.rowDigest, flagsAt + 41);
 }
 
+/**
+ * Has the entries that `isMeant` tells by their sets looked at again, whatever their times say. Returns whether there were
+ * any; they are changed in place.
+ */
+export function forgetStates(packed: Uint8Array, isMeant: (setsDigest: number) => boolean): boolean {
+  let isAny = false;
+  const reader = new PackedReader(packed);
+  for (let at = 0; reader.next(); at += fixedBytes + reader.entry.name.length) {
+    if (reader.entry.type === 'directory' || !isMeant(reader.entry.setsDigest)) continue;
+    packed[at + 3 + reader.entry.name.length] = 1;
+    isAny = true;
+  }
+  return isAny;
+}
+
 /** Reads packed entries in order; one object is filled again and again. */
 export class PackedReader {
   readonly entry: PackedEntry = {
@@ -107,6 +123,7 @@ export class PackedReader {
     ctimeSeconds: 0,
     ctimeNanoseconds: 0,
     rowDigest: new Uint8Array(rowDigestBytes),
+    setsDigest: 0,
   };
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -134,7 +151,8 @@ export class PackedReader {
     entry.ctimeSeconds = view.getFloat64(at + 30, true);
     entry.ctimeNanoseconds = view.getUint32(at + 38, true);
     entry.rowDigest = this.#bytes.subarray(at + 42, at + 42 + rowDigestBytes);
-    this.#at = at + 42 + rowDigestBytes;
+    entry.setsDigest = view.getUint32(at + 42 + rowDigestBytes, true);
+    this.#at = at + 46 + rowDigestBytes;
     return true;
   }
 }

@@ -6,7 +6,7 @@
  */
 import type { Extent } from '../format/extent.ts';
 import { encodeRow } from '../format/row.ts';
-import { packedBlockBytes } from '../index/local-index.ts';
+import { packedBlockBytes } from '../index/block-table.ts';
 import type { PendingRow } from './commit-writer.ts';
 import type { RecordStore } from './content-store.ts';
 import { makeStream } from './make-row.ts';

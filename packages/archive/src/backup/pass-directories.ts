@@ -1,6 +1,7 @@
 /** Which directory of the archive a directory of the machine is: known, moved, back again, or new. */
 import { CodedError } from '@holdfast/base';
-import type { IndexedDirectory, LocalIndex } from '../index/local-index.ts';
+import type { IndexedDirectory } from '../index/directory-table.ts';
+import type { LocalIndex } from '../index/local-index.ts';
 import { encodeRow } from '../format/row.ts';
 import { compareBytes, namesOf } from './bytes.ts';
 import type { DirectoryPlace, FoundDirectory, MountedRoot } from './messages.ts';
@@ -44,7 +45,12 @@ export class PassDirectories {
   /** Settles what a directory found below `parent` is. `nextCommit` is the number its rows will get or a lower one. */
   place(parent: number, found: FoundDirectory, nextCommit: number): PlacedDirectory {
     const there = this.#index.directoryAt(parent, found.name);
-    if (there && found.isKnown && !this.#claimed.has(there.number)) return { ...there, isNew: false, rows: [] };
+    if (there && found.isKnown && !this.#claimed.has(there.number)) {
+      const { number, since } = there;
+      const row = encodeRow({ type: 'directory', sets: found.sets, directoryNumber: number, since });
+      const isNew = found.isSelectedAnew;
+      return { ...there, isNew, rows: isNew ? [{ directory: parent, name: found.name, row }] : [] };
+    }
     const moved = this.#findMoved(parent, found);
     if (moved) return this.#take(moved, parent, found);
     const isBack = there !== undefined && !found.isReplacing && !this.#claimed.has(there.number);

@@ -14,6 +14,7 @@ import { pathOfPlace } from './open-place.ts';
 import type { LongFiles } from './partial-rows.ts';
 import { isReadInRanges } from './read-file.ts';
 import { settleEntry } from './packed-directory.ts';
+import { unionOfSets } from '../index/block-table.ts';
 import type { SourceAttribute, SourceAttributes } from './source.ts';
 import type { NewJob } from './worker-pool.ts';
 
@@ -58,7 +59,7 @@ export class PassFiles {
   readonly #startedAtMs: number;
   readonly #longFiles: LongFiles;
   /** Reads of files with several names, by device and inode, for the length of the pass. */
-  readonly #linked = new Map<string, Promise<FileRead>>();
+  readonly #linked = new Map<string, { readonly sets: readonly number[]; readonly read: Promise<FileRead> }>();
   readonly #linkGroups = new Map<string, number>();
 
   constructor(ports: {
@@ -87,7 +88,7 @@ export class PassFiles {
   async #storeContent(file: LeftInDirectory): Promise<StoredFile> {
     const { left } = file;
     const linked = left.attributes.links > 1 ? this.#linkedRead(file) : undefined;
-    const read = await (linked?.read ?? this.#read(file));
+    const read = await (linked?.read ?? this.#read(file, left.sets));
     const linkGroup = linked === undefined ? {} : { linkGroup: linked.linkGroup };
     if (read.status === 'problem') return { status: 'problem', problem: { path: pathOf(file), ...read } };
     const { attributes, extents, xattrs, isFuzzy } = read;
@@ -119,20 +120,23 @@ export class PassFiles {
   #linkedRead(file: LeftInDirectory): { read: Promise<FileRead>; linkGroup: number } {
     const { device, inode } = file.left.attributes;
     const key = `${device}:${inode}`;
-    const read = this.#linked.get(key) ?? this.#read(file);
-    this.#linked.set(key, read);
-    return { read, linkGroup: this.#linkGroupOf(file) };
+    const known = this.#linked.get(key);
+    const sets = known ? unionOfSets(known.sets, file.left.sets) : file.left.sets;
+    // A name that other sets select needs the content at their destinations, too.
+    const linked = known?.sets === sets ? known : { sets, read: this.#read(file, sets) };
+    this.#linked.set(key, linked);
+    return { read: linked.read, linkGroup: this.#linkGroupOf(file) };
   }
 
   /** Reads a file until it held still, at most three times. What is returned is all of one inode. */
-  async #read(file: LeftInDirectory): Promise<FileRead> {
-    const { name, sets } = file.left;
+  async #read(file: LeftInDirectory, sets: readonly number[]): Promise<FileRead> {
+    const { name } = file.left;
     let { attributes } = file.left;
     let longFile: number | undefined;
     for (let tries = 1; ; tries++) {
       const { sizeBytes } = attributes;
       if (isReadInRanges(sizeBytes)) longFile ??= this.#longFiles.begin({ directory: file.directory, name, sets });
-      const job = { kind: 'read', place: file.place, name, attributes, ...(longFile && { longFile }) } as const;
+      const job = { kind: 'read', place: file.place, name, attributes, sets, ...(longFile && { longFile }) } as const;
       const replies = await Promise.all(rangesOf(sizeBytes).map((range) => this.#ask({ ...job, ...range })));
       const failed = replies.find((reply) => reply.kind !== 'read');
       if (failed) return { status: 'problem', ...failureOf(failed) };

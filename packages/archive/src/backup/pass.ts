@@ -7,7 +7,9 @@
 import { type Clock, CodedError } from '@holdfast/base';
 import { encodeRow } from '../format/row.ts';
 import type { MapEntry } from '../format/tree-node.ts';
-import type { IndexedDirectory, IndexedLink, LocalIndex } from '../index/local-index.ts';
+import type { OwnedRecords } from '../index/block-table.ts';
+import type { IndexedDirectory, IndexedLink } from '../index/directory-table.ts';
+import type { LocalIndex } from '../index/local-index.ts';
 import { compareBytes, joinPath } from './bytes.ts';
 import type { CommitWriter, PendingRow } from './commit-writer.ts';
 import type { RecordStore } from './content-store.ts';
@@ -48,6 +50,8 @@ export type PassPorts = {
   readonly index: LocalIndex;
   readonly source: Source;
   readonly selection: Selection;
+  /** Only what these sets select is looked at; everything where left out. */
+  readonly activeSets: ReadonlySet<number> | undefined;
   readonly pool: WorkerPool;
   readonly commits: CommitWriter;
   /** Stores records of the main thread itself. */
@@ -62,6 +66,8 @@ export type PassPorts = {
   readonly afterCommit: () => Promise<void>;
   readonly onProblem: (problem: Problem) => void;
   /** Whether enough is under way to commit now. */
+  /** Called before each commit: brings known records to the destinations of more sets. */
+  readonly spread: (owned: readonly OwnedRecords[]) => Promise<void>;
   readonly isCommitDue: (pending: { readonly rowBytes: number }) => boolean;
   /** Called right before a directory is looked at. */
   readonly onDirectory: (directory: LookedAt) => void;
@@ -74,7 +80,13 @@ export type LookedAt = { readonly number: number; readonly place: DirectoryPlace
 
 type Task = Omit<ScanJob, 'job' | 'nowMs'> & { readonly volume: RootVolume; readonly depth: number };
 
-type Truths = { rows: PendingRow[]; directories: IndexedDirectory[]; links: IndexedLink[]; blocks: FreshBlocks[] };
+type Truths = {
+  rows: PendingRow[];
+  directories: IndexedDirectory[];
+  links: IndexedLink[];
+  blocks: FreshBlocks[];
+  records: OwnedRecords[];
+};
 
 /** A pass over the whole selection, or over some directories of it. */
 export class Pass {
@@ -115,7 +127,7 @@ export class Pass {
 
   /** Looks at everything that is selected. Returns the includes that were not there. */
   async runWhole(): Promise<readonly MissingInclude[]> {
-    const { volumes, missing } = findRoots(this.#ports.source, this.#ports.selection.roots());
+    const { volumes, missing } = this.#findRoots();
     for (const volume of volumes) this.#enqueueVolume(volume);
     await this.#drain();
     return missing;
@@ -124,7 +136,7 @@ export class Pass {
   /** Looks at these directories (absolute paths) and at what is new below them. */
   async runSome(paths: readonly Uint8Array[]): Promise<readonly MissingInclude[]> {
     this.#isWhole = false;
-    const { volumes, missing } = findRoots(this.#ports.source, this.#ports.selection.roots());
+    const { volumes, missing } = this.#findRoots();
     for (const volume of volumes) {
       const number = this.#numberOfVolume(volume);
       if (number === undefined) {
@@ -138,12 +150,25 @@ export class Pass {
     return missing;
   }
 
+  /** The volumes on which there is something to look at, and the includes that are not there. */
+  #findRoots(): { volumes: readonly RootVolume[]; missing: readonly MissingInclude[] } {
+    const { source, selection, activeSets } = this.#ports;
+    const { volumes, missing } = findRoots(source, selection.roots());
+    if (!activeSets) return { volumes, missing };
+    const isMeant = (path: Uint8Array) => selection.concerns(path, activeSets);
+    return {
+      volumes: volumes.filter(({ includes, missing: away }) => [...includes, ...away].some(isMeant)),
+      missing: missing.filter(({ path }) => isMeant(path)),
+    };
+  }
+
   /** Hears each reply in the order its worker sent it, before whoever asked: what a worker flushed can be committed. */
   hear(worker: number, reply: Reply): void {
     const truths = this.#open[worker]!;
     if (reply.kind === 'flushed') {
       this.#ports.counts.newBytes += reply.newBytes;
       truths.blocks.push(...reply.fresh);
+      truths.records.push(...reply.owned);
       this.#flushed.push(truths);
       this.#open[worker] = emptyTruths();
     } else {
@@ -166,7 +191,8 @@ export class Pass {
     const attributes = this.#statRoot(volume);
     const known = this.#ports.index.directoryAt(0, name);
     const sets = this.#setsOf(volume.root.mountPoint);
-    const found: FoundDirectory = { name, attributes, sets, isKnown: known !== undefined, isReplacing: false };
+    const isKnown = known !== undefined;
+    const found: FoundDirectory = { name, attributes, sets, isKnown, isReplacing: false, isSelectedAnew: false };
     const parent = { directory: 0, path: undefined, volume, names: [] };
     this.#enqueue(parent, found, this.#open[0]!);
   }
@@ -176,23 +202,24 @@ export class Pass {
     return decision.status === 'selected' ? decision.sets : [];
   }
 
-  #enqueuePath(volume: RootVolume, volumeNumber: number, path: Uint8Array): void {
-    const { index, selection } = this.#ports;
+  #enqueuePath(volume: RootVolume, volumeNumber: number, path: Uint8Array, isForLinks = false): void {
+    const { index, selection, activeSets } = this.#ports;
     let directory = index.directory(volumeNumber);
     const names: Uint8Array[] = [];
     let reached = volume.root.mountPoint;
-    for (const name of namesBelow(path, volume.root.mountPoint)) {
-      const child = directory && index.directoryAt(directory.number, name);
+    for (const name of directory ? namesBelow(path, volume.root.mountPoint) : []) {
+      const child = index.directoryAt(directory!.number, name);
       if (!child) break;
       directory = child;
       names.push(name);
       reached = joinPath(reached, name);
     }
     if (!directory || this.#visited.has(directory.number)) return;
-    const decision = selection.decide(reached);
-    if (decision.status !== 'selected' && decision.status !== 'on_the_way') return;
-    const sets = decision.status === 'selected' ? decision.sets : [];
-    this.#push({ volume, names, path: reached, sets }, directory, directory.parent, directory.name);
+    if (activeSets && !isForLinks && !selection.concerns(reached, activeSets)) return;
+    const { status } = selection.decide(reached);
+    if (status !== 'selected' && status !== 'on_the_way') return;
+    const where = { volume, names, path: reached, sets: this.#setsOf(reached), isForLinks };
+    this.#push(where, directory, directory.parent, directory.name);
   }
 
   #enqueue(
@@ -212,14 +239,20 @@ export class Pass {
   }
 
   #push(
-    where: { volume: RootVolume; names: readonly Uint8Array[]; path: Uint8Array; sets: readonly number[] },
+    where: {
+      volume: RootVolume;
+      names: readonly Uint8Array[];
+      path: Uint8Array;
+      sets: readonly number[];
+      isForLinks?: boolean;
+    },
     directory: { number: number; since: number; entries: Uint8Array; own: Uint8Array },
     parent: number,
     name: Uint8Array,
   ): void {
     if (this.#visited.has(directory.number)) return;
     this.#visited.add(directory.number);
-    const { volume, names, path, sets } = where;
+    const { volume, names, path, sets, isForLinks = false } = where;
     this.#queue.push({
       kind: 'scan',
       place: { root: volume.root, names },
@@ -229,6 +262,7 @@ export class Pass {
       name,
       isVolume: parent === 0,
       sets,
+      isForLinks,
       ...namesOnTheWay(volume, path),
       entries: directory.entries,
       own: directory.own,
@@ -349,7 +383,7 @@ export class Pass {
     if (linkGroup === undefined) return;
     const { device, inode } = left.attributes;
     target.links.push({ device, inode, directory, name: left.name, linkGroup });
-    if (!this.#isWhole) this.#visitOtherNames(device, inode);
+    if (!this.#isWhole || this.#ports.activeSets) this.#visitOtherNames(device, inode);
   }
 
   /** A file with several names changed: look at the others, so that the group changes in one commit. */
@@ -360,7 +394,7 @@ export class Pass {
       const volume = [...this.#mounted].find(([, root]) => root === place.root);
       if (!volume) continue;
       const above = { identifier: '', root: place.root, includes: [pathOfPlace(place)], missing: [] };
-      this.#enqueuePath(above, volume[0], pathOfPlace(place));
+      this.#enqueuePath(above, volume[0], pathOfPlace(place), true);
     }
   }
 
@@ -381,6 +415,8 @@ export class Pass {
       const directories = [...truths.flatMap((part) => part.directories), ...settled];
       const links = truths.flatMap((part) => part.links);
       const blocks = truths.flatMap((part) => part.blocks);
+      const records = truths.flatMap((part) => part.records);
+      await this.#ports.spread(records);
       this.#rowBytes -= truths.flatMap((part) => part.rows).reduce((sum, row) => sum + bytesOf(row), 0);
       const partial = this.#longFiles.partialRows(blocks, rows, this.#ports.own);
       if (partial.length > 0) this.#ports.flushOwn();
@@ -390,6 +426,7 @@ export class Pass {
         directories,
         links,
         blocks: blocks.map(({ packed }) => packed),
+        records,
         detached,
       });
       await this.#ports.afterCommit();
@@ -417,7 +454,7 @@ export class Pass {
 }
 
 function emptyTruths(): Truths {
-  return { rows: [], directories: [], links: [], blocks: [] };
+  return { rows: [], directories: [], links: [], blocks: [], records: [] };
 }
 
 function bytesOf({ row, name }: PendingRow): number {

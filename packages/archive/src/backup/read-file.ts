@@ -23,21 +23,27 @@ export function isReadInRanges(sizeBytes: number): boolean {
 }
 
 /** An open file, and as what it was recorded. */
-export type OpenFile = { readonly fd: number; readonly attributes: SourceAttributes; readonly isCredential: boolean };
+export type OpenFile = {
+  readonly fd: number;
+  readonly attributes: SourceAttributes;
+  readonly isCredential: boolean;
+  /** The backup sets that need its bytes. */
+  readonly sets: readonly number[];
+};
 
 /**
  * Stores a range of an open file. `range.offset` is a multiple of 64 MiB. Ends early where the file does, so that the
  * caller sees by the sum of the lengths that it shrank.
  */
 export function storeRange(reading: FileReading, file: OpenFile, range: SourceRange): Extent[] {
-  const { fd, attributes } = file;
+  const { attributes } = file;
   if (attributes.sizeBytes < bundledBelowBytes) return storeSmallFile(reading, file);
-  const chunker = hasFixedLayout(reading, fd) ? reading.fixed : reading.gear;
+  const chunker = hasFixedLayout(reading, file.fd) ? reading.fixed : reading.gear;
   const extents: Extent[] = [];
   let position = range.offset;
   for (const data of dataOf(reading.source, file, range)) {
     pushHoles(extents, data.offset - position);
-    const stored = storeData(reading, fd, data, chunker);
+    const stored = storeData(reading, file, data, chunker);
     extents.push(...stored.extents);
     position = data.offset + stored.length;
     if (stored.length < data.length) return extents;
@@ -47,7 +53,7 @@ export function storeRange(reading: FileReading, file: OpenFile, range: SourceRa
 }
 
 /** Stores a file below 64 KiB, as one extent or none. It is read to its end, wherever that is now, up to the limit. */
-function storeSmallFile(reading: FileReading, { fd, attributes, isCredential }: OpenFile): Extent[] {
+function storeSmallFile(reading: FileReading, { fd, attributes, isCredential, sets }: OpenFile): Extent[] {
   let length = 0;
   for (;;) {
     const read = reading.source.read(fd, reading.small.subarray(length), length);
@@ -56,8 +62,8 @@ function storeSmallFile(reading: FileReading, { fd, attributes, isCredential }: 
   }
   reading.onRead(length);
   if (length === 0) return [];
-  const owner = { uid: attributes.uid, isCredential };
-  return [reading.content.storeSmall(reading.small.subarray(0, length), owner)];
+  const bundleClass = { uid: attributes.uid, isCredential, sets };
+  return [reading.content.storeSmall(reading.small.subarray(0, length), bundleClass)];
 }
 
 /** Appends a hole, joining it with one before it. */
@@ -89,7 +95,7 @@ function* dataOf(source: Source, { fd, attributes }: OpenFile, range: SourceRang
 
 function storeData(
   { source, content, onRead }: FileReading,
-  fd: number,
+  { fd, sets }: OpenFile,
   data: SourceRange,
   chunker: Chunker,
 ): { extents: Extent[]; length: number } {
@@ -105,7 +111,8 @@ function storeData(
     isEnd = read === 0 || position === end;
     onRead(read);
     for (const [offset, length] of chunker.cuts(read, isEnd)) {
-      extents.push(content.storePiece(chunker.bytes(offset, length), data.offset === 0 && extents.length === 0));
+      const isFileStart = data.offset === 0 && extents.length === 0;
+      extents.push(content.storePiece(chunker.bytes(offset, length), isFileStart, sets));
     }
   }
   return { extents, length: position - data.offset };

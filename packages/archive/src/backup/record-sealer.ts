@@ -7,7 +7,8 @@ import { deriveEpochKeys } from '../format/keys.node.ts';
 import type { EpochKeys } from '../format/keys.ts';
 import type { NewRecord, RecordStore } from './content-store.ts';
 import { backupErrors } from './errors.ts';
-import type { FragmentWriter } from './fragment-writer.ts';
+import type { FragmentRouter } from './fragment-router.ts';
+import type { DestinationMask } from './routes.ts';
 import type { SharedControl } from './shared-control.ts';
 
 /** The secrets of the epoch that new records are sealed under. */
@@ -31,13 +32,15 @@ export class RecordSealer implements RecordStore {
   readonly #writerNumber: number;
   readonly #keys: SealKeys & { readonly random: typeof systemRandom };
   readonly #control: SharedControl;
-  readonly #fragments: FragmentWriter;
+  readonly #fragments: FragmentRouter;
+  readonly #everywhere: DestinationMask;
   #blocks = 0;
 
+  /** `everywhere`: the destinations of what is needed at each. */
   constructor(
-    setup: { readonly secrets: EpochSecrets; readonly writerNumber: number },
+    setup: { readonly secrets: EpochSecrets; readonly writerNumber: number; readonly everywhere: DestinationMask },
     control: SharedControl,
-    fragments: FragmentWriter,
+    fragments: FragmentRouter,
   ) {
     const { archiveId, epoch, epochKey, chunkingEpochKey } = setup.secrets;
     const keys: EpochKeys = deriveEpochKeys(archiveId, epoch, epochKey);
@@ -47,6 +50,7 @@ export class RecordSealer implements RecordStore {
     this.#keys = { archiveId, ring: new Map([[epoch, keys]]), random: systemRandom };
     this.#control = control;
     this.#fragments = fragments;
+    this.#everywhere = setup.everywhere;
   }
 
   reserve(): Ordinal {
@@ -56,9 +60,9 @@ export class RecordSealer implements RecordStore {
   }
 
   put(record: NewRecord): void {
-    const { kind, ordinal, raw, sha256, isFileStart } = record;
+    const { kind, ordinal, raw, sha256, isFileStart, destinations = this.#everywhere } = record;
     const isBlock = kind === 'block';
-    this.#add({
+    const content: SealContent = {
       kind,
       epoch: this.#epoch,
       ordinal,
@@ -67,13 +71,14 @@ export class RecordSealer implements RecordStore {
       level: isBlock ? 1 : 3,
       ...(sha256 && { sha256 }),
       ...(isFileStart && { isFileStart }),
-    });
+    };
+    this.#add(content, destinations);
   }
 
-  #add(content: SealContent): void {
+  #add(content: SealContent, destinations: DestinationMask): void {
     const plan = planSeal(content);
     const isOpened = content.kind !== 'block' || this.#blocks++ % openedBlocks === 0;
-    const wasAdded = this.#fragments.add(plan.lengthBytes, (target, offset) => {
+    const wasAdded = this.#fragments.writerFor(destinations).add(plan.lengthBytes, (target, offset) => {
       sealInto(target, offset, plan, this.#keys);
       if (isOpened) release(openRecordSync(target.subarray(offset, offset + plan.lengthBytes), this.#keys).raw);
     });

@@ -11,6 +11,7 @@ import { LostPacker, RowPacker } from './packed-rows.ts';
 import { DirectoryPacker, isAsPacked, type PackedEntry, PackedReader, rowDigestBytes } from './packed-directory.ts';
 import { type FileReading, isReadInRanges, storeRange } from './read-file.ts';
 import { isCredentialPath, type Selection } from './selection.ts';
+import { internSets, setsDigestOf } from './set-list.ts';
 import { emptySourceAttributes, isSameState, type SourceAttributes, type SourceNames } from './source.ts';
 
 /** A worker's tools for scanning. */
@@ -18,6 +19,10 @@ export type Scanning = {
   readonly reading: FileReading;
   readonly records: RecordStore;
   readonly selection: Selection;
+  /** Only what these sets select is looked at, the rest stays as it was; everything where left out. */
+  readonly activeSets?: ReadonlySet<number> | undefined;
+  /** Whether what these sets select has a place to go to. */
+  readonly canStore: (sets: readonly number[]) => boolean;
 };
 
 /** How close to now a time may be before a later change could hide behind it. */
@@ -26,6 +31,7 @@ const maxReadTries = 3;
 const longestName = 4095;
 const empty = new Uint8Array();
 const noDigest = new Uint8Array(rowDigestBytes);
+const noSets = internSets([]);
 
 /** Scans an open directory. `path` is its absolute path, for the rules and for problems. */
 export function scanDirectory(scanning: Scanning, job: ScanJob, directoryFd: number, path: Uint8Array): Scanned {
@@ -37,6 +43,8 @@ class DirectoryScan {
   readonly #scanning: Scanning;
   readonly #job: ScanJob;
   readonly #fd: number;
+  /** The sets that selected the directory. */
+  readonly #sets: readonly number[];
   readonly #nameAt: number;
   readonly #racyAfterMs: number;
   readonly #packer = new DirectoryPacker();
@@ -57,6 +65,7 @@ class DirectoryScan {
     this.#scanning = scanning;
     this.#job = job;
     this.#fd = directoryFd;
+    this.#sets = internSets(job.sets);
     this.#isCredential = isCredentialPath(path);
     this.#pathBytes = new Uint8Array(path.length + 1 + longestName);
     this.#pathBytes.set(joinPath(path, empty));
@@ -88,11 +97,15 @@ class DirectoryScan {
 
   #ownRow(attributes: SourceAttributes): Uint8Array {
     const job = this.#job;
-    const { reading, records } = this.#scanning;
-    const streams = makeXattrStream(reading.source.attributesOf(this.#fd), reading.content, records, attributes.uid);
+    const { reading, records, canStore } = this.#scanning;
+    const sets = this.#sets;
+    // Only looked at on the way to another set's: it gets its row when its own set can be stored.
+    if (!canStore(sets)) return job.own;
+    const owner = { uid: attributes.uid, sets };
+    const streams = makeXattrStream(reading.source.attributesOf(this.#fd), reading.content, records, owner);
     const row: Row = {
       type: 'directory',
-      sets: job.sets,
+      sets,
       ...this.#ownMetadata(attributes),
       ...(streams.length > 0 && { streams }),
       since: job.since,
@@ -136,6 +149,9 @@ class DirectoryScan {
       this.#keep(entry);
       return;
     }
+    const path = this.#pathOf(entry.name);
+    const sets = this.#setsOf(path, entry.type);
+    if (sets && !this.#isLookedAt(path, sets, entry.type)) return this.#keep(entry);
     // On the way to an include only some names are looked at: one that is not among them has left the selection.
     this.#lose(entry, this.#job.only ? 'unselected' : 'gone', false);
   }
@@ -153,13 +169,12 @@ class DirectoryScan {
         return;
       }
       if (attributes.mountRoot) {
-        this.#mounts.push(path.slice());
-        if (before) this.#keep(before);
+        this.#passMount(path, before);
         return;
       }
-      const sets = this.#setsOf(path, attributes);
-      if (!sets) {
-        if (before) this.#lose(before, 'unselected', false);
+      const sets = this.#setsOf(path, attributes.type);
+      if (!sets || !(this.#isOtherName(attributes) || this.#isLookedAt(path, sets, attributes.type))) {
+        this.#passBy(before, sets !== undefined);
         return;
       }
       this.#seenFiles++;
@@ -171,6 +186,24 @@ class DirectoryScan {
     }
   }
 
+  /** What is mounted here is a volume of its own; the entry below it stays as it was. */
+  #passMount(path: Uint8Array, before: PackedEntry | undefined): void {
+    const { activeSets, selection } = this.#scanning;
+    if (!activeSets || selection.concerns(path, activeSets)) this.#mounts.push(path.slice());
+    if (before) this.#keep(before);
+  }
+
+  /** What other sets select stays as it was; what none selects is lost. */
+  #passBy(before: PackedEntry | undefined, isSelected: boolean): void {
+    if (!before) return;
+    if (isSelected) this.#keep(before);
+    else this.#lose(before, 'unselected', false);
+  }
+
+  #isOtherName({ links, type }: SourceAttributes): boolean {
+    return this.#job.isForLinks && links > 1 && type !== 'directory';
+  }
+
   /** The path of an entry, valid until the next one. */
   #pathOf(name: Uint8Array): Uint8Array {
     this.#pathBytes.set(name, this.#nameAt);
@@ -178,19 +211,27 @@ class DirectoryScan {
   }
 
   /** The sets that select an entry; none on the way to an include; undefined when it is left out. */
-  #setsOf(path: Uint8Array, attributes: SourceAttributes): readonly number[] | undefined {
+  #setsOf(path: Uint8Array, type: SourceAttributes['type']): readonly number[] | undefined {
     const { selection } = this.#scanning;
     if (!this.#job.only) {
-      const sets = selection.selectedBelow(path, this.#job.sets);
-      return sets.length > 0 ? sets : undefined;
+      const sets = selection.selectedBelow(path, this.#sets);
+      if (sets === this.#sets) return sets.length > 0 ? sets : undefined;
+      return sets.length > 0 ? internSets(sets) : undefined;
     }
     const decision = selection.decide(path);
-    if (decision.status === 'selected') return decision.sets;
-    return decision.status === 'on_the_way' && attributes.type === 'directory' ? [] : undefined;
+    if (decision.status === 'selected') return internSets(decision.sets);
+    return decision.status === 'on_the_way' && type === 'directory' ? noSets : undefined;
+  }
+
+  /** Whether this pass is about an entry that these sets select, or about something below it. */
+  #isLookedAt(path: Uint8Array, sets: readonly number[], type: SourceAttributes['type']): boolean {
+    const { activeSets, selection } = this.#scanning;
+    if (!activeSets || sets.some((set) => activeSets.has(set))) return true;
+    return type === 'directory' && selection.leadsTo(path, activeSets);
   }
 
   #keep(before: PackedEntry): void {
-    this.#packer.add(before.name, before, before.isRacy, before.rowDigest);
+    this.#packer.add(before.name, before, before);
   }
 
   #compareEntry(name: Uint8Array, seen: Seen): void {
@@ -200,15 +241,17 @@ class DirectoryScan {
     }
     if (attributes.type === 'directory') {
       const isKnown = before !== undefined && isAsPacked(before, attributes);
+      const setsDigest = setsDigestOf(sets);
       this.#directories.push({
         name: name.slice(),
         attributes: { ...attributes },
         sets,
         isKnown,
         isReplacing: before !== undefined && !isKnown,
+        isSelectedAnew: isKnown && before.setsDigest !== setsDigest,
       });
-      this.#packer.add(name, attributes, false, noDigest);
-    } else if (before && isAsPacked(before, attributes)) {
+      this.#packer.add(name, attributes, { isRacy: false, rowDigest: noDigest, setsDigest });
+    } else if (before && isAsPacked(before, attributes) && before.setsDigest === setsDigestOf(sets)) {
       this.#keep(before);
     } else {
       this.#store(name, seen);
@@ -231,7 +274,8 @@ class DirectoryScan {
     const digest = digestOf(encoded);
     const isPut = before !== undefined && compareBytes(before.rowDigest, digest) === 0;
     if (!isPut) this.#rows.add(name, encoded);
-    this.#packer.add(name, made.attributes, this.#isRacy(made.attributes) || made.row.flags !== undefined, digest);
+    const isRacy = this.#isRacy(made.attributes) || made.row.flags !== undefined;
+    this.#packer.add(name, made.attributes, { isRacy, rowDigest: digest, setsDigest: setsDigestOf(seen.sets) });
   }
 
   /** Leaves an entry to the main thread, which knows its other names or has it read in ranges. */
@@ -239,7 +283,8 @@ class DirectoryScan {
     const { attributes, before, sets } = seen;
     const row = attributes.type === 'file' ? undefined : encodeRow(this.#rowOfSpecial(name, seen));
     const rowDigest = before?.rowDigest.slice() ?? noDigest;
-    const flagsAt = this.#packer.add(name, attributes, true, rowDigest);
+    const memory = { isRacy: true, rowDigest, setsDigest: setsDigestOf(sets) };
+    const flagsAt = this.#packer.add(name, attributes, memory);
     const left = { name: name.slice(), attributes: { ...attributes }, sets, flagsAt, rowDigest };
     this.#left.push(row ? { ...left, row } : left);
   }
@@ -253,7 +298,7 @@ class DirectoryScan {
       owner: source.ownerNames(attributes.uid, attributes.gid),
       sets,
       ...(attributes.type === 'symlink' && { target: source.readLink(this.#fd, name) }),
-      streams: makeXattrStream(xattrs, reading.content, records, attributes.uid),
+      streams: makeXattrStream(xattrs, reading.content, records, { uid: attributes.uid, sets }),
     });
   }
 
@@ -273,7 +318,7 @@ class DirectoryScan {
       }
       try {
         recorded = { ...after };
-        const streams = this.#streamsOf(fd, recorded, name);
+        const streams = this.#streamsOf(fd, name, { ...seen, attributes: recorded });
         reading.source.statDescriptor(fd, after);
         const isWhole = isSameState(recorded, after) && streams.size === recorded.sizeBytes;
         if (!isWhole && tries < maxReadTries) {
@@ -289,12 +334,13 @@ class DirectoryScan {
     }
   }
 
-  #streamsOf(fd: number, attributes: SourceAttributes, name: Uint8Array): { size: number; all: StreamRef[] } {
+  #streamsOf(fd: number, name: Uint8Array, { attributes, sets }: Seen): { size: number; all: StreamRef[] } {
     const { reading, records } = this.#scanning;
     const isCredential = attributes.sizeBytes < bundledBelowBytes && (this.#isCredential || isCredentialPath(name));
     const range = { offset: 0, length: attributes.sizeBytes };
-    const content = makeStream('content', storeRange(reading, { fd, attributes, isCredential }, range), records);
-    const xattrs = makeXattrStream(reading.source.attributesOf(fd), reading.content, records, attributes.uid);
+    const content = makeStream('content', storeRange(reading, { fd, attributes, isCredential, sets }, range), records);
+    const owner = { uid: attributes.uid, sets };
+    const xattrs = makeXattrStream(reading.source.attributesOf(fd), reading.content, records, owner);
     return { size: content.size, all: [content, ...xattrs] };
   }
 

@@ -79,6 +79,20 @@ export class Selection {
     );
   }
 
+  /** Whether an include of one of these sets lies below this path. */
+  leadsTo(path: Uint8Array, sets: ReadonlySet<number>): boolean {
+    return this.#includesOf(sets).some((include) => include.length > path.length && isAtOrBelow(include, path));
+  }
+
+  /** Whether something at this path or below it, or the path itself, can be selected by one of these sets. */
+  concerns(path: Uint8Array, sets: ReadonlySet<number>): boolean {
+    return this.#includesOf(sets).some((include) => isAtOrBelow(include, path) || isAtOrBelow(path, include));
+  }
+
+  #includesOf(sets: ReadonlySet<number>): readonly Uint8Array[] {
+    return this.#sets.filter(({ set }) => sets.has(set.number)).flatMap(({ includes }) => includes);
+  }
+
   /**
    * What the rules say of an entry whose parent was selected by `parentSets`: the fast form of `decide` for a walk.
    * Returns the sets that select it; empty when every one of them excludes it.

@@ -2,6 +2,7 @@ import { CodedError } from '@holdfast/base';
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { backupErrors } from './errors.ts';
 import type { FromWorker, Job, Reply, WorkerSetup } from './messages.ts';
+import type { DestinationMask } from './routes.ts';
 import type { SharedControl } from './shared-control.ts';
 import type { Uploader } from './uploader.ts';
 
@@ -47,7 +48,7 @@ export class WorkerPool {
       { length: options.count },
       (_, index) =>
         new PoolMember(start, options.setup, {
-          onFragment: (fragment) => this.#send(fragment, index, options),
+          onFragment: (fragment, destinations) => this.#send({ fragment, destinations }, index, options),
           onProgress: options.onProgress,
           onReply: (reply) => this.#onReply(index, reply),
         }),
@@ -87,13 +88,13 @@ export class WorkerPool {
   }
 
   #send(
-    fragment: Uint8Array,
+    { fragment, destinations }: { readonly fragment: Uint8Array; readonly destinations: DestinationMask },
     index: number,
     options: { control: SharedControl; uploader: Uploader; onProgress: (readBytes: number) => void },
   ): void {
     const bytes = fragment.length;
     options.uploader
-      .send(fragment)
+      .send(fragment, destinations)
       .then(
         () => {
           this.#members[index]?.giveBack(fragment.buffer as ArrayBuffer);
@@ -107,7 +108,7 @@ export class WorkerPool {
 }
 
 type Hooks = {
-  readonly onFragment: (fragment: Uint8Array) => void;
+  readonly onFragment: (fragment: Uint8Array, destinations: DestinationMask) => void;
   readonly onProgress: (readBytes: number) => void;
   readonly onReply: (reply: Reply) => void;
 };
@@ -156,7 +157,7 @@ class PoolMember {
   }
 
   #hear(message: FromWorker): void {
-    if (message.kind === 'fragment') return this.#hooks.onFragment(message.fragment);
+    if (message.kind === 'fragment') return this.#hooks.onFragment(message.fragment, message.destinations);
     if (message.kind === 'progress') return this.#hooks.onProgress(message.readBytes);
     this.#hooks.onReply(message);
     const asked = this.#asked.get(message.job);

@@ -6,10 +6,11 @@ import { createGearChunker } from '../chunker/gear.node.ts';
 import { ByteWriter } from '../format/cursor.ts';
 import { type Extent, extentBytes, writeExtent } from '../format/extent.ts';
 import { encodeRow } from '../format/row.ts';
-import { BlockLookup } from '../index/local-index.ts';
+import { BlockLookup } from '../index/block-table.ts';
 import { joinPath } from './bytes.ts';
 import { bundledBelowBytes, ContentStore } from './content-store.ts';
 import { decodeExtents } from './extent-parts.ts';
+import { FragmentRouter } from './fragment-router.ts';
 import { FragmentWriter } from './fragment-writer.ts';
 import { makeRow, makeStream, makeXattrStream } from './make-row.ts';
 import type {
@@ -27,6 +28,7 @@ import type {
 import { pathOfPlace, withPlace } from './open-place.ts';
 import { joinExtents, storeRange } from './read-file.ts';
 import { RecordSealer } from './record-sealer.ts';
+import { Routes } from './routes.ts';
 import { scanDirectory, type Scanning } from './scan-directory.ts';
 import { isCredentialPath, Selection } from './selection.ts';
 import { SharedControl } from './shared-control.ts';
@@ -51,7 +53,7 @@ class BackupWorker {
   readonly #sealer: RecordSealer;
   readonly #known: BlockLookup | undefined;
   readonly #content: ContentStore;
-  readonly #fragments: FragmentWriter;
+  readonly #fragments: FragmentRouter;
   readonly #scanning: Scanning;
   readonly #control: SharedControl;
   #readBytes = 0;
@@ -66,14 +68,17 @@ class BackupWorker {
     this.#source = source;
     const control = new SharedControl(setup.control);
     this.#control = control;
-    this.#fragments = new FragmentWriter(
-      (bytes) => control.charge(bytes),
-      (fragment) => this.#send({ kind: 'fragment', fragment }, [fragment.buffer]),
-      () => receiveMessageOnPort(ports.spares)?.message as ArrayBuffer | undefined,
-    );
-    this.#sealer = new RecordSealer(setup, control, this.#fragments);
+    this.#fragments = new FragmentRouter((destinations) => {
+      const handOver = (fragment: Uint8Array<ArrayBuffer>) =>
+        this.#send({ kind: 'fragment', fragment, destinations }, [fragment.buffer]);
+      const spare = () => receiveMessageOnPort(ports.spares)?.message as ArrayBuffer | undefined;
+      return new FragmentWriter((bytes) => control.charge(bytes), handOver, spare);
+    });
+    const routes = new Routes(setup.routes);
+    const { secrets, writerNumber } = setup;
+    this.#sealer = new RecordSealer({ secrets, writerNumber, everywhere: routes.ready }, control, this.#fragments);
     this.#known = setup.isFirstBackup ? undefined : new BlockLookup(setup.indexPath);
-    this.#content = new ContentStore(this.#sealer, this.#known);
+    this.#content = new ContentStore(this.#sealer, this.#known, routes);
     const reading = {
       source,
       content: this.#content,
@@ -83,7 +88,13 @@ class BackupWorker {
       onRead: (bytes: number) => this.#count(bytes),
     };
     const selection = new Selection(setup.sets, setup.never);
-    this.#scanning = { reading, records: this.#sealer, selection };
+    this.#scanning = {
+      reading,
+      records: this.#sealer,
+      selection,
+      activeSets: setup.activeSets && new Set(setup.activeSets),
+      canStore: (sets) => routes.canStore(sets),
+    };
   }
 
   serve(job: Job): void {
@@ -122,7 +133,13 @@ class BackupWorker {
     this.#send({ kind: 'progress', readBytes: this.#readBytes });
     this.#readBytes = 0;
     this.#gatherFresh();
-    this.#send({ kind: 'flushed', job, fresh: this.#fresh.splice(0), newBytes: this.#content.takeNewBytes() });
+    this.#send({
+      kind: 'flushed',
+      job,
+      fresh: this.#fresh.splice(0),
+      owned: this.#content.takeOwned(),
+      newBytes: this.#content.takeNewBytes(),
+    });
   }
 
   #gatherFresh(): void {
@@ -146,7 +163,7 @@ class BackupWorker {
         const isSameBefore = isSameState(job.attributes, after);
         const isCredential = isCredentialPath(joinPath(path, job.name));
         const range = { offset: job.offset, length: job.length };
-        const file = { fd, attributes: job.attributes, isCredential };
+        const file = { fd, attributes: job.attributes, isCredential, sets: job.sets };
         const extents = this.#storing(job.longFile, () => storeRange(this.#scanning.reading, file, range));
         this.#source.statDescriptor(fd, after);
         const isChanged = !isSameBefore || !isSameState(job.attributes, after);
@@ -175,7 +192,7 @@ class BackupWorker {
   #finish(job: FinishJob): Reply {
     const { attributes, sets, isFuzzy, xattrs } = job;
     const content = makeStream('content', joinExtents(job.extents.map(decodeExtents)), this.#sealer);
-    const streams = [content, ...makeXattrStream(xattrs, this.#content, this.#sealer, attributes.uid)];
+    const streams = [content, ...makeXattrStream(xattrs, this.#content, this.#sealer, { uid: attributes.uid, sets })];
     const owner = this.#source.ownerNames(attributes.uid, attributes.gid);
     const linkGroup = job.linkGroup === undefined ? {} : { linkGroup: job.linkGroup };
     const row = makeRow({ attributes, owner, sets, streams, isFuzzy, ...linkGroup });

@@ -5,7 +5,7 @@ import { type Writer, writerOfCommit } from '../format/keyring.ts';
 import { type Ordinal, writerOf } from '../format/ordinal.ts';
 import { RecordKind, splitRecord } from '../format/record.ts';
 import { isRecordSignedBy } from '../format/seal.node.ts';
-import type { KeptCommit } from './local-index.ts';
+import type { KeptCommit } from './commit-table.ts';
 
 /** The records of a destination, as far as finding its head goes. */
 export type RecordShelf = {

@@ -5,10 +5,12 @@
  * are those of its row is taken as known. All else the next whole pass looks at, and finds its bytes among the known ones.
  */
 import { CodedError } from '@holdfast/base';
+import { bundledBelowBytes } from '../backup/content-store.ts';
 import { digestOf } from '../backup/make-row.ts';
 import { mountedRoot, withPlace } from '../backup/open-place.ts';
 import { DirectoryPacker } from '../backup/packed-directory.ts';
 import { birthOf } from '../backup/pass-directories.ts';
+import { setsDigestOf } from '../backup/set-list.ts';
 import { emptySourceAttributes, type Source, type SourceAttributes } from '../backup/source.ts';
 import type { DirectoryPlace as MachinePlace, MountedRoot } from '../backup/messages.ts';
 import { directoryStart, parseFileKey } from '../format/map-key.ts';
@@ -18,7 +20,9 @@ import { type Extent, isHole } from '../format/extent.ts';
 import type { OpenKeys } from '../format/seal.node.ts';
 import { type ArchiveState, type DirectoryPlace, placeOf, rootDirectory } from '../tree/state.ts';
 import type { LoadRecord } from '../tree/tree-reader.ts';
-import { type KeptCommit, type LocalIndex, packedBlockBytes } from './local-index.ts';
+import { type OwnedRecords, packedBlockBytes } from './block-table.ts';
+import { type KeptCommit, noIntent } from './commit-table.ts';
+import type { LocalIndex } from './local-index.ts';
 import { factsOf, readState } from './read-state.ts';
 import { streamExtents } from './stream-extents.ts';
 
@@ -68,13 +72,13 @@ export function isRebuilding(index: LocalIndex): boolean {
 /** Makes known where the bytes of every kept version lie, and which directory was the last to have each place. */
 async function learnPieces(request: RebuildRequest, state: ArchiveState, counts: RebuildCounts): Promise<void> {
   const { index, signal, onProgress } = request;
-  let batch: Uint8Array[] = [];
+  let batch = new PieceBatch();
   let places: FormerPlace[] = [];
   const learn = () => {
-    index.learn({ directories: [], detached: [], links: [], blocks: batch });
+    index.learn({ ...noIntent, blocks: batch.blocks, records: batch.records() });
     index.putFormer(places);
-    counts.pieces += batch.length;
-    batch = [];
+    counts.pieces += batch.blocks.length;
+    batch = new PieceBatch();
     places = [];
   };
   for await (const { key, value } of state.range(directoryStart(0), Uint8Array.of(2))) {
@@ -84,13 +88,33 @@ async function learnPieces(request: RebuildRequest, state: ArchiveState, counts:
     // By rising commit: of several at one place the last stays.
     const place = name.length === 0 ? undefined : placeOf(row);
     if (place) places.push({ parent, name, number: place.directoryNumber });
-    for await (const extent of piecesOf(row, state, request.load)) batch.push(packBlock(extent));
-    if (batch.length + places.length < batchPieces) continue;
+    for await (const extent of piecesOf(row, state, request.load)) batch.add(extent, row.sets ?? []);
+    if (batch.blocks.length + places.length < batchPieces) continue;
     signal?.throwIfAborted();
     learn();
     onProgress?.(counts);
   }
   learn();
+}
+
+/** Pieces on their way into the index, and who needs the records they lie in. */
+class PieceBatch {
+  readonly blocks: Uint8Array[] = [];
+  readonly #owned = new Map<string, { sets: readonly number[]; isBundle: boolean; ordinals: Set<number> }>();
+
+  add(extent: Extent, sets: readonly number[]): void {
+    this.blocks.push(packBlock(extent));
+    // A row does not say of what kind a record is; what may be a bundle is taken for one and never copied alone.
+    const isBundle = extent.offset > 0 || extent.length < bundledBelowBytes;
+    const key = `${isBundle}:${sets.join()}`;
+    const owned = this.#owned.get(key);
+    if (owned) owned.ordinals.add(extent.ordinal);
+    else this.#owned.set(key, { sets, isBundle, ordinals: new Set([extent.ordinal]) });
+  }
+
+  records(): readonly OwnedRecords[] {
+    return [...this.#owned.values()].map(({ ordinals, ...of }) => ({ ...of, ordinals: [...ordinals] }));
+  }
 }
 
 type FormerPlace = { readonly parent: number; readonly name: Uint8Array; readonly number: number };
@@ -186,8 +210,7 @@ class DirectoryWalk {
       this.#waiting.push({ place: below, parent: place.directoryNumber, name, machine });
     }
     index.learn({
-      detached: [],
-      blocks: [],
+      ...noIntent,
       links: there.links.map((link) => ({ ...link, directory: place.directoryNumber })),
       directories: [
         {
@@ -219,7 +242,11 @@ class DirectoryWalk {
           links.push({ inode: now.inode, device: now.device, name, linkGroup: row.linkGroup });
         }
         const isTrusted = isSame && now.ctimeSeconds < this.#trustedBefore;
-        packer.add(name, isSame ? { ...now } : unknownEntry(row), !isTrusted, digestOf(encodeRow(row)));
+        packer.add(name, isSame ? { ...now } : unknownEntry(row), {
+          isRacy: !isTrusted,
+          rowDigest: digestOf(encodeRow(row)),
+          setsDigest: setsDigestOf(row.sets ?? []),
+        });
       }
       return fd === undefined ? undefined : source.statDescriptor(fd, emptySourceAttributes());
     };

@@ -1,5 +1,5 @@
 /** The tables of the local index. A number that does not match makes the index be built again from the archive. */
-export const schemaNumber = 1;
+export const schemaNumber = 2;
 
 /** SQL that makes an empty index. All of it can be rebuilt from the archive and a rescan; no key is ever in it. */
 export const schemaSql = `
@@ -24,13 +24,25 @@ export const schemaSql = `
   create table former (parent integer not null, name blob not null, number integer not null, primary key (parent, name))
     strict, without rowid;
 
-  -- Where bytes with this SHA-256 lie.
+  -- Where bytes with this SHA-256 lie; in several records where one destination could not take them from another.
   create table blocks (
-    hash blob primary key,
+    hash blob not null,
     ordinal integer not null,
     at integer not null,               -- offset in the record's raw bytes
-    length integer not null
+    length integer not null,
+    primary key (hash, ordinal)
   ) strict, without rowid;
+
+  -- Which backup sets need a block or bundle: where it has to lie follows from what these sets are bound to.
+  create table records (
+    ordinal integer primary key,
+    list integer not null,
+    is_bundle integer not null
+  ) strict;
+  create table set_lists (
+    list integer primary key,
+    sets text not null unique          -- numbers, rising, with commas; empty for what no set selected
+  ) strict;
 
   -- Names that are one file.
   create table links (
