@@ -83,6 +83,17 @@ test('an answer that is not of this API, a fault, and no answer are told apart',
   assert.deepEqual(await createClient({ baseUrl, fetch, credentials: anonymous }).customer.get(), customer);
 });
 
+test('a failure that the fetch has declared is thrown as it is, any other as no answer', async () => {
+  const declared = new CodedError({ code: 'proxy.refused', kind: 'unavailable', message: 'No' });
+  const failing =
+    (error: Error): Fetch =>
+    () =>
+      Promise.reject(error);
+  const get = (error: Error) => createClient({ baseUrl, fetch: failing(error), credentials: anonymous }).customer.get();
+  await assert.rejects(get(declared), declared);
+  await assert.rejects(get(new Error('socket hang up')), { code: 'sdk.unreachable' });
+});
+
 test('an aborted call rejects with the reason it was given', async () => {
   const fetch: Fetch = async (_, { signal }) => {
     throw signal?.reason ?? new Error('not aborted');

@@ -1,3 +1,4 @@
+import { CodedError } from '@holdfast/base';
 import { api, isBytes, nothing, type Route, type RouteInput, type RouteReply } from '@holdfast/contract';
 import type { Credentials, Fetch, FetchInit } from './credentials.ts';
 import { problemOf, sdkErrors } from './problem-error.ts';
@@ -29,8 +30,8 @@ export type Client = {
 /**
  * Makes a client for every route of the contract.
  *
- * Each call validates the reply. It throws the server's coded error, `sdk.unreachable` when nothing answered,
- * and `sdk.not_a_problem` when something else than this API did.
+ * Each call validates the reply. It throws the server's coded error, `sdk.unreachable` when nothing answered (or the
+ * coded error of a `fetch` that has one), and `sdk.not_a_problem` when something else than this API did.
  */
 export function createClient(options: ClientOptions): Client {
   const nouns = Object.entries(api).map(([noun, routes]) => {
@@ -79,6 +80,8 @@ async function send(options: ClientOptions, url: string, init: FetchInit): Promi
     return await options.fetch(url, init);
   } catch (cause) {
     if (init.signal?.aborted) throw init.signal.reason;
+    // A `fetch` that knows what failed says it better.
+    if (cause instanceof CodedError) throw cause;
     throw sdkErrors.unreachable({ url }, cause);
   }
 }

@@ -1,5 +1,5 @@
 import { createHash, createPrivateKey, generateKeyPairSync, sign, X509Certificate } from 'node:crypto';
-import { parseUuid, systemRandom, type Random } from '@holdfast/base';
+import { CodedError, parseUuid, systemRandom, type Random } from '@holdfast/base';
 import { deviceRoutes, EnrollmentToken, ENROLLMENT_PROOF_LABEL } from '@holdfast/contract';
 import { anonymous, call } from '@holdfast/sdk';
 import type { DeviceKey, Enrollment, EnrollmentStore, PendingEnrollment } from './enrollment-store.ts';
@@ -99,7 +99,7 @@ function prove({ installationId, token }: EnrollmentToken, key: DeviceKey): stri
 /**
  * Fetches a server's CA and compares it with the hash that is known: the one request that trusts no certificate yet.
  *
- * It sends nothing but the request for `/ca.pem`. @throws cloud_link.ca_unreachable, cloud_link.ca_mismatch
+ * It sends nothing but the request for `/ca.pem`. @throws cloud_link.ca_unreachable, cloud_link.ca_mismatch, `proxyErrors`
  */
 export async function fetchCa(
   url: string,
@@ -107,7 +107,7 @@ export async function fetchCa(
   { proxyEnv }: Pick<HttpsSettings, 'proxyEnv'> = {},
 ): Promise<string> {
   const pem = await download(`${url}/ca.pem`, proxyEnv).catch((error: unknown) => {
-    throw cloudErrors.ca_unreachable({ url }, error);
+    throw error instanceof CodedError ? error : cloudErrors.ca_unreachable({ url }, error);
   });
   const found = fingerprintOf(pem);
   if (found !== caSha256) throw cloudErrors.ca_mismatch({ url, expected: caSha256, found: found ?? 'no certificate' });

@@ -1,6 +1,7 @@
 import { Agent, request, type RequestOptions } from 'node:https';
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
+import { type CodedError, defineErrors } from '@holdfast/base';
 import type { Fetch, FetchInit } from '@holdfast/sdk';
 
 /** How the server is reached. */
@@ -18,22 +19,81 @@ export type HttpsSettings = {
 /** A `fetch` over connections that are kept; `close` ends them. */
 export type HttpsFetch = { readonly fetch: Fetch; readonly close: () => void };
 
+/** What a proxy can be the cause of. All but a wrong address may pass by itself, so none of them ends an agent. */
+export const proxyErrors = defineErrors('proxy', {
+  address_invalid: ['invalid', 'HTTPS_PROXY is not the address of an HTTP proxy'],
+  unreachable: ['unavailable', 'The proxy does not answer'],
+  refused: ['unavailable', 'The proxy did not let the connection to the server through'],
+  wants_credentials: ['unavailable', 'The proxy wants a user name and a password, or does not take these'],
+});
+
 /** How long a server may say nothing. */
 const SILENCE_MS = 60_000;
 const SMALL_REPLY_BYTES = 256 * 1024;
 
-/** Makes a `fetch` that trusts one CA, goes through the proxy that is set, and keeps its connections. */
+/**
+ * Makes a `fetch` that trusts one CA, goes through the proxy that is set, and keeps its connections.
+ *
+ * An address without a scheme is an HTTP proxy's, as other programs take it. What is not an address is never passed over
+ * in silence: requests would go past the proxy. The fetch throws `proxyErrors` where the proxy is the cause.
+ */
 export function createHttpsFetch(settings: HttpsSettings): HttpsFetch {
-  const { ca, proxyEnv, maxConnections = 16, acceptAnyCertificate = false } = settings;
+  const { ca, maxConnections = 16, acceptAnyCertificate = false } = settings;
+  const given = settings.proxyEnv?.HTTPS_PROXY;
+  const proxy = given === undefined ? undefined : readProxy(given);
+  if (given !== undefined && !proxy) {
+    const remedy = 'set HTTPS_PROXY to http://HOST:PORT, or unset it';
+    return { fetch: () => Promise.reject(proxyErrors.address_invalid({ remedy })), close: () => undefined };
+  }
   const agent = new Agent({
     keepAlive: true,
     maxSockets: maxConnections,
     minVersion: 'TLSv1.2',
     rejectUnauthorized: !acceptAnyCertificate,
     ...(ca === undefined ? {} : { ca }),
-    ...(proxyEnv ? { proxyEnv: { ...proxyEnv } } : {}),
+    ...(proxy && { proxyEnv: { ...settings.proxyEnv, HTTPS_PROXY: proxy.href } }),
   });
-  return { fetch: (url, init) => send(url, init, { agent }), close: () => agent.destroy() };
+  const fetch: Fetch = async (url, init) => {
+    try {
+      return await send(url, init, { agent });
+    } catch (error) {
+      throw (proxy && proxyFault(error, proxy, new URL(url))) ?? error;
+    }
+  };
+  return { fetch, close: () => agent.destroy() };
+}
+
+function readProxy(text: string): URL | undefined {
+  const address = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
+  if (!URL.canParse(address)) return undefined;
+  const url = new URL(address);
+  return ['http:', 'https:'].includes(url.protocol) ? url : undefined;
+}
+
+/** What a request failed with, if the proxy is the cause. Its name and password are in no error. */
+function proxyFault(error: unknown, proxy: URL, server: URL): CodedError | undefined {
+  const { code, statusCode } = error as { code?: unknown; statusCode?: unknown };
+  const facts = { proxy: proxy.host, server: server.host };
+  if (code === 'ERR_PROXY_TUNNEL') {
+    const refusal = { ...facts, ...(typeof statusCode === 'number' && { status: statusCode }) };
+    if (statusCode === 407) {
+      const remedy = 'set HTTPS_PROXY to http://NAME:PASSWORD@HOST:PORT';
+      return proxyErrors.wants_credentials({ ...refusal, remedy }, error);
+    }
+    const remedy = `let the proxy connect to ${server.host}, or put it into NO_PROXY`;
+    return proxyErrors.refused({ ...refusal, remedy }, error);
+  }
+  if (!isConnectingTo(proxy, error)) return undefined;
+  const remedy = `check HTTPS_PROXY, or put ${server.hostname} into NO_PROXY`;
+  return proxyErrors.unreachable({ ...facts, remedy }, error);
+}
+
+/** Whether no connection came about, and it would have been one to the proxy. */
+function isConnectingTo(proxy: URL, error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.some((each) => isConnectingTo(proxy, each));
+  const { syscall, hostname, port } = error as { syscall?: unknown; hostname?: unknown; port?: unknown };
+  const proxyPort = Number(proxy.port) || (proxy.protocol === 'https:' ? 443 : 80);
+  return syscall === 'getaddrinfo' ? hostname === proxy.hostname : syscall === 'connect' && port === proxyPort;
 }
 
 async function send(url: string, init: FetchInit, options: RequestOptions): Promise<Response> {
