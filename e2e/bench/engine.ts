@@ -1,12 +1,14 @@
 /**
- * One step of a measurement as a process of its own: `engine.ts first|again|restore STATE SOURCE`.
+ * One step of a measurement as a process of its own: `engine.ts first|again|restore STATE SOURCE folder|server`.
  *
- * The archive lies in a folder destination, with everything that makes an acknowledgement true: fsync, index, parity.
+ * The archive lies in a folder destination, with everything that makes an acknowledgement true: fsync, index, parity; or on
+ * the server of the token that `engine.ts enroll STATE TOKEN` was given before.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { deserialize, serialize } from 'node:v8';
+import type { DestinationPlace } from '@holdfast/agent';
 import {
   closeDescriptor,
   createLinuxSource,
@@ -34,8 +36,14 @@ import { systemClock, systemRandom } from '@holdfast/base';
 
 type Kept = { readonly keys: ArchiveKeys; readonly records: readonly Uint8Array[] };
 
-const [step, state = '', source = ''] = process.argv.slice(2);
+const [step, state = '', source = '', place] = process.argv.slice(2);
 mkdirSync(path.join(state, 'destination'), { recursive: true });
+if (step === 'enroll') {
+  const { enroll, EnrollmentStore } = await import('@holdfast/agent/cloud');
+  const about = { hostname: 'measured', os: process.platform, agentVersion: '0.1.0', tokenText: source };
+  await enroll(about, new EnrollmentStore(state));
+  process.exit();
+}
 const { keys, records } = openKeys();
 const { index } = LocalIndex.open(path.join(state, 'index.db'));
 if (!existsSync(path.join(state, 'begun'))) {
@@ -43,17 +51,13 @@ if (!existsSync(path.join(state, 'begun'))) {
   writeFileSync(path.join(state, 'begun'), '');
 }
 const openKeysOf = { archiveId: keys.archiveId, ring: deriveKeyRing(keys.archiveId, keys.ring.epochs) };
-const folder = path.join(state, 'destination');
-prepareFolder(folder, keys.archiveId);
 const head = index.head();
-const session = await folderPlace({ destinationId: 1, name: 'folder', kind: 'folder', folder }).open({
+const facts = {
   archiveId: keys.archiveId,
   known: head.number === 0 ? undefined : { number: head.number, sha256: Buffer.from(head.sha256).toString('hex') },
   keyRecords: records,
-  clock: systemClock,
-  random: systemRandom,
-  signal: new AbortController().signal,
-});
+};
+const session = place === 'server' ? await openServer() : await openFolder();
 await sendKeyRecords(session, records);
 const load = loaderOf((ordinals) => session.read(ordinals), openKeysOf);
 
@@ -61,6 +65,24 @@ if (step === 'restore') await restore(source);
 else await backup(source);
 await session.close();
 index.close();
+
+async function openServer() {
+  // Loaded here, so that a measurement of a folder does not carry it.
+  const { CloudClient, cloudPlace, EnrollmentStore } = await import('@holdfast/agent/cloud');
+  const client = new CloudClient(new EnrollmentStore(state).load()!);
+  return openPlace(cloudPlace({ destinationId: 1, name: 'server', kind: 'cloud' }, client));
+}
+
+function openFolder() {
+  const folder = path.join(state, 'destination');
+  prepareFolder(folder, keys.archiveId);
+  return openPlace(folderPlace({ destinationId: 1, name: 'folder', kind: 'folder', folder }));
+}
+
+function openPlace(at: DestinationPlace) {
+  const { signal } = new AbortController();
+  return at.open({ ...facts, clock: systemClock, random: systemRandom, signal });
+}
 
 async function backup(include: string): Promise<void> {
   const report = await runBackup({

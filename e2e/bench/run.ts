@@ -1,15 +1,18 @@
 /**
- * `npm run bench [-- --runs 5 --mib 2048 --files 20000 --seed holdfast --json FILE]`: first backup, unchanged again and
- * restore, against restic on the same files in the same run, alternating. Both write to a local folder.
+ * `npm run bench [-- --runs 5 --mib 2048 --files 20000 --seed holdfast --to folder --json FILE]`: first backup, unchanged
+ * again and restore, against restic on the same files in the same run, alternating. restic writes to a local folder; we do so
+ * too, or with `--to server` to our own server over TLS on this machine, or with `--to both` to one after the other.
  */
 import { rmSync, mkdirSync, mkdtempSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { spawnSync } from 'node:child_process';
+import { engineEnvironment, engineNodeFlags } from '@holdfast/agent/engine/process';
 import { compareTrees } from '@holdfast/agent/filesystem/testing';
 import { type DataSet, makeIncompressible, makeSmallFiles } from './data-sets.ts';
 import { type Figures, formatSpread, measure, spreadOf } from './measure.ts';
+import { startServer, type MeasuredServer } from './server.ts';
 
 const { values } = parseArgs({
   options: {
@@ -17,15 +20,18 @@ const { values } = parseArgs({
     mib: { type: 'string', default: '2048' },
     files: { type: 'string', default: '20000' },
     seed: { type: 'string', default: 'holdfast' },
+    to: { type: 'string', default: 'folder' },
     json: { type: 'string' },
   },
 });
 
 const steps = ['first', 'again', 'restore'] as const;
 type Step = (typeof steps)[number];
+type Place = 'folder' | 'server';
 type Tool = (set: DataSet, work: string, step: Step) => Figures;
 type Line = {
   readonly set: string;
+  readonly place: Place;
   readonly step: Step;
   readonly run: number;
   readonly holdfast: Figures;
@@ -34,10 +40,16 @@ type Line = {
 
 const engine = path.join(import.meta.dirname, 'engine.ts');
 
-const holdfast: Tool = (set, work, step) =>
-  measure([process.execPath, '--max-semi-space-size=4', engine, step, path.join(work, 'holdfast'), set.folder], {
-    NODE_COMPILE_CACHE: path.join(work, 'compiled'),
-  });
+/** The engine as the agent is started: with the same options and the same environment. */
+const holdfastTo = (place: Place): Tool => {
+  return (set, work, step) => {
+    const command = [...engineCommand, step, stateOf(work, place), set.folder, place];
+    return measure(command, engineEnvironment(path.dirname(work)));
+  };
+};
+
+const engineCommand = [process.execPath, ...engineNodeFlags, engine];
+const stateOf = (work: string, place: Place) => path.join(work, `holdfast-${place}`);
 
 const restic: Tool = (set, work, step) => {
   const repository = ['restic', '-q', '--no-cache', '-r', path.join(work, 'restic')];
@@ -47,38 +59,59 @@ const restic: Tool = (set, work, step) => {
   return measure([...repository, 'restore', 'latest', '--target', path.join(work, 'restic-restored')], secret);
 };
 
-function main(): void {
+async function main(): Promise<void> {
+  const places = placesOf(values.to);
   if (spawnSync('restic', ['version']).status !== 0) throw new Error('install the package "restic": it is the peer');
   const work = mkdtempSync(path.join(tmpdir(), 'holdfast-bench-'));
+  const server = places.includes('server') ? await startServer(path.join(work, 'server')) : undefined;
   try {
     const sets = [
       makeIncompressible(path.join(work, 'incompressible'), values.seed, Number(values.mib)),
       makeSmallFiles(path.join(work, 'small'), values.seed, Number(values.files)),
     ];
-    const lines = sets.flatMap((set) => measureSet(set, work));
+    const lines: Line[] = [];
+    for (const set of sets) lines.push(...(await measureSet(set, { work, places, server })));
     report(sets, lines);
   } finally {
+    await server?.stop();
     rmSync(work, { recursive: true, force: true });
   }
 }
 
-function measureSet(set: DataSet, work: string): Line[] {
+function placesOf(to: string): readonly Place[] {
+  if (to === 'both') return ['folder', 'server'];
+  if (to !== 'folder' && to !== 'server') throw new Error('--to is folder, server or both');
+  return [to];
+}
+
+type Bench = { readonly work: string; readonly places: readonly Place[]; readonly server: MeasuredServer | undefined };
+
+async function measureSet(set: DataSet, { work, places, server }: Bench): Promise<Line[]> {
   const lines: Line[] = [];
+  const tools = [...places.map((place) => ({ place, tool: holdfastTo(place) })), { place: undefined, tool: restic }];
   // The files were just written and fit: the page cache is warm for both.
   for (let run = 0; run <= Number(values.runs); run++) {
-    const place = path.join(work, 'run');
-    mkdirSync(place);
+    const folder = path.join(work, 'run');
+    mkdirSync(folder);
+    if (server) enroll(stateOf(folder, 'server'), await server.invite());
     for (const step of steps) {
       // Who goes first changes from run to run. The run numbered 0 warms up and is not counted.
-      const pair = run % 2 === 0 ? [holdfast, restic] : [restic, holdfast];
-      const figures = new Map(pair.map((tool) => [tool, tool(set, place, step)]));
-      if (run > 0)
-        lines.push({ set: set.name, step, run, holdfast: figures.get(holdfast)!, restic: figures.get(restic)! });
+      const order = run % 2 === 0 ? tools : tools.toReversed();
+      const figures = new Map(order.map(({ place, tool }) => [place, tool(set, folder, step)]));
+      if (run === 0) continue;
+      const theirs = figures.get(undefined)!;
+      for (const place of places)
+        lines.push({ set: set.name, place, step, run, holdfast: figures.get(place)!, restic: theirs });
     }
-    checkRestored(set, path.join(place, 'holdfast/restored'));
-    rmSync(place, { recursive: true });
+    for (const place of places) checkRestored(set, path.join(stateOf(folder, place), 'restored'));
+    rmSync(folder, { recursive: true });
   }
   return lines;
+}
+
+function enroll(state: string, token: string): void {
+  const { status, stderr } = spawnSync(process.execPath, [engine, 'enroll', state, token], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`the device was not enrolled: ${stderr}`);
 }
 
 function checkRestored(set: DataSet, restored: string): void {
@@ -95,17 +128,19 @@ function report(sets: readonly DataSet[], lines: readonly Line[]): void {
     `${values.runs} runs after one that warms up, alternating; page cache warm, sync before each step; medians (least to greatest)`,
   );
   const rows = sets.flatMap((set) =>
-    steps.map((step) =>
-      rowOf(
-        set,
-        lines.filter((l) => l.set === set.name && l.step === step),
+    placesOf(values.to).flatMap((place) =>
+      steps.map((step) =>
+        rowOf(
+          set,
+          lines.filter((l) => l.set === set.name && l.place === place && l.step === step),
+        ),
       ),
     ),
   );
   print(
-    '| files | step | holdfast s | restic s | restic / holdfast | cpu s, ours / theirs | resident MB, ours / theirs |',
+    '| files | to | step | holdfast s | restic s | restic / holdfast | cpu s, ours / theirs | resident MB, ours / theirs |',
   );
-  print('| --- | --- | --- | --- | --- | --- | --- |');
+  print('| --- | --- | --- | --- | --- | --- | --- | --- |');
   for (const row of rows) print(row);
   if (values.json) writeFileSync(values.json, JSON.stringify({ seed: values.seed, sets, lines }, null, 2));
 }
@@ -114,6 +149,7 @@ function rowOf(set: DataSet, lines: readonly Line[]): string {
   const spread = (pick: (line: Line) => number, digits?: number) => formatSpread(spreadOf(lines.map(pick)), digits);
   const cells = [
     set.name,
+    lines[0]!.place,
     lines[0]!.step,
     spread((line) => line.holdfast.wallSeconds),
     spread((line) => line.restic.wallSeconds),
@@ -124,4 +160,4 @@ function rowOf(set: DataSet, lines: readonly Line[]): string {
   return `| ${cells.join(' | ')} |`;
 }
 
-main();
+await main();

@@ -34,6 +34,15 @@ export function environmentFor(
   return { ...env, HOLDFAST_HOME: homeDir, ...(port !== undefined && { HOLDFAST_LISTEN: `127.0.0.1:${port}` }) };
 }
 
+/** Our environment and some variables more: of a process that is started in our place. */
+export function environmentWith(
+  more: Readonly<Record<string, string>>,
+  env: Environment = process.env,
+): Record<string, string> {
+  const ours = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return { ...Object.fromEntries(ours), ...more };
+}
+
 /** Where programs are looked for. */
 export function searchPath(env: Environment = process.env): readonly string[] {
   return (env['PATH'] ?? '').split(path.delimiter).filter((folder) => folder !== '');

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { engineEnvironment, engineNodeFlags } from '@holdfast/agent/engine/process';
 import { systemdUnit } from './systemd-unit.ts';
 
 const analyze = '/usr/bin/systemd-analyze';
@@ -12,7 +13,7 @@ test('a program in a folder with spaces and percent signs is quoted as systemd r
   const unit = systemdUnit({ nodePath: '/opt/node', program: '/root/a b/100%/bin/holdfast.mjs' });
   assert.match(
     unit,
-    /^ExecStart=\/opt\/node "\/root\/a b\/100%%\/bin\/holdfast\.mjs" agent run --state \/var\/lib\/holdfast --socket \/run\/holdfast\/agent\.sock$/m,
+    /^ExecStart=\/opt\/node --max-semi-space-size=2 "\/root\/a b\/100%%\/bin\/holdfast\.mjs" agent run --state \/var\/lib\/holdfast --socket \/run\/holdfast\/agent\.sock$/m,
   );
 });
 
@@ -26,4 +27,13 @@ test('systemd takes the unit', { skip: !existsSync(analyze) && 'needs systemd-an
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   assert.equal(said, '');
+});
+
+test('the service starts the agent as every process of the engine is started', () => {
+  const unit = systemdUnit({ nodePath: '/opt/node', program: '/opt/holdfast/apps/cli/bin/holdfast.mjs' });
+  for (const flag of engineNodeFlags)
+    assert.match(unit, new RegExp(`^ExecStart=/opt/node .*${flag} .*holdfast\\.mjs`, 'm'));
+  const [line = ''] = /^Environment=.*$/m.exec(unit) ?? [];
+  const stated = Object.entries(engineEnvironment('/var/lib/holdfast')).map(([name, value]) => `${name}=${value}`);
+  assert.equal(line, `Environment=${stated.join(' ')}`);
 });

@@ -1,3 +1,6 @@
+import { engineEnvironment, engineNodeFlags } from '@holdfast/agent/engine/process';
+import { serviceSocket, serviceStateDir } from './agent-socket.ts';
+
 /**
  * The unit of the agent as a service.
  *
@@ -7,14 +10,16 @@
 export function systemdUnit({ nodePath, program }: { readonly nodePath: string; readonly program: string }): string {
   const command = [
     nodePath,
+    ...engineNodeFlags,
     program,
     'agent',
     'run',
     '--state',
-    '/var/lib/holdfast',
+    serviceStateDir,
     '--socket',
-    '/run/holdfast/agent.sock',
+    serviceSocket,
   ];
+  const environment = Object.entries(engineEnvironment(serviceStateDir)).map(([name, value]) => `${name}=${value}`);
   return `[Unit]
 Description=Holdfast agent: protects the files of this computer
 Documentation=file://${program.replace(/bin\/holdfast\.mjs$/, '').replaceAll(' ', '%%20')}
@@ -37,7 +42,7 @@ Nice=10
 IOSchedulingClass=best-effort
 IOSchedulingPriority=7
 LimitCORE=0
-Environment=MALLOC_ARENA_MAX=2
+Environment=${environment.join(' ')}
 LimitNOFILE=65536
 CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER CAP_FSETID CAP_SETUID CAP_SETGID CAP_SETFCAP CAP_MKNOD CAP_KILL
 NoNewPrivileges=yes

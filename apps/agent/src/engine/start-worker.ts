@@ -6,5 +6,5 @@ export const startBackupWorker: StartWorker = (data, transfer) =>
   new Worker(new URL('backup-worker.ts', import.meta.url), {
     workerData: data,
     transferList: [...transfer],
-    resourceLimits: { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 8 },
+    resourceLimits: { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 4 },
   });

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { agentSocket, agentStateDir, serviceSocket, serviceStateDir } from '../agent-socket.ts';
-import { findHome, homeToStart } from '../config.ts';
+import { environmentWith, findHome, homeToStart } from '../config.ts';
 import { deviceFacts } from '../device-facts.ts';
 
 type Options = {
@@ -29,9 +29,10 @@ export function registerAgentRun(agent: Command): void {
     .option('--socket <file>', `control socket (agent.sock in the state folder; ${serviceSocket} for the service)`)
     .option('--protect <path...>', 'what the first backup set protects (the home folders); later: holdfast set')
     .action(async (options: Options) => {
+      const { stateDir, socketPath, isShared, homeDir } = placesOf(options);
+      await becomeEngineProcess(stateDir);
       const { createLog } = await import('@holdfast/agent');
       const { startEnrolledAgent } = await import('@holdfast/agent/cloud');
-      const { stateDir, socketPath, isShared, homeDir } = placesOf(options);
       const log = createLog((line) => void process.stderr.write(line));
       mkdirSync(path.dirname(socketPath), { recursive: true, mode: isShared ? 0o755 : 0o700 });
       const running = await startEnrolledAgent({
@@ -51,6 +52,16 @@ export function registerAgentRun(agent: Command): void {
       await running.ended;
       if (process.connected) process.disconnect?.();
     });
+}
+
+/** Starts this program again in place, with what makes the engine small, where whoever started it did not see to that. */
+async function becomeEngineProcess(stateDir: string): Promise<void> {
+  const { engineEnvironment, engineNodeFlags, isEngineProcess } = await import('@holdfast/agent/engine/process');
+  // A channel to the parent would not outlive it.
+  if (isEngineProcess() || process.channel || !process.execve || process.platform === 'win32') return;
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  const argv = [process.execPath, ...engineNodeFlags, ...process.execArgv, ...process.argv.slice(1)];
+  process.execve(process.execPath, argv, environmentWith(engineEnvironment(stateDir)));
 }
 
 /** The state and socket that were named, else those of HOLDFAST_HOME or `.holdfast`, else, for root, those of the service. */

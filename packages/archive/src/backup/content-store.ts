@@ -8,12 +8,12 @@ import {
   type BlockLookup,
   type BlockPlace,
   type OwnedRecords,
-  packedBlockBytes,
   unionOfSets,
 } from '../index/block-table.ts';
 import type { Extent } from '../format/extent.ts';
 import type { Ordinal } from '../format/ordinal.ts';
 import { backupErrors } from './errors.ts';
+import { RecentBlocks } from './recent-blocks.ts';
 import { choosePlace, type DestinationMask, type Routes } from './routes.ts';
 import { internSets } from './set-list.ts';
 
@@ -68,8 +68,7 @@ export class ContentStore {
   readonly #bundles = new Map<string, OpenBundle>();
   readonly #spares: Uint8Array[] = [];
   /** Blocks of this worker that no acknowledged commit has made known yet, by the sets they were stored for. */
-  readonly #recent = new Map<readonly number[], Map<string, Extent>>();
-  #fresh: Extent[] = [];
+  readonly #recent = new Map<readonly number[], RecentBlocks>();
   /** Which sets need which records, by list; new since the last call. */
   #owned = new Map<string, { sets: readonly number[]; isBundle: boolean; ordinals: Set<Ordinal> }>();
   #newBytes = 0;
@@ -119,17 +118,9 @@ export class ContentStore {
 
   /** The blocks stored since the last call, packed for the index. */
   takeFresh(): Uint8Array<ArrayBuffer> {
-    const packed = new Uint8Array(this.#fresh.length * packedBlockBytes);
-    const view = new DataView(packed.buffer);
-    for (const [index, extent] of this.#fresh.entries()) {
-      const at = index * packedBlockBytes;
-      packed.set(extent.sha256, at);
-      view.setFloat64(at + 32, extent.ordinal, true);
-      view.setUint32(at + 40, extent.offset, true);
-      view.setUint32(at + 44, extent.length, true);
-    }
-    this.#fresh = [];
-    return packed;
+    const [first, ...others] = [...this.#recent.values()].map((recent) => recent.takeFresh());
+    if (first && others.length === 0) return first;
+    return new Uint8Array(Buffer.concat(first ? [first, ...others] : []));
   }
 
   /** Which sets need which records, as far as it is new since the last call. */
@@ -160,12 +151,11 @@ export class ContentStore {
 
   /** One that was stored for the same sets, or for others whose blocks go wherever these are needed. */
   #findRecent(sha256: Uint8Array, sets: readonly number[]): Extent | undefined {
-    const key = keyOf(sha256);
-    const same = this.#recent.get(sets)?.get(key);
+    const same = this.#recent.get(sets)?.find(sha256);
     if (same) return same;
     for (const [others, blocks] of this.#recent) {
       const isEnough = others !== sets && (this.#routes.sendsTo(sets) & ~this.#routes.sendsTo(others)) === 0;
-      const found = isEnough ? blocks.get(key) : undefined;
+      const found = isEnough ? blocks.find(sha256) : undefined;
       if (!found) continue;
       // Of what kind the record is was said when it was stored.
       this.#own(found.ordinal, sets, false);
@@ -189,10 +179,9 @@ export class ContentStore {
 
   #remember(extent: Extent, sets: readonly number[]): Extent {
     this.#newBytes += extent.length;
-    this.#fresh.push(extent);
     let recent = this.#recent.get(sets);
-    if (!recent || recent.size >= maxRecentBlocks) this.#recent.set(sets, (recent = new Map()));
-    recent.set(keyOf(extent.sha256), extent);
+    if (!recent) this.#recent.set(sets, (recent = new RecentBlocks(maxRecentBlocks)));
+    recent.add(extent);
     return extent;
   }
 
@@ -219,8 +208,4 @@ export class ContentStore {
 
 function placesOfLength(places: readonly BlockPlace[], length: number): readonly BlockPlace[] {
   return places.every((place) => place.length === length) ? places : places.filter((place) => place.length === length);
-}
-
-function keyOf(sha256: Uint8Array): string {
-  return Buffer.from(sha256.buffer, sha256.byteOffset, 16).toString('latin1');
 }

@@ -94,6 +94,8 @@ export type SealPlan = {
   readonly sealedBytes: number;
   /** Bytes 0 to 40 of the plaintext, the payload, the padding; none for kinds that seal nothing. */
   readonly plaintext: readonly Uint8Array[];
+  /** The payload where it is not the raw bytes themselves: its memory is given back once it is sealed. */
+  readonly compressed: Uint8Array | undefined;
   readonly compressor: string;
 };
 
@@ -119,8 +121,8 @@ export function planSeal(content: SealContent): SealPlan {
   const kind = RecordKind[content.kind];
   const { raw } = content;
   assert((raw !== undefined) === isSealedKind(kind), 'raw bytes are there where the kind seals them');
-  const bare = { plaintext: [], compressor: 'none' };
-  const { plaintext, compressor } = raw === undefined ? bare : planPlaintext(content, raw);
+  const bare = { plaintext: [], compressed: undefined, compressor: 'none' };
+  const { plaintext, compressed, compressor } = raw === undefined ? bare : planPlaintext(content, raw);
   const sealedBytes = raw === undefined ? 0 : plaintext.reduce((sum, part) => sum + part.length, tagBytes);
   const signed = isSignedKind(kind) ? signatureBytes : 0;
   return {
@@ -128,11 +130,12 @@ export function planSeal(content: SealContent): SealPlan {
     lengthBytes: recordHeaderBytes + openBytes + sealedBytes + signed,
     sealedBytes,
     plaintext,
+    compressed,
     compressor,
   };
 }
 
-/** Seals and signs a planned record into `target` from `offset` on; it takes `plan.lengthBytes`. */
+/** Seals and signs a planned record, once, into `target` from `offset` on; it takes `plan.lengthBytes`. */
 export function sealInto(
   target: Uint8Array,
   offset: number,
@@ -158,6 +161,7 @@ export function sealInto(
   record.set(open, recordHeaderBytes);
   const sealedAt = recordHeaderBytes + open.length;
   if (sealedBytes > 0) sealPlaintext(record, sealedAt, plan, keys);
+  if (plan.compressed !== undefined) release(plan.compressed);
   if (header.signatureBytes > 0) {
     const sealed = record.subarray(sealedAt, sealedAt + sealedBytes);
     assert(keys.sign !== undefined, 'who seals a record of a signed kind can sign');
@@ -215,7 +219,10 @@ function decompress(payload: Uint8Array, rawBytes: number): Uint8Array<ArrayBuff
   }
 }
 
-function planPlaintext(content: SealContent, raw: Uint8Array): Pick<SealPlan, 'plaintext' | 'compressor'> {
+function planPlaintext(
+  content: SealContent,
+  raw: Uint8Array,
+): Pick<SealPlan, 'plaintext' | 'compressed' | 'compressor'> {
   if (raw.length > maxRawBytes) throw archiveErrors.too_large({ what: 'raw bytes', bytes: raw.length });
   const level = content.level ?? 3;
   const compressed = isWorthTrying(content, raw) ? compressIfSmaller(raw, level) : undefined;
@@ -229,7 +236,7 @@ function planPlaintext(content: SealContent, raw: Uint8Array): Pick<SealPlan, 'p
   const used = plaintextHeadBytes + payload.length;
   const padding = padmeBytes(used, content.floorBytes ?? floorOf(content.kind)) - used;
   const compressor = compressed === undefined ? 'none' : zstdCompressorName(level);
-  return { plaintext: [head, payload, zeros.subarray(0, padding)], compressor };
+  return { plaintext: [head, payload, zeros.subarray(0, padding)], compressed, compressor };
 }
 
 function isWorthTrying({ compression = 'zstd', isFileStart = false }: SealContent, raw: Uint8Array): boolean {

@@ -1,10 +1,12 @@
 /** What sealing must know of all bytes of a body: read once, in order, wherever there is a processor for it. */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import { release } from '../crypto/release.ts';
 import { recordHeaderBytes } from '../format/record.ts';
 import type { DiskFile } from './disk.ts';
 import { EntryTable, type SegmentEntry } from './footer.ts';
 import { ParityBuilder, sectorBytes, sectorChecksums } from './parity.ts';
+import { appendSector } from './sector-checksum.ts';
 import { readAround } from './scan.ts';
 
 /** Facts of a body. */
@@ -36,15 +38,16 @@ export async function readBodyFacts(
   const records = new RecordVerifier(new EntryTable(entries));
   for await (const { bytes, offset } of steps(file, 0, bodyBytes)) {
     digest.update(bytes);
-    sectorChecksums(bytes, bodySectors, offset / sectorBytes);
+    const sectors = bodySectors.subarray(offset / sectorBytes, (offset + bytes.length) / sectorBytes);
+    sectorChecksums(bytes, sectors, 0);
     if (withParity) parity.add(bytes);
-    records.add(bytes);
+    records.add(bytes, sectors);
   }
   const bodySha256 = new Uint8Array(digest.digest());
   return { bodySha256, bodySectors, parity: parity.finish(), badRecords: records.finish() };
 }
 
-/** Pieces of `[from, to)` of the file, one buffer reused; sectors that cannot be read are zeros. */
+/** Pieces of `[from, to)` of the file, one buffer reused and then given back; sectors that cannot be read are zeros. */
 export async function* steps(
   file: DiskFile,
   from: number,
@@ -57,9 +60,14 @@ export async function* steps(
     bytes.fill(0, bytesRead);
     yield { bytes, offset };
   }
+  release(buffer);
 }
 
-/** Checks the checksum of every record of a body that comes in order from offset 0. */
+/**
+ * Checks the checksum of every record of a body that comes in order from offset 0, in whole sectors.
+ *
+ * What a record has of whole sectors is taken from their checksums, so that no byte is summed up twice but at its ends.
+ */
 export class RecordVerifier {
   readonly #entries: Iterator<SegmentEntry>;
   readonly #bad: number[] = [];
@@ -73,12 +81,13 @@ export class RecordVerifier {
     this.#next();
   }
 
-  add(bytes: Uint8Array): void {
+  /** `sectors` are the checksums of the sectors of `bytes`. */
+  add(bytes: Uint8Array, sectors: Uint32Array): void {
     const end = this.#position + bytes.length;
     while (this.#entry && this.#entry.offset < end) {
       const { offset, lengthBytes } = this.#entry;
-      this.#cover(bytes, offset, offset + 48);
-      this.#cover(bytes, offset + recordHeaderBytes, offset + lengthBytes);
+      this.#cover(bytes, sectors, { from: offset, to: offset + 48 });
+      this.#cover(bytes, sectors, { from: offset + recordHeaderBytes, to: offset + lengthBytes });
       if (offset + lengthBytes > end) break;
       if (this.#checksum !== this.#entry.crc32) this.#bad.push(this.#index);
       this.#next();
@@ -99,9 +108,16 @@ export class RecordVerifier {
     this.#checksum = 0;
   }
 
-  #cover(bytes: Uint8Array, from: number, to: number): void {
-    const start = Math.max(0, from - this.#position);
-    const end = Math.min(bytes.length, to - this.#position);
-    if (start < end) this.#checksum = crc32(bytes.subarray(start, end), this.#checksum);
+  #cover(bytes: Uint8Array, sectors: Uint32Array, range: { readonly from: number; readonly to: number }): void {
+    let at = Math.max(0, range.from - this.#position);
+    const end = Math.min(bytes.length, range.to - this.#position);
+    while (at < end) {
+      const isWhole = at % sectorBytes === 0 && at + sectorBytes <= end;
+      const next = isWhole ? at + sectorBytes : Math.min(end, at - (at % sectorBytes) + sectorBytes);
+      this.#checksum = isWhole
+        ? appendSector(this.#checksum, sectors[at / sectorBytes]!)
+        : crc32(bytes.subarray(at, next), this.#checksum);
+      at = next;
+    }
   }
 }

@@ -6,7 +6,11 @@ import { systemErrorCode, withFile } from './disk.ts';
 import { nodeDisk } from './node-disk.ts';
 
 parentPort?.on('message', (job: BodyJob) => {
-  void answer(job).then((reply) => parentPort?.postMessage(reply));
+  // What is handed over is no garbage here: a thread that allocates little collects it late.
+  void answer(job).then((reply) => {
+    const handedOver = 'facts' in reply ? [reply.facts.parity.buffer, reply.facts.bodySectors.buffer] : [];
+    parentPort?.postMessage(reply, handedOver as ArrayBuffer[]);
+  });
 });
 
 async function answer({ job, path, facts }: BodyJob): Promise<BodyAnswer> {

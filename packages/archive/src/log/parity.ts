@@ -19,7 +19,14 @@ export function xorInto(target: Uint8Array, position: number, bytes: Uint8Array)
   }
   const to = new Int32Array(target.buffer, target.byteOffset + position, bytes.length / 4);
   const from = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-  for (let i = 0; i < to.length; i++) to[i]! ^= from[i]!;
+  const steps = to.length - (to.length % 4);
+  for (let i = 0; i < steps; i += 4) {
+    to[i]! ^= from[i]!;
+    to[i + 1]! ^= from[i + 1]!;
+    to[i + 2]! ^= from[i + 2]!;
+    to[i + 3]! ^= from[i + 3]!;
+  }
+  for (let i = steps; i < to.length; i++) to[i]! ^= from[i]!;
 }
 
 /** Gathers the exclusive or of the columns of a body that comes in order, in pieces of any whole number of sectors. */

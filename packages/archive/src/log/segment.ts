@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
+import { release } from '../crypto/release.ts';
 import type { DiskFile } from './disk.ts';
 import {
   decodeFooter,
@@ -44,6 +44,7 @@ export async function sealSegment(
   if (parityBytes > 0) await file.write(body.parity, bodyBytes);
   const paritySectors = new Uint32Array(parityBytes / sectorBytes);
   sectorChecksums(body.parity, paritySectors, 0);
+  release(body.parity);
   const { bodySha256, bodySectors } = body;
   const footer = { bodyBytes, parityBytes, bodySha256, bodySectors, entries, paritySectors };
   const tail = encodeFooter(footer);
@@ -92,12 +93,16 @@ export async function checkSegment(
   const badParitySectors: number[] = [];
   for await (const { bytes, offset } of steps(file, 0, footer.bodyBytes)) {
     digest.update(bytes);
-    records.add(bytes);
-    collectBad(bytes, offset / sectorBytes, footer.bodySectors, badBodySectors);
+    const sectors = new Uint32Array(bytes.length / sectorBytes);
+    sectorChecksums(bytes, sectors, 0);
+    records.add(bytes, sectors);
+    collectBad(sectors, offset / sectorBytes, footer.bodySectors, badBodySectors);
     await pace?.(bytes.length);
   }
   for await (const { bytes, offset } of steps(file, footer.bodyBytes, footer.bodyBytes + footer.parityBytes)) {
-    collectBad(bytes, (offset - footer.bodyBytes) / sectorBytes, footer.paritySectors, badParitySectors);
+    const sectors = new Uint32Array(bytes.length / sectorBytes);
+    sectorChecksums(bytes, sectors, 0);
+    collectBad(sectors, (offset - footer.bodyBytes) / sectorBytes, footer.paritySectors, badParitySectors);
     await pace?.(bytes.length);
   }
   const isWhole = Buffer.compare(digest.digest(), footer.bodySha256) === 0;
@@ -109,8 +114,6 @@ export async function checkSegment(
   };
 }
 
-function collectBad(bytes: Uint8Array, first: number, expected: Uint32Array, bad: number[]): void {
-  for (let at = 0, sector = first; at < bytes.length; at += sectorBytes, sector++) {
-    if (crc32(bytes.subarray(at, at + sectorBytes)) !== expected[sector]) bad.push(sector);
-  }
+function collectBad(sectors: Uint32Array, first: number, expected: Uint32Array, bad: number[]): void {
+  for (const [place, checksum] of sectors.entries()) if (checksum !== expected[first + place]) bad.push(first + place);
 }
