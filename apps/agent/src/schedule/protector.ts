@@ -22,12 +22,11 @@ import type { DeviceArchive } from '../archive/device-archive.ts';
 import type { Destinations } from '../destinations/destinations.ts';
 import { listMounts } from '../filesystem/index.ts';
 import type { AgentLog } from '../log.ts';
-import { definitionOf, isPathAtOrBelow, type NumberedSet, selectedSet } from '../sets/backup-set.ts';
+import { definitionOf, type NumberedSet, selectedSet } from '../sets/backup-set.ts';
 import type { AgentDatabase } from '../state/agent-database.ts';
 import { type Due, isPaused, minuteOf, nextDue } from './due.ts';
 import { protectionErrors } from './errors.ts';
 import { TreeWatch } from './tree-watch.ts';
-import { unmountedPlaces, withoutUnmounted } from './unmounted.ts';
 
 /** What protection needs. */
 export type ProtectorPorts = {
@@ -47,12 +46,6 @@ export type ProtectorPorts = {
 /** Counts of a pass under way. */
 export type PassProgress = Parameters<NonNullable<BackupRequest['onProgress']>>[0];
 
-/** Something selected that is not there: an include, or a volume that was mounted inside one. */
-export type MissingPlace = {
-  readonly path: Uint8Array;
-  readonly reason: BackupReport['missing'][number]['reason'] | 'unmounted';
-};
-
 /** What is known about how protection goes, for `status`. */
 export type ProtectionView = {
   readonly activity: 'idle' | 'connecting' | 'looking';
@@ -61,7 +54,7 @@ export type ProtectionView = {
   readonly hasChanges: boolean;
   readonly watchedDirectories: number;
   readonly unwatchedDirectories: number;
-  readonly missing: readonly MissingPlace[];
+  readonly missing: BackupReport['missing'];
   readonly problems: readonly Problem[];
   readonly moreProblems: number;
   /** Why the last pass did not come to its end. */
@@ -77,7 +70,7 @@ type Waiting = {
 
 const dayMs = 24 * 3600 * 1000;
 const coldIntervalMs = 15 * 60_000;
-const upkeepMs = 10_000;
+const upkeepMs = 60_000;
 const clockJumpMs = 30_000;
 const retryDelaysMs = [2000, 10_000, 60_000, 300_000];
 
@@ -103,7 +96,6 @@ export class Protector {
   #failedAtHead = 0;
   #notBeforeMs = 0;
   #mounts = '';
-  #unmounted: readonly Uint8Array[] = [];
   #lastUpkeep = { monotonic: 0, wall: 0 };
   #view: ProtectionView = {
     activity: 'idle',
@@ -293,7 +285,7 @@ export class Protector {
     const directories = isWhole ? undefined : this.#directoriesFor(what);
     this.#changedAtMs = undefined;
     if (directories?.length === 0) return;
-    if (isWhole) await this.#beginWhole();
+    if (isWhole) this.#beginWhole();
     const report = await this.#backup(directories);
     // A whole pass is not what changes had to wait for.
     if (!isWhole) this.#committedAtMs = clock.monotonic();
@@ -306,14 +298,12 @@ export class Protector {
     }
   }
 
-  async #beginWhole(): Promise<void> {
+  #beginWhole(): void {
     this.#watch.takeDirty();
     this.#watch.takeBlindness();
     this.#held = [];
     this.#isWholeWanted = false;
     this.#mounts = this.#readMounts();
-    const { archive } = this.#ports;
-    this.#unmounted = archive.index.head().number === 0 ? [] : await unmountedPlaces(archive.state());
   }
 
   #directoriesFor(what: 'changes' | 'cold'): readonly Uint8Array[] {
@@ -332,13 +322,12 @@ export class Protector {
     const stopPass = (this.#stopPass = new AbortController());
     this.#set({ activity: 'looking' });
     const settings = this.#areSettingsDue ? await this.#settings() : [];
-    const { sets, away } = withoutUnmounted(database.sets().map(selectedSet), this.#unmounted);
     const report = await runBackup({
       index: archive.index,
       keys: archive.stored.keys,
       destinations: destinations.sessions(),
       source,
-      sets,
+      sets: database.sets().map(selectedSet),
       never: never(),
       ...(directories && { directories }),
       settings,
@@ -353,8 +342,7 @@ export class Protector {
     });
     this.#areSettingsDue = false;
     this.#stopPass = undefined;
-    const missing = away.map((path) => ({ path: Buffer.from(path), reason: 'missing' as const }));
-    return { ...report, missing: [...report.missing, ...missing] };
+    return report;
   }
 
   #onProgress(progress: PassProgress): void {
@@ -380,11 +368,8 @@ export class Protector {
     }
     if (isWhole) this.#wholeEndedAtMs = clock.monotonic();
     const problems = isWhole ? report.problems : [...this.#view.problems, ...report.problems].slice(-1000);
-    const isInside = (path: Uint8Array) => this.#selection.decide(path).status === 'selected';
-    const isTold = (path: Uint8Array) => report.missing.some((each) => Buffer.compare(each.path, path) === 0);
-    const inside = this.#unmounted.filter((path) => isInside(path) && !isTold(path));
     this.#set({
-      missing: [...report.missing, ...inside.map((path) => ({ path, reason: 'unmounted' as const }))],
+      missing: report.missing,
       problems,
       moreProblems: isWhole ? report.moreProblems : this.#view.moreProblems,
       ...(isWhole && { isEverComplete: true, wholeAtMs: clock.now() }),
@@ -404,7 +389,7 @@ export class Protector {
     }
   }
 
-  /** Every few seconds: volumes that came or went, and a machine that slept. */
+  /** Once a minute at most: volumes that came or went, and a machine that slept. */
   #upkeep(): void {
     const now = this.#clocks();
     const elapsedMs = now.monotonic - this.#lastUpkeep.monotonic;
@@ -418,13 +403,9 @@ export class Protector {
     this.#isWholeWanted = true;
   }
 
-  /** What is mounted where, as far as a change of it matters: above or below what is protected. */
+  /** What is mounted where, as far as a change of it matters. */
   #readMounts(): string {
-    const roots = this.#selection.roots().map((path) => Buffer.from(path).toString());
-    const matters = (mountPoint: string) =>
-      roots.some((root) => isPathAtOrBelow(root, mountPoint) || isPathAtOrBelow(mountPoint, root));
     return listMounts()
-      .filter(({ mountPoint }) => matters(Buffer.from(mountPoint).toString()))
       .map(({ mountId, device }) => `${mountId}:${device}`)
       .join(' ');
   }
