@@ -22,11 +22,12 @@ import type { DeviceArchive } from '../archive/device-archive.ts';
 import type { Destinations } from '../destinations/destinations.ts';
 import { listMounts } from '../filesystem/index.ts';
 import type { AgentLog } from '../log.ts';
-import { definitionOf, type NumberedSet, selectedSet } from '../sets/backup-set.ts';
+import { definitionOf, isPathAtOrBelow, type NumberedSet, selectedSet } from '../sets/backup-set.ts';
 import type { AgentDatabase } from '../state/agent-database.ts';
 import { type Due, isPaused, minuteOf, nextDue } from './due.ts';
 import { protectionErrors } from './errors.ts';
 import { TreeWatch } from './tree-watch.ts';
+import { unmountedPlaces, withoutUnmounted } from './unmounted.ts';
 
 /** What protection needs. */
 export type ProtectorPorts = {
@@ -46,6 +47,12 @@ export type ProtectorPorts = {
 /** Counts of a pass under way. */
 export type PassProgress = Parameters<NonNullable<BackupRequest['onProgress']>>[0];
 
+/** Something selected that is not there: an include, or a volume that was mounted inside one. */
+export type MissingPlace = {
+  readonly path: Uint8Array;
+  readonly reason: BackupReport['missing'][number]['reason'] | 'unmounted';
+};
+
 /** What is known about how protection goes, for `status`. */
 export type ProtectionView = {
   readonly activity: 'idle' | 'connecting' | 'looking';
@@ -54,7 +61,7 @@ export type ProtectionView = {
   readonly hasChanges: boolean;
   readonly watchedDirectories: number;
   readonly unwatchedDirectories: number;
-  readonly missing: BackupReport['missing'];
+  readonly missing: readonly MissingPlace[];
   readonly problems: readonly Problem[];
   readonly moreProblems: number;
   /** Why the last pass did not come to its end. */
@@ -70,7 +77,7 @@ type Waiting = {
 
 const dayMs = 24 * 3600 * 1000;
 const coldIntervalMs = 15 * 60_000;
-const upkeepMs = 60_000;
+const upkeepMs = 10_000;
 const clockJumpMs = 30_000;
 const retryDelaysMs = [2000, 10_000, 60_000, 300_000];
 
@@ -96,6 +103,7 @@ export class Protector {
   #failedAtHead = 0;
   #notBeforeMs = 0;
   #mounts = '';
+  #unmounted: readonly Uint8Array[] = [];
   #lastUpkeep = { monotonic: 0, wall: 0 };
   #view: ProtectionView = {
     activity: 'idle',
@@ -147,7 +155,7 @@ export class Protector {
       const waitMs = due.atMs - this.#ports.clock.monotonic();
       if (waitMs > 0) await this.#wait(Math.min(waitMs, upkeepMs));
       else await this.#turn.use(() => (signal.aborted ? Promise.resolve() : this.#act(due)));
-      this.#upkeep();
+      if (this.#upkeep()) await this.#turn.use(() => this.#ports.destinations.check());
     }
     signal.removeEventListener('abort', stop);
     await this.#turn.use(async () => this.#watch.close());
@@ -260,7 +268,7 @@ export class Protector {
   }
 
   async #fail(error: unknown): Promise<void> {
-    const { archive, destinations, clock, log } = this.#ports;
+    const { destinations, clock, log } = this.#ports;
     // Whether a commit under way arrived is settled when the destinations are opened again.
     await destinations.closeAll();
     const isStopped = this.#stopPass?.signal.aborted === true;
@@ -269,13 +277,21 @@ export class Protector {
     if (isStopped) return;
     const declared = error instanceof CodedError ? error : protectionErrors.fault({}, error);
     log.error('the pass did not come to its end', declared, error);
-    // What gets on between two failures is not to wait as long as what does not.
-    const head = archive.index.head().number;
-    if (head > this.#failedAtHead) this.#failures = 0;
-    this.#failedAtHead = head;
+    if (this.#hasGotOn(declared)) this.#failures = 0;
     this.#notBeforeMs = clock.monotonic() + retryDelaysMs[Math.min(this.#failures++, retryDelaysMs.length - 1)]!;
     this.#set({ failure: declared });
     for (const { reject } of this.#waiting.splice(0)) reject(declared);
+  }
+
+  /**
+   * Whether something became safe since the failure before: then it is tried again as after a first one. What is
+   * acknowledged counts only where the destination went away; one that refuses would be sent the same for ever.
+   */
+  #hasGotOn({ kind }: CodedError): boolean {
+    const { number } = this.#ports.archive.index.head();
+    const isCommitted = number > this.#failedAtHead;
+    this.#failedAtHead = number;
+    return isCommitted || (kind === 'unavailable' && (this.#view.progress?.sentBytes ?? 0) > 0);
   }
 
   async #pass(what: 'whole' | 'changes' | 'cold'): Promise<void> {
@@ -285,7 +301,7 @@ export class Protector {
     const directories = isWhole ? undefined : this.#directoriesFor(what);
     this.#changedAtMs = undefined;
     if (directories?.length === 0) return;
-    if (isWhole) this.#beginWhole();
+    if (isWhole) await this.#beginWhole();
     const report = await this.#backup(directories);
     // A whole pass is not what changes had to wait for.
     if (!isWhole) this.#committedAtMs = clock.monotonic();
@@ -298,12 +314,14 @@ export class Protector {
     }
   }
 
-  #beginWhole(): void {
+  async #beginWhole(): Promise<void> {
     this.#watch.takeDirty();
     this.#watch.takeBlindness();
     this.#held = [];
     this.#isWholeWanted = false;
     this.#mounts = this.#readMounts();
+    const { archive } = this.#ports;
+    this.#unmounted = archive.index.head().number === 0 ? [] : await unmountedPlaces(archive.state());
   }
 
   #directoriesFor(what: 'changes' | 'cold'): readonly Uint8Array[] {
@@ -322,12 +340,13 @@ export class Protector {
     const stopPass = (this.#stopPass = new AbortController());
     this.#set({ activity: 'looking' });
     const settings = this.#areSettingsDue ? await this.#settings() : [];
+    const { sets, away } = withoutUnmounted(database.sets().map(selectedSet), this.#unmounted);
     const report = await runBackup({
       index: archive.index,
       keys: archive.stored.keys,
       destinations: destinations.sessions(),
       source,
-      sets: database.sets().map(selectedSet),
+      sets,
       never: never(),
       ...(directories && { directories }),
       settings,
@@ -342,7 +361,8 @@ export class Protector {
     });
     this.#areSettingsDue = false;
     this.#stopPass = undefined;
-    return report;
+    const missing = away.map((path) => ({ path: Buffer.from(path), reason: 'missing' as const }));
+    return { ...report, missing: [...report.missing, ...missing] };
   }
 
   #onProgress(progress: PassProgress): void {
@@ -361,15 +381,20 @@ export class Protector {
   }
 
   async #take(report: BackupReport, isWhole: boolean): Promise<void> {
-    const { destinations, clock } = this.#ports;
+    const { archive, destinations, database, clock } = this.#ports;
     for (const { destination, error } of report.lostDestinations) {
       const session = destinations.sessions().find((each) => each === destination);
       if (session) await destinations.lose(session, error);
     }
+    const { number } = archive.index.head();
+    for (const { destinationId } of this.#readyConfigs()) database.setAcknowledged(destinationId, number);
     if (isWhole) this.#wholeEndedAtMs = clock.monotonic();
     const problems = isWhole ? report.problems : [...this.#view.problems, ...report.problems].slice(-1000);
+    const isInside = (path: Uint8Array) => this.#selection.decide(path).status === 'selected';
+    const isTold = (path: Uint8Array) => report.missing.some((each) => Buffer.compare(each.path, path) === 0);
+    const inside = this.#unmounted.filter((path) => isInside(path) && !isTold(path));
     this.#set({
-      missing: report.missing,
+      missing: [...report.missing, ...inside.map((path) => ({ path, reason: 'unmounted' as const }))],
       problems,
       moreProblems: isWhole ? report.moreProblems : this.#view.moreProblems,
       ...(isWhole && { isEverComplete: true, wholeAtMs: clock.now() }),
@@ -379,33 +404,40 @@ export class Protector {
 
   /** Writes down that all of every set is durable at the destinations that are ready, if it is. */
   #setCompleteIfQuiet(): void {
-    const { destinations, database, clock } = this.#ports;
+    const { database, clock } = this.#ports;
     if (!this.#view.isEverComplete || this.#isWholeWanted || this.#changedAtMs !== undefined) return;
-    const ready = destinations.configs.filter(
-      ({ destinationId }) => destinations.standingOf(destinationId).status === 'ready',
-    );
     for (const { number } of database.sets()) {
-      for (const { destinationId } of ready) database.setComplete(number, destinationId, clock.now());
+      for (const { destinationId } of this.#readyConfigs()) database.setComplete(number, destinationId, clock.now());
     }
   }
 
-  /** Once a minute at most: volumes that came or went, and a machine that slept. */
-  #upkeep(): void {
+  #readyConfigs() {
+    const { destinations } = this.#ports;
+    return destinations.configs.filter((config) => destinations.standingOf(config.destinationId).status === 'ready');
+  }
+
+  /** Every few seconds: volumes that came or went, and a machine that slept. Returns whether it was time. */
+  #upkeep(): boolean {
     const now = this.#clocks();
     const elapsedMs = now.monotonic - this.#lastUpkeep.monotonic;
-    if (elapsedMs < upkeepMs - 1000) return;
+    if (elapsedMs < upkeepMs - 1000) return false;
     const jumpedMs = now.wall - this.#lastUpkeep.wall - elapsedMs;
     this.#lastUpkeep = now;
     const mounts = this.#readMounts();
     // A machine that slept has a wall clock ahead of the monotonic one; events may be missing.
-    if (jumpedMs < clockJumpMs && mounts === this.#mounts) return;
+    if (jumpedMs < clockJumpMs && mounts === this.#mounts) return true;
     this.#mounts = mounts;
     this.#isWholeWanted = true;
+    return true;
   }
 
-  /** What is mounted where, as far as a change of it matters. */
+  /** What is mounted where, as far as a change of it matters: above or below what is protected. */
   #readMounts(): string {
+    const roots = this.#selection.roots().map((path) => Buffer.from(path).toString());
+    const matters = (mountPoint: string) =>
+      roots.some((root) => isPathAtOrBelow(root, mountPoint) || isPathAtOrBelow(mountPoint, root));
     return listMounts()
+      .filter(({ mountPoint }) => matters(Buffer.from(mountPoint).toString()))
       .map(({ mountId, device }) => `${mountId}:${device}`)
       .join(' ');
   }
