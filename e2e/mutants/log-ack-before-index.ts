@@ -3,5 +3,5 @@ export const mutant = {
   file: 'packages/archive/src/log/archive-folder.ts',
   find: 'await this.#parts.index.put(taken);',
   replace: 'void taken;',
-  test: 'packages/archive/src/log/archive-folder.test.ts',
+  test: 'packages/archive/src/log/archive-folder.system.test.ts',
 };

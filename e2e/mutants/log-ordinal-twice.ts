@@ -3,5 +3,5 @@ export const mutant = {
   file: 'packages/archive/src/log/archive-folder.ts',
   find: 'if (!place) continue;',
   replace: 'if (!place || place.offset > 0) continue;',
-  test: 'packages/archive/src/log/archive-folder.test.ts',
+  test: 'packages/archive/src/log/archive-folder.system.test.ts',
 };
