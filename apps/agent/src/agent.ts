@@ -114,7 +114,8 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   resources.defer(() => database.close());
   const archive = DeviceArchive.open(stateDir, { clock, random });
   resources.defer(() => archive.close());
-  const never = () => neverRead(stateDir, options.never ?? [], database);
+  const others = (options.never ?? []).flatMap(withRealPath);
+  const never = () => neverRead(stateDir, others, database);
   if (database.sets().length === 0 && database.fact('sets.made') === undefined) {
     database.addSet(parseBackupSet(defaultSet(options.protect), never()));
     database.setFact('sets.made', 1);
@@ -136,6 +137,17 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   resources.defer(() => protector.close());
   const recoveryCode = new ShownRecoveryCode({ clock, random });
   return { ...shared, protector, recoveryCode, makePlace, stateDir, random, signal };
+}
+
+/** A rule for a path, and for what it leads to: a backup follows no link, and may come there by another way. */
+function withRealPath(rule: ExclusionRule): readonly ExclusionRule[] {
+  try {
+    const pattern = realpathSync(rule.pattern);
+    return pattern === rule.pattern ? [rule] : [rule, { ...rule, pattern }];
+  } catch {
+    // It is a pattern, or it is not there.
+    return [rule];
+  }
 }
 
 /** What no backup reads, whatever the sets say. */
