@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { engineEnvironment, engineNodeFlags } from '@holdfast/agent/engine/process';
 import { defineErrors, retryDelayMs, systemClock } from '@holdfast/base';
 import { inviteDevices, quickstartTenant, rotatingFile, type Cloud, type Log } from '@holdfast/cloud';
 import { agentSocket, agentStateDir } from '../agent-socket.ts';
@@ -38,9 +39,8 @@ export const startAgent: StartAgent = async ({ homeDir, protectedPath, protected
 
 function launch(homeDir: string, folder: string): ChildProcess {
   const launcher = path.resolve(import.meta.dirname, '../../bin/holdfast.mjs');
-  return spawn(process.execPath, [launcher, 'agent', 'run', '--protect', folder], {
-    // Threads that share two heaps give a quarter of the memory back (docs/performance.md).
-    env: { ...environmentFor(homeDir), MALLOC_ARENA_MAX: '2' },
+  return spawn(process.execPath, [...engineNodeFlags, launcher, 'agent', 'run', '--protect', folder], {
+    env: { ...environmentFor(homeDir), ...engineEnvironment(agentStateDir(homeDir)) },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
 }
