@@ -82,7 +82,7 @@ const leasedOrdinals = 65_536;
 const maxListedProblems = 1000;
 const commitAfterNewBytes = 64 * 1024 * 1024;
 const commitAfterMs = 30_000;
-const commitAfterRowBytes = 2_000_000;
+const commitAfterRowBytes = 1_000_000;
 
 /**
  * Runs one backup to its end.

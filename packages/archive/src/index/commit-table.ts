@@ -1,4 +1,3 @@
-import { deserialize, serialize } from 'node:v8';
 import type { Reference } from '../format/extent.ts';
 import { commitKey } from '../format/map-key.ts';
 import type { Ordinal } from '../format/ordinal.ts';
@@ -8,6 +7,7 @@ import type { MapEntry } from '../format/tree-node.ts';
 import type { OwnedRecords } from './block-table.ts';
 import type { IndexedDirectory, IndexedLink } from './directory-table.ts';
 import type { IndexDatabase } from './index-database.ts';
+import { deserializeIntent, serializeIntent } from './kept-intent.ts';
 
 /** What becomes true once a commit is acknowledged. */
 export type CommitIntent = {
@@ -98,7 +98,7 @@ export class CommitTable {
   keep(commit: KeptCommit, intent: CommitIntent): void {
     this.#database
       .sql('insert or replace into commits values (?, ?, ?, ?, 0)')
-      .run(commit.number, commit.sha256, commit.record, serialize(intent));
+      .run(commit.number, commit.sha256, commit.record, serializeIntent(intent));
   }
 
   /** The commit that was kept and never acknowledged, if there is one. */
@@ -124,8 +124,8 @@ export class CommitTable {
 
   /** Makes a kept commit the head, and its puts known. Returns the rest of what becomes true. */
   acknowledge(number: number, kept?: CommitIntent): Truths {
-    const row = this.#database.sql('select sha256, intent from commits where number = ?').get(number);
-    const intent = kept ?? (deserialize(row?.['intent'] as Uint8Array) as CommitIntent);
+    const row = this.#database.sql('select sha256 from commits where number = ?').get(number);
+    const intent = kept ?? this.#intentOf(number);
     this.#database.sql('update commits set is_acknowledged = 1, intent = zeroblob(0) where number = ?').run(number);
     if (intent.root) this.setRoot(number, intent.root);
     for (const entry of intent.puts) this.put(entry);
@@ -133,6 +133,11 @@ export class CommitTable {
     this.#database.set('head', number);
     this.#database.set('head.sha256', row?.['sha256'] as Uint8Array);
     return intent;
+  }
+
+  #intentOf(number: number): CommitIntent {
+    const row = this.#database.sql('select intent from commits where number = ?').get(number);
+    return deserializeIntent(row?.['intent'] as Uint8Array);
   }
 
   setRoot(number: number, root: NonNullable<CommitIntent['root']>): void {

@@ -59,7 +59,7 @@ export const schemaSql = `
     number integer primary key,
     sha256 blob not null,
     record blob not null,
-    intent blob not null,              -- serialized CommitIntent
+    intent blob not null,              -- CommitIntent (kept-intent.ts)
     is_acknowledged integer not null
   ) strict;
 
