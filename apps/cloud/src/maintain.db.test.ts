@@ -1,22 +1,13 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DEAD_JOBS_METRIC, startJobsRole } from './jobs-role.ts';
 import { forgetExpired } from './maintain.ts';
 import { silentLog } from './platform/log.ts';
 import { createMetrics } from './platform/metrics.ts';
-import { makeWorld, signInAs, startTestCloud, startTestCluster, type TestCloud, type TestCluster } from './testing.ts';
+import { makeWorld, signInAs, startForFile } from './testing.ts';
 
-let cluster: TestCluster;
-let cloud: TestCloud;
-before(async () => {
-  cluster = await startTestCluster();
-  cloud = await startTestCloud(cluster);
-});
-after(async () => {
-  await cloud.stop();
-  await cluster.stop();
-});
+const { cluster, cloud } = await startForFile();
 
 const run = (statement: string, values: readonly unknown[] = []) =>
   cluster.asSuperuser(cloud.testDatabase.target.database, statement, values);

@@ -1,18 +1,9 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { jobTablesWithoutTenant } from './platform/tables-without-tenant.ts';
-import { startTestCloud, startTestCluster, type TestCloud, type TestCluster } from './testing.ts';
+import { startForFile } from './testing.ts';
 
-let cluster: TestCluster;
-let cloud: TestCloud;
-before(async () => {
-  cluster = await startTestCluster();
-  cloud = await startTestCloud(cluster);
-});
-after(async () => {
-  await cloud.stop();
-  await cluster.stop();
-});
+const { cluster, cloud } = await startForFile();
 
 async function rowsOf<Row extends object>(statement: string): Promise<readonly Row[]> {
   return (await cluster.asSuperuser(cloud.testDatabase.target.database, statement)).rows as Row[];

@@ -10,7 +10,7 @@ import { addLocator } from '../modules/tenants/index.ts';
 import { issueToken, thumbprintOf } from '../modules/tokens/index.ts';
 import { sha256 } from '../platform/digest.ts';
 import { hashPassword } from '../platform/password.ts';
-import { sendRaw } from './raw-request.ts';
+import { sendRaw, type RawReply } from './raw-request.ts';
 import type { TestCloud } from './test-cloud.ts';
 
 /** Headers that prove who asks, for one request. */
@@ -109,15 +109,30 @@ export async function makeDevice(
   return { deviceId, publicJwk, privateKey, thumbprint };
 }
 
+/** Tries to sign in with a name and a password, as anybody can. */
+export function trySignIn(
+  cloud: TestCloud,
+  attempt: {
+    readonly slug: string;
+    readonly username: string;
+    readonly password: string;
+    readonly headers?: Readonly<Record<string, string>>;
+  },
+): Promise<RawReply> {
+  const { slug, username, password, headers = {} } = attempt;
+  return sendRaw(cloud.url, {
+    method: 'POST',
+    path: `/t/${slug}/v1/sessions`,
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({ username, password }),
+  });
+}
+
 /** Signs in as a browser would. */
 export async function signInAs(world: Place, user: TestUser): Promise<TestBrowser> {
   const { cloud, tenant } = world;
-  const reply = await sendRaw(cloud.url, {
-    method: 'POST',
-    path: `/t/${tenant.slug}/v1/sessions`,
-    headers: { 'content-type': 'application/json', origin: cloud.url },
-    body: JSON.stringify({ username: user.username, password: user.password }),
-  });
+  const { username, password } = user;
+  const reply = await trySignIn(cloud, { slug: tenant.slug, username, password, headers: { origin: cloud.url } });
   if (reply.status !== 201) throw new Error(`signing in failed: ${reply.text}`);
   const { sessionId, csrfToken } = reply.json as { sessionId: string; csrfToken: string };
   const cookie = [reply.headers['set-cookie']]

@@ -1,32 +1,13 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { manualClock } from '@holdfast/base';
 import { clientCredentials } from '@holdfast/sdk';
-import {
-  makeUser,
-  makeWorld,
-  sendRaw,
-  signInAs,
-  startTestCloud,
-  startTestCluster,
-  type RawReply,
-  type TestCloud,
-  type TestCluster,
-} from '../../testing.ts';
+import { makeUser, makeWorld, sendRaw, signInAs, startForFile, type RawReply } from '../../testing.ts';
 import { RECORDED_EACH, WINDOW_MS } from '../../platform/refusal-log.ts';
 import { STATE_CACHE_MS } from '../identity/index.ts';
 
 const clock = manualClock(Date.parse('2026-03-01T00:00:00Z'));
-let cluster: TestCluster;
-let cloud: TestCloud;
-before(async () => {
-  cluster = await startTestCluster();
-  cloud = await startTestCloud(cluster, { clock });
-});
-after(async () => {
-  await cloud.stop();
-  await cluster.stop();
-});
+const { cluster, cloud } = await startForFile({ clock });
 
 type Secret = { readonly clientId: string; readonly clientSecret: string };
 const basic = ({ clientId, clientSecret }: Secret) =>

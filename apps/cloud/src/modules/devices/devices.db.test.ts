@@ -1,18 +1,9 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { makeWorld, startTestCloud, startTestCluster, type TestCloud, type TestCluster } from '../../testing.ts';
+import { test } from 'node:test';
+import { makeWorld, startForFile } from '../../testing.ts';
 import { findDevice, touchDevice, updateDeviceState } from './store.ts';
 
-let cluster: TestCluster;
-let cloud: TestCloud;
-before(async () => {
-  cluster = await startTestCluster();
-  cloud = await startTestCloud(cluster);
-});
-after(async () => {
-  await cloud.stop();
-  await cluster.stop();
-});
+const { cluster, cloud } = await startForFile();
 
 test('deauthorising a device while it is heard of is not lost, whichever comes first', async () => {
   const world = await makeWorld(cloud, 'race');

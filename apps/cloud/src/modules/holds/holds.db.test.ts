@@ -1,33 +1,14 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import type { AuditEntry } from '@holdfast/contract';
 import type { AuditEvent, TxContext } from '../../platform/context.ts';
-import {
-  exampleArchive,
-  makeDevice,
-  makeUser,
-  makeWorld,
-  startTestCloud,
-  startTestCluster,
-  type TenantWorld,
-  type TestCloud,
-  type TestCluster,
-} from '../../testing.ts';
+import { exampleArchive, makeDevice, makeUser, makeWorld, startForFile, type TenantWorld } from '../../testing.ts';
 import { writeAudit } from '../audit/index.ts';
 import { readGrants } from '../identity/index.ts';
 import { deviceOfArchive } from '../storage/index.ts';
 import { isHeld, placeHold, releaseHold } from './index.ts';
 
-let cluster: TestCluster;
-let cloud: TestCloud;
-before(async () => {
-  cluster = await startTestCluster();
-  cloud = await startTestCloud(cluster);
-});
-after(async () => {
-  await cloud.stop();
-  await cluster.stop();
-});
+const { cloud } = await startForFile();
 
 const deps = { deviceOfArchive };
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { manualClock } from '@holdfast/base';
 import type { Problem } from '@holdfast/contract';
 import {
@@ -11,37 +11,19 @@ import {
   makeWorld,
   sendRaw,
   signInAs,
-  startTestCloud,
-  startTestCluster,
+  startForFile,
+  trySignIn,
   type Proof,
   type RawReply,
-  type TestCloud,
-  type TestCluster,
 } from '../../testing.ts';
 import { updateDeviceState } from '../devices/index.ts';
 import { STATE_CACHE_MS } from './index.ts';
 import { SESSION_TIMES } from './sessions.ts';
 
 const clock = manualClock(Date.parse('2026-03-01T00:00:00Z'));
-let cluster: TestCluster;
-let cloud: TestCloud;
-before(async () => {
-  cluster = await startTestCluster();
-  cloud = await startTestCloud(cluster, { clock });
-});
-after(async () => {
-  await cloud.stop();
-  await cluster.stop();
-});
+const { cluster, cloud } = await startForFile({ clock });
 
 const json = { 'content-type': 'application/json' };
-
-type Trying = { slug: string; username: string; password: string; headers?: Record<string, string> };
-
-function trySignIn({ slug, username, password, headers = {} }: Trying): Promise<RawReply> {
-  const body = JSON.stringify({ username, password });
-  return sendRaw(cloud.url, { method: 'POST', path: `/t/${slug}/v1/sessions`, headers: { ...json, ...headers }, body });
-}
 
 async function get(proof: Proof, path: string): Promise<RawReply> {
   return sendRaw(cloud.url, { method: 'GET', path, headers: await proof({ method: 'GET', path }) });
@@ -55,7 +37,7 @@ const sql = (statement: string, values: readonly unknown[]) =>
 test('a person signs in on their own tenant, in any case of their name, and gets a cookie scripts cannot read', async () => {
   const world = await makeWorld(cloud, 'signin');
   const { username, password } = world.member;
-  const reply = await trySignIn({ slug: 'signin', username: username.toUpperCase(), password });
+  const reply = await trySignIn(cloud, { slug: 'signin', username: username.toUpperCase(), password });
   assert.equal(reply.status, 201, reply.text);
   for (const cookie of [reply.headers['set-cookie']].flat())
     assert.match(
@@ -90,7 +72,7 @@ test('a change by cookie needs the token of the page and a request of the same s
   for (const headers of wrong)
     assert.equal(codeOf(await change(headers)), 'request.cross_site', JSON.stringify(headers));
   const evil = { slug: 'csrf', ...world.member, headers: { origin: 'https://evil.example' } };
-  assert.equal(codeOf(await trySignIn(evil)), 'request.cross_site');
+  assert.equal(codeOf(await trySignIn(cloud, evil)), 'request.cross_site');
   assert.equal((await change({ cookie, origin, 'x-csrf-token': token })).status, 204);
   const again = await signInAs(world, world.admin);
   const { origin: _, ...bySite } = await again.proof({ method: 'DELETE', path });
@@ -187,7 +169,7 @@ test('whoever is blocked, deactivated, deauthorised or revoked acts for five sec
     const code = who === 'a deauthorised device' ? 'devices.deauthorized' : 'auth.ended';
     assert.equal(codeOf(await get(proof, path)), code, who);
   }
-  assert.equal((await trySignIn({ slug: 'state', ...world.admin })).status, 401);
+  assert.equal((await trySignIn(cloud, { slug: 'state', ...world.admin })).status, 401);
 });
 
 test("a device's token is worth nothing without its key", async () => {

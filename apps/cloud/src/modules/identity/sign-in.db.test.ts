@@ -1,43 +1,15 @@
 import assert from 'node:assert/strict';
-import { after, before, test, type TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { manualClock } from '@holdfast/base';
 import type { Problem } from '@holdfast/contract';
 import { afterwards } from '@holdfast/testing';
 import { sha256 } from '../../platform/digest.ts';
 import { hashPassword } from '../../platform/password.ts';
-import {
-  makeUser,
-  makeWorld,
-  sendRaw,
-  signInAs,
-  startTestCloud,
-  startTestCluster,
-  type RawReply,
-  type TestCloud,
-  type TestCluster,
-} from '../../testing.ts';
+import { makeUser, makeWorld, signInAs, startForFile, trySignIn, type RawReply } from '../../testing.ts';
 import { lockCounter } from './session-store.ts';
 
 const clock = manualClock(Date.parse('2026-03-01T00:00:00Z'));
-let cluster: TestCluster;
-let cloud: TestCloud;
-before(async () => {
-  cluster = await startTestCluster();
-  cloud = await startTestCloud(cluster, { clock });
-});
-after(async () => {
-  await cloud.stop();
-  await cluster.stop();
-});
-
-const json = { 'content-type': 'application/json' };
-
-type Trying = { slug: string; username: string; password: string; headers?: Record<string, string> };
-
-function trySignIn({ slug, username, password, headers = {} }: Trying): Promise<RawReply> {
-  const body = JSON.stringify({ username, password });
-  return sendRaw(cloud.url, { method: 'POST', path: `/t/${slug}/v1/sessions`, headers: { ...json, ...headers }, body });
-}
+const { cluster, cloud } = await startForFile({ clock });
 
 const codeOf = (reply: RawReply) => (reply.json as Problem).code;
 
@@ -86,10 +58,10 @@ test('a wrong address, name or password look the same and leave the same trace',
     { ...right, username: world.tenant.adminUsername },
   ];
   const replies = [];
-  for (const attempt of wrong) replies.push(shapeOf(await trySignIn(attempt)));
+  for (const attempt of wrong) replies.push(shapeOf(await trySignIn(cloud, attempt)));
   for (const reply of replies) assert.deepEqual(reply, replies[0]);
   assert.equal(replies[0]?.status, 401);
-  assert.equal((await trySignIn(right)).status, 201);
+  assert.equal((await trySignIn(cloud, right)).status, 201);
   const { rows } = await sql(
     `select count(*)::int as count, count(distinct tenant_id)::int as logs from audit_entries where event_type = 'sign_in.failed'`,
     [],
@@ -104,24 +76,24 @@ test('failures slow an account down, whether it exists or not, and a browser it 
   for (const name of [username, 'nobody']) {
     const statuses = [];
     for (let attempt = 0; attempt < 8; attempt++)
-      statuses.push((await trySignIn({ slug: 'slow', username: name, password: `wrong ${attempt}` })).status);
+      statuses.push((await trySignIn(cloud, { slug: 'slow', username: name, password: `wrong ${attempt}` })).status);
     assert.deepEqual(statuses, [401, 401, 401, 401, 401, 401, 429, 429], name);
   }
-  const stranger = await trySignIn({ slug: 'slow', username, password });
+  const stranger = await trySignIn(cloud, { slug: 'slow', username, password });
   assert.equal(codeOf(stranger), 'auth.slow_down');
   assert.equal(stranger.headers['retry-after'], '1');
   const cookie = browser.cookie;
-  assert.equal((await trySignIn({ slug: 'slow', username, password, headers: { cookie } })).status, 201);
+  assert.equal((await trySignIn(cloud, { slug: 'slow', username, password, headers: { cookie } })).status, 201);
   clock.advance(1_000);
-  assert.equal((await trySignIn({ slug: 'slow', username, password })).status, 201);
+  assert.equal((await trySignIn(cloud, { slug: 'slow', username, password })).status, 201);
 });
 
 test('how attempts are counted does not tell which addresses exist', async () => {
   clock.advance(2 * 3_600_000);
   const { member } = await makeWorld(cloud, 'counted');
-  const shapes = async (attempts: readonly Trying[]) => {
+  const shapes = async (attempts: readonly Parameters<typeof trySignIn>[1][]) => {
     const replies = [];
-    for (const attempt of attempts) replies.push(shapeOf(await trySignIn(attempt)));
+    for (const attempt of attempts) replies.push(shapeOf(await trySignIn(cloud, attempt)));
     return replies;
   };
   const one = (slug: string, username: string) => ({ slug, username, password: 'wrong' });
@@ -141,7 +113,7 @@ test('how attempts are counted does not tell which addresses exist', async () =>
   const [here, there] = await shapes([one('counted', member.username), one('nowhere', member.username)]);
   assert.deepEqual([here, here?.status], [there, 429]);
   clock.advance(1_000);
-  assert.equal((await trySignIn({ slug: 'counted', ...member })).status, 201);
+  assert.equal((await trySignIn(cloud, { slug: 'counted', ...member })).status, 201);
   clock.advance(2 * 3_600_000);
 });
 
@@ -149,7 +121,7 @@ test('attempts made at once are counted one after another', async () => {
   const world = await makeWorld(cloud, 'atonce');
   const { username } = world.member;
   const attempts = Array.from({ length: 20 }, (_, number) =>
-    trySignIn({ slug: 'atonce', username, password: `wrong ${number}` }),
+    trySignIn(cloud, { slug: 'atonce', username, password: `wrong ${number}` }),
   );
   const statuses = (await Promise.all(attempts)).map(({ status }) => status);
   assert.equal(statuses.filter((status) => status === 401).length, 6);
@@ -160,7 +132,7 @@ test('an attempt whose password was not tried for want of room is not counted', 
   clock.advance(2 * 3_600_000);
   const { tenant, member } = await makeWorld(cloud, 'crowded');
   const attempt = { slug: 'crowded', ...member };
-  assert.equal((await trySignIn(attempt)).status, 201);
+  assert.equal((await trySignIn(cloud, attempt)).status, 201);
   const counters = async () =>
     (
       await sql(
@@ -174,14 +146,14 @@ test('an attempt whose password was not tried for want of room is not counted', 
     { failures: 0, open: true },
   ]);
   let leave = await crowdTheQueue(t);
-  for (let tries = 0; tries < 8; tries++) assert.equal(codeOf(await trySignIn(attempt)), 'request.overloaded');
+  for (let tries = 0; tries < 8; tries++) assert.equal(codeOf(await trySignIn(cloud, attempt)), 'request.overloaded');
   await leave();
   assert.deepEqual(await counters(), uncounted);
   // The queue fills between the count and the password.
   const { tenantUid: tenantId } = tenant;
   const tried = await cloud.database.withTenant(tenantId, async (tx) => {
     await lockCounter(tx, { tenantId, kind: 'account', subjectSha256: sha256(`crowded\u0000${member.username}`) });
-    const trying = trySignIn(attempt);
+    const trying = trySignIn(cloud, attempt);
     await someoneWaitsForALock();
     leave = await crowdTheQueue(t);
     return { trying };
@@ -189,21 +161,21 @@ test('an attempt whose password was not tried for want of room is not counted', 
   assert.equal(codeOf(await tried.trying), 'request.overloaded');
   await leave();
   assert.deepEqual(await counters(), uncounted);
-  assert.equal((await trySignIn(attempt)).status, 201);
+  assert.equal((await trySignIn(cloud, attempt)).status, 201);
 });
 
 test('no wait is longer than fifteen minutes', async () => {
   const world = await makeWorld(cloud, 'longest');
   const attempt = { slug: 'longest', username: world.member.username, password: 'wrong' };
-  await trySignIn(attempt);
+  await trySignIn(cloud, attempt);
   await sql(`update attempt_counters set failures = 1000 where subject_kind = 'account' and tenant_id = $1`, [
     world.tenant.tenantUid,
   ]);
-  await trySignIn(attempt);
-  const refused = await trySignIn(attempt);
+  await trySignIn(cloud, attempt);
+  const refused = await trySignIn(cloud, attempt);
   assert.equal(refused.headers['retry-after'], '900');
   clock.advance(900_000);
-  assert.equal((await trySignIn({ ...attempt, password: world.member.password })).status, 201);
+  assert.equal((await trySignIn(cloud, { ...attempt, password: world.member.password })).status, 201);
 });
 
 test('nothing that was asked met a fault of the server', () => {

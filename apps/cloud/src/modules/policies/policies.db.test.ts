@@ -1,18 +1,9 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { makeWorld, startTestCloud, startTestCluster, type TestCloud, type TestCluster } from '../../testing.ts';
+import { test } from 'node:test';
+import { makeWorld, startForFile } from '../../testing.ts';
 import { defaultBackupSet, defaultSettings } from './index.ts';
 
-let cluster: TestCluster;
-let cloud: TestCloud;
-before(async () => {
-  cluster = await startTestCluster();
-  cloud = await startTestCloud(cluster);
-});
-after(async () => {
-  await cloud.stop();
-  await cluster.stop();
-});
+const { cloud } = await startForFile();
 
 test('an org inherits what it does not decide, and cannot change what is locked above', async () => {
   const world = await makeWorld(cloud, 'inherit');

@@ -1,29 +1,17 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import type { LivePart } from '@holdfast/archive/log';
 import {
   deviceProof,
   exampleArchive,
   makeWorld,
   sendAs,
-  startTestCloud,
-  startTestCluster,
+  startForFile,
   type ExampleArchive,
   type TenantWorld,
-  type TestCloud,
-  type TestCluster,
 } from '../../testing.ts';
 
-let cluster: TestCluster;
-let cloud: TestCloud;
-before(async () => {
-  cluster = await startTestCluster();
-  cloud = await startTestCloud(cluster);
-});
-after(async () => {
-  await cloud.stop();
-  await cluster.stop();
-});
+const { cluster, cloud } = await startForFile();
 
 const time = { seconds: 1_780_000_000, nanoseconds: 0 };
 type Range = LivePart['ranges'][number];
