@@ -64,6 +64,7 @@ export async function receiveBody(
   }
 }
 
+/** Listens instead of iterating: a body comes in hundreds of pieces, and the copy of each is all that it needs. */
 async function fill(target: Uint8Array, stream: Readable, clock: Clock): Promise<number> {
   const silence = new AbortController();
   let heardAtMs = clock.monotonic();
@@ -75,14 +76,21 @@ async function fill(target: Uint8Array, stream: Readable, clock: Clock): Promise
   watch().catch(() => undefined);
   let filled = 0;
   try {
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      heardAtMs = clock.monotonic();
-      if (filled + chunk.length > target.length) throw requestErrors.too_large({ maxBytes: target.length });
-      target.set(chunk, filled);
-      filled += chunk.length;
-    }
+    return await new Promise<number>((resolve, reject) => {
+      stream.on('data', (chunk: Buffer) => {
+        heardAtMs = clock.monotonic();
+        if (filled + chunk.length > target.length) {
+          stream.destroy(requestErrors.too_large({ maxBytes: target.length }));
+          return;
+        }
+        target.set(chunk, filled);
+        filled += chunk.length;
+      });
+      stream.once('end', () => resolve(filled));
+      stream.once('error', reject);
+      stream.once('close', () => reject(requestErrors.interrupted({ reason: 'the body was cut off' })));
+    });
   } finally {
     silence.abort();
   }
-  return filled;
 }
