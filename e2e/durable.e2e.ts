@@ -155,8 +155,9 @@ test(
       assert.ok(median(waits.map(({ tookMs }) => tookMs)) <= mostMs, `${prefix}, ${told(waits)}`);
     };
     await measure('after a quiet spell', moments(isFull ? 11 : 6, [16_000, 20_000], random), 8_000);
-    // There is at most one commit in fifteen seconds: these wait for the next one, half of that on average.
-    if (isFull) await measure('every second', moments(90, [900, 1_100], random), 10_000);
+    // There is at most one commit in fifteen seconds: these wait for the next one, half of that on average, and for what
+    // it takes. No promise is as sharp for them; a machine that does other things as well must not fail here.
+    if (isFull) await measure('every second', moments(90, [900, 1_100], random), 20_000);
     await until(isProtected, 'the tree to be protected', 60_000);
     const percent = await idlePercent(pid, isFull ? 120_000 : 10_000);
     const figures = figuresOf(pid);

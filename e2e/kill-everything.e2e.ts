@@ -16,6 +16,8 @@ import { archiveFolderOf, conflictsIn, scanArchiveFolder, type StoredRecords } f
 const isFull = process.env['HOLDFAST_TEST_FULL'] === '1';
 const totalBytes = isFull ? 1_000_000_000 : 100_000_000;
 const killsOfEach = isFull ? 10 : 3;
+/** How long a step with all the data may take. */
+const patienceMs = isFull ? 900_000 : 240_000;
 const isRoot = process.getuid?.() === 0;
 
 /** What the agent had been told is safe: it must be in the archive whatever happens. */
@@ -130,11 +132,11 @@ test(
     const known = await killAtRandomMoments(t, { agent, server });
     assert.equal(await isProtected(agent), false, 'the last kill fell into the backup');
     const begun = performance.now();
-    await until(() => isProtected(agent), 'everything to be protected', isFull ? 900_000 : 240_000);
+    await until(() => isProtected(agent), 'everything to be protected', patienceMs);
     t.diagnostic(`protected ${Math.round((performance.now() - begun) / 1000)} s after the last kill`);
 
     const to = path.join(agent.folder, 'restored');
-    const restored = agent.run('restore', agent.tree, '--to', to);
+    const restored = agent.runWith({ timeoutMs: patienceMs }, 'restore', agent.tree, '--to', to);
     assert.equal(restored.status, 0, restored.stderr);
     assertEqual(agent.tree, path.join(to, 'tree'));
     const keyFile = path.join(agent.folder, 'key');
@@ -152,7 +154,7 @@ test(
     assertNothingLost(records, known);
     assert.deepEqual(conflictsIn(records), { ordinals: [], nonces: [] });
     const out = path.join(agent.folder, 'recovered');
-    const recovered = agent.run('recover', folder, '--key', keyFile, '--to', out);
+    const recovered = agent.runWith({ timeoutMs: patienceMs }, 'recover', folder, '--key', keyFile, '--to', out);
     assert.equal(recovered.status, 0, recovered.stderr);
     assertEqual(agent.tree, path.join(out, agent.tree));
   },

@@ -69,8 +69,11 @@ export class RunningAgentProcess {
     return this.runWith({}, ...args);
   }
 
-  runWith(options: { readonly input?: string; readonly uid?: number }, ...args: readonly string[]): Ended {
-    const { input, uid } = options;
+  runWith(
+    options: { readonly input?: string; readonly uid?: number; readonly timeoutMs?: number },
+    ...args: readonly string[]
+  ): Ended {
+    const { input, uid, timeoutMs = 120_000 } = options;
     const command = [process.execPath, this.#launcher, ...args, '--json'];
     const asUser = uid === undefined ? [] : ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
     const [file, ...words] = [...asUser, ...command];
@@ -78,7 +81,7 @@ export class RunningAgentProcess {
       cwd: this.folder,
       env: { ...process.env, HOLDFAST_HOME: path.join(this.folder, 'home') },
       encoding: 'utf8',
-      timeout: 120_000,
+      timeout: timeoutMs,
       ...(input !== undefined && { input }),
     });
     const last = (status === 0 ? stdout : stderr).trim().split('\n').at(-1) ?? '';
