@@ -9,7 +9,7 @@ import { systemBootClock } from './clock/boot-clock.ts';
 import { ServerClock } from './clock/server-clock.ts';
 import { ControlServer } from './control/server.ts';
 import type { MakePlace } from './destinations/destination-place.ts';
-import { Destinations } from './destinations/destinations.ts';
+import { type DestinationMemory, Destinations } from './destinations/destinations.ts';
 import { destinationErrors } from './destinations/errors.ts';
 import { folderPlace } from './destinations/folder-place.ts';
 import { createLinuxSource } from './engine/linux-source.ts';
@@ -127,7 +127,8 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   };
   const source = createLinuxSource();
   const places = database.destinations().map(makePlace);
-  const destinations = new Destinations(archive, places, { clock, random, source, signal });
+  const memory = rememberIn(database, { clock, log });
+  const destinations = new Destinations(archive, places, { clock, random, source, signal, memory });
   resources.defer(() => destinations.closeAll());
   const startWorker = options.startWorker ?? startBackupWorker;
   const workers = Math.max(1, Math.min(4, availableParallelism()));
@@ -148,6 +149,18 @@ function withRealPath(rule: ExclusionRule): readonly ExclusionRule[] {
     // It is a pattern, or it is not there.
     return [rule];
   }
+}
+
+/** The memory of destinations in the agent's database. */
+function rememberIn(database: AgentDatabase, { clock, log }: { clock: Clock; log: AgentLog }): DestinationMemory {
+  return {
+    acknowledged: (destinationId) => database.acknowledged(destinationId),
+    noteLoss: (destinationId, loss) => {
+      log.warn('a destination has less than it acknowledged; what is gone is sent again', loss);
+      database.noteLoss(destinationId, { ...loss, atMs: clock.now() });
+      database.setAcknowledged(destinationId, loss.found);
+    },
+  };
 }
 
 /** What no backup reads, whatever the sets say. */

@@ -3,6 +3,7 @@ import type { Caller } from '../browse/caller.ts';
 import { pathToText } from '../browse/path-text.ts';
 import { hasRecoverySlot } from '../keys/archive-keyring.ts';
 import { minuteOf } from '../schedule/due.ts';
+import type { DestinationLoss } from '../state/agent-database.ts';
 import { judgeStanding } from './standing.ts';
 import type { Asking } from './requests.ts';
 
@@ -57,7 +58,13 @@ export function standingsOf(parts: AgentParts, caller: Caller) {
         destination: config ? shownName : undefined,
         ...judgement,
         completeAt: completeAtMs === undefined ? undefined : new Date(completeAtMs).toISOString(),
+        loss: lossOf(config && database.loss(config.destinationId)),
       };
     }),
   );
+}
+
+/** What a destination had lost when it was opened, as long as a person may want to know. */
+function lossOf(loss: DestinationLoss | undefined) {
+  return loss && { at: new Date(loss.atMs).toISOString(), fromCommit: loss.found + 1, toCommit: loss.acknowledged };
 }

@@ -9,10 +9,16 @@ export type DestinationSession = Destination & {
   readonly head: CommitName | undefined;
   /** Number of the newest keyring there; 0 where there is none. */
   readonly keyringNumber: number;
+  /** A new writer is taken only when the writer before it signed that it comes in. */
+  readonly requiresIntroduction?: boolean;
+  /** The session was in use when somebody else, with this device's keys, opened a newer one. */
+  readonly isSuperseded?: boolean;
   /** Greatest sequence number that is there of a writer; undefined where it has none. */
   highestSequence(writerNumber: number): Promise<number | undefined>;
   /** Ordinals of the records that are there, of one kind or of all, in storage order. */
   list(kind?: number): AsyncIterable<{ readonly ordinal: Ordinal; readonly kind: number }>;
+  /** @throws errors of kind `unavailable` where the place is no longer what the session was opened on */
+  expectInPlace?(): Promise<void>;
   close(): Promise<void>;
 };
 

@@ -11,7 +11,14 @@ import type { DestinationConfig } from '../state/agent-database.ts';
 import { catchUp, sendKeyRecords } from './catch-up.ts';
 import type { DestinationPlace, DestinationSession } from './destination-place.ts';
 import { destinationErrors } from './errors.ts';
-import { takeForeignKeyrings, takeOver, type TakeOverPorts } from './take-over.ts';
+import {
+  isRightfulWriter,
+  readKeyrings,
+  remedyForCopies,
+  takeForeignKeyrings,
+  takeOver,
+  type TakeOverPorts,
+} from './take-over.ts';
 
 /** How a destination stands with the device. */
 export type DestinationStanding =
@@ -33,23 +40,38 @@ export type Connected = {
   readonly isTakenOver: boolean;
 };
 
+/** What is remembered of destinations while the agent does not run. */
+export type DestinationMemory = {
+  /** Number of the newest commit that a destination is known to have acknowledged; 0 where there is none. */
+  acknowledged(destinationId: number): number;
+  /** Writes down that a destination has less than it acknowledged. What is gone is sent again. */
+  noteLoss(destinationId: number, loss: { readonly acknowledged: number; readonly found: number }): void;
+};
+
 type Slot = {
   readonly place: DestinationPlace;
   session: DestinationSession | undefined;
   standing: DestinationStanding;
   tries: number;
   retryAtMs: number;
+  /** Somebody else opened a session while ours was in use. */
+  wasSuperseded: boolean;
 };
 
+const mayBeGone: readonly string[] = ['log.locked', 'log.fenced'];
 const retryPolicy = { attempts: Number.POSITIVE_INFINITY, firstDelayMs: 2000, maxDelayMs: 300_000 };
 
 /** The destinations of one device. Not for several callers at once. */
 export class Destinations {
   readonly #archive: DeviceArchive;
-  readonly #ports: TakeOverPorts;
+  readonly #ports: TakeOverPorts & { readonly memory: DestinationMemory };
   #slots: Slot[];
 
-  constructor(archive: DeviceArchive, places: readonly DestinationPlace[], ports: TakeOverPorts) {
+  constructor(
+    archive: DeviceArchive,
+    places: readonly DestinationPlace[],
+    ports: TakeOverPorts & { readonly memory: DestinationMemory },
+  ) {
     this.#archive = archive;
     this.#ports = ports;
     this.#slots = places.map(newSlot);
@@ -93,6 +115,7 @@ export class Destinations {
   retryNow(): void {
     for (const slot of this.#slots) {
       slot.retryAtMs = 0;
+      slot.wasSuperseded = false;
       if (slot.standing.status === 'failed') slot.standing = { status: 'closed' };
     }
   }
@@ -105,6 +128,14 @@ export class Destinations {
     return { sessions: this.sessions(), isTakenOver };
   }
 
+  /** Drops the sessions whose place is no longer there. */
+  async check(): Promise<void> {
+    for (const slot of this.#slots) {
+      const { session } = slot;
+      if (session?.expectInPlace) await this.#try(slot, () => session.expectInPlace!()).catch(() => undefined);
+    }
+  }
+
   /** Drops a session that failed; it is opened anew later. */
   async lose(session: DestinationSession, error: unknown): Promise<void> {
     const slot = this.#slots.find((each) => each.session === session);
@@ -114,6 +145,7 @@ export class Destinations {
   async closeAll(): Promise<void> {
     for (const slot of this.#slots) {
       if (!slot.session) continue;
+      slot.wasSuperseded ||= slot.session.isSuperseded === true;
       await slot.session.close().catch(() => undefined);
       slot.session = undefined;
       slot.standing = { status: 'closed' };
@@ -134,20 +166,20 @@ export class Destinations {
     const { number, sha256 } = index.head();
     const known = number === 0 ? undefined : { number, sha256: Buffer.from(sha256).toString('hex') };
     slot.session = await slot.place.open({ archiveId, known, keyRecords: stored.keyRecords, ...this.#ports });
+    const { memory } = this.#ports;
+    const { destinationId } = slot.place.config;
+    const [acknowledged, found] = [memory.acknowledged(destinationId), slot.session.head?.number ?? 0];
+    if (found < acknowledged) memory.noteLoss(destinationId, { acknowledged, found });
   }
 
   /** @returns whether the device goes on as another writer */
   async #settleAll(opened: readonly Slot[]): Promise<boolean> {
     const foreign = await this.#findForeign(opened);
-    let isTakenOver = false;
     if (foreign) {
-      isTakenOver = await this.#try(foreign, async () => {
-        await sendKeyRecords(foreign.session!, this.#archive.stored.keyRecords);
-        await takeOver(this.#archive, foreign.session!, this.#ports);
-        this.#ready(foreign);
-      });
-      this.#archive.readFrom(() => this.sessions());
-      if (!isTakenOver) return false;
+      if (!(await this.#goOnFrom(foreign))) {
+        const canOthersGoOn = foreign.standing.status === 'failed' && !this.#archive.isIndexLost;
+        return canOthersGoOn ? this.#settleAll(opened.filter((slot) => slot !== foreign)) : false;
+      }
       await this.#reopenOthers(foreign);
     }
     const waiting = this.#slots.filter(({ session, standing }) => session && standing.status !== 'ready');
@@ -157,6 +189,19 @@ export class Destinations {
     for (const slot of waiting) {
       if (slot.session && slot.standing.status !== 'ready') await this.#try(slot, () => this.#send(slot));
     }
+    return foreign !== undefined;
+  }
+
+  /** Goes on as the next writer, from the state of this destination. Returns whether that could be done. */
+  async #goOnFrom(foreign: Slot): Promise<boolean> {
+    const isTakenOver = await this.#try(foreign, async () => {
+      // It would be taken back and forth between the two for ever.
+      if (foreign.wasSuperseded) throw destinationErrors.used_elsewhere({ remedy: remedyForCopies });
+      await sendKeyRecords(foreign.session!, this.#archive.stored.keyRecords);
+      await takeOver(this.#archive, foreign.session!, this.#ports);
+      this.#ready(foreign);
+    });
+    this.#archive.readFrom(() => this.sessions());
     return isTakenOver;
   }
 
@@ -179,7 +224,7 @@ export class Destinations {
     for (const slot of byHead) {
       const verdict = await this.#judge(slot.session!);
       if (verdict.status === 'new_writer' && verdict.head.number > own) return slot;
-      if (await this.#hasUnknownOrdinals(slot.session!)) return slot;
+      if ((await this.#hasUnknownOrdinals(slot.session!)) || (await this.#isTakenByOther(slot.session!))) return slot;
     }
     // All that are left lag behind: what is lost with the others is made again from the files.
     const isAnyAhead = this.sessions().length > 0 || (await this.#isAnyAtHead(opened));
@@ -200,6 +245,13 @@ export class Destinations {
     const { index, stored } = this.#archive;
     const highest = await session.highestSequence(stored.keys.writerNumber);
     return highest !== undefined && highest >= (index.getNumber('ordinals') ?? 0);
+  }
+
+  /** Whether a newer keyring there has made another life of this device the writer. */
+  async #isTakenByOther(session: DestinationSession): Promise<boolean> {
+    const { stored } = this.#archive;
+    if (session.keyringNumber <= stored.keys.keyring.number) return false;
+    return !isRightfulWriter(await readKeyrings(this.#archive, session), session);
   }
 
   async #judge(session: DestinationSession): Promise<SessionVerdict> {
@@ -235,6 +287,7 @@ export class Destinations {
   #ready(slot: Slot): void {
     slot.standing = { status: 'ready' };
     slot.tries = 0;
+    slot.wasSuperseded = false;
   }
 
   /** Runs `work` on a slot; its failure is that destination's alone. Returns whether it succeeded. */
@@ -251,6 +304,7 @@ export class Destinations {
 
   async #fail(slot: Slot, error: unknown): Promise<void> {
     const { session } = slot;
+    slot.wasSuperseded ||= session?.isSuperseded === true;
     slot.session = undefined;
     await session?.close().catch(() => undefined);
     if (!(error instanceof CodedError)) {
@@ -260,8 +314,8 @@ export class Destinations {
     const { clock, random } = this.#ports;
     const unit = new DataView(random(4).buffer).getUint32(0) / 2 ** 32;
     slot.retryAtMs = clock.monotonic() + retryDelayMs(retryPolicy, ++slot.tries, unit);
-    // A lock that another machine holds, or a fence, may be gone the next time.
-    const isAway = isRetryable(error) || error.code === 'log.locked' || error.code === 'log.fenced';
+    // A lock that another machine holds, or a fence, may be gone the next time; who opened a newer session may have written nothing.
+    const isAway = isRetryable(error) || session?.isSuperseded || mayBeGone.includes(error.code);
     slot.standing = { status: isAway ? 'away' : 'failed', error };
   }
 
@@ -275,5 +329,5 @@ function headOf({ session }: Slot): number {
 }
 
 function newSlot(place: DestinationPlace): Slot {
-  return { place, session: undefined, standing: { status: 'closed' }, tries: 0, retryAtMs: 0 };
+  return { place, session: undefined, standing: { status: 'closed' }, tries: 0, retryAtMs: 0, wasSuperseded: false };
 }

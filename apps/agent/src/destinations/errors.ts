@@ -3,11 +3,20 @@ import { defineErrors } from '@holdfast/base';
 /** Failures around destinations. */
 export const destinationErrors = defineErrors('destinations', {
   away: ['unavailable', 'The destination is not there just now'],
+  moved: ['unavailable', 'The folder of the destination was renamed, removed or unmounted while it was in use'],
   interrupted: ['unavailable', 'Writing to the destination failed; it is opened anew'],
   behind: ['unavailable', 'The destination lacks records that only destinations have that are away now'],
   branched: [
     'conflict',
     'The destination has commits of another life of this computer that no other destination has; nothing is added there',
+  ],
+  used_elsewhere: [
+    'conflict',
+    "Another computer writes with this one's keys: one of the two is a copy of the other's disk, or of Holdfast's state",
+  ],
+  overtaken: [
+    'conflict',
+    'Another life of this computer has taken the archive over, and its keys are not in this copy of the state',
   ],
   not_found: ['not_found', 'There is no destination of that name'],
   known: ['conflict', 'This destination is there already'],

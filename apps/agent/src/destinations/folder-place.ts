@@ -109,6 +109,14 @@ class FolderSession implements DestinationSession {
     return (await this.#local.folder.status()).highestSequences.get(writerNumber);
   }
 
+  async expectInPlace(): Promise<void> {
+    try {
+      await this.#local.folder.expectInPlace();
+    } catch (error) {
+      throw asAway(error, this.name);
+    }
+  }
+
   close(): Promise<void> {
     return this.#local.close();
   }
@@ -116,7 +124,13 @@ class FolderSession implements DestinationSession {
 
 /** What the system says when a disk is full, gone or broken: the destination is away until it is not. */
 function asAway(error: unknown, folder: string): unknown {
+  const isMoved = error instanceof CodedError && causes(error).some(({ code }) => code === 'log.moved');
+  if (isMoved) return destinationErrors.moved({ folder }, error);
   if (error instanceof CodedError) return error;
   const isSystemError = error instanceof Error && 'syscall' in error;
   return isSystemError ? destinationErrors.away({ folder, problem: error.message }, error) : error;
+}
+
+function causes(error: CodedError): readonly CodedError[] {
+  return error.cause instanceof CodedError ? [error, ...causes(error.cause)] : [error];
 }

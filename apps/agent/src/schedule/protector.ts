@@ -155,7 +155,7 @@ export class Protector {
       const waitMs = due.atMs - this.#ports.clock.monotonic();
       if (waitMs > 0) await this.#wait(Math.min(waitMs, upkeepMs));
       else await this.#turn.use(() => (signal.aborted ? Promise.resolve() : this.#act(due)));
-      this.#upkeep();
+      if (this.#upkeep()) await this.#turn.use(() => this.#ports.destinations.check());
     }
     signal.removeEventListener('abort', stop);
     await this.#turn.use(async () => this.#watch.close());
@@ -381,11 +381,13 @@ export class Protector {
   }
 
   async #take(report: BackupReport, isWhole: boolean): Promise<void> {
-    const { destinations, clock } = this.#ports;
+    const { archive, destinations, database, clock } = this.#ports;
     for (const { destination, error } of report.lostDestinations) {
       const session = destinations.sessions().find((each) => each === destination);
       if (session) await destinations.lose(session, error);
     }
+    const { number } = archive.index.head();
+    for (const { destinationId } of this.#readyConfigs()) database.setAcknowledged(destinationId, number);
     if (isWhole) this.#wholeEndedAtMs = clock.monotonic();
     const problems = isWhole ? report.problems : [...this.#view.problems, ...report.problems].slice(-1000);
     const isInside = (path: Uint8Array) => this.#selection.decide(path).status === 'selected';
@@ -402,28 +404,31 @@ export class Protector {
 
   /** Writes down that all of every set is durable at the destinations that are ready, if it is. */
   #setCompleteIfQuiet(): void {
-    const { destinations, database, clock } = this.#ports;
+    const { database, clock } = this.#ports;
     if (!this.#view.isEverComplete || this.#isWholeWanted || this.#changedAtMs !== undefined) return;
-    const ready = destinations.configs.filter(
-      ({ destinationId }) => destinations.standingOf(destinationId).status === 'ready',
-    );
     for (const { number } of database.sets()) {
-      for (const { destinationId } of ready) database.setComplete(number, destinationId, clock.now());
+      for (const { destinationId } of this.#readyConfigs()) database.setComplete(number, destinationId, clock.now());
     }
   }
 
-  /** Every few seconds: volumes that came or went, and a machine that slept. */
-  #upkeep(): void {
+  #readyConfigs() {
+    const { destinations } = this.#ports;
+    return destinations.configs.filter((config) => destinations.standingOf(config.destinationId).status === 'ready');
+  }
+
+  /** Every few seconds: volumes that came or went, and a machine that slept. Returns whether it was time. */
+  #upkeep(): boolean {
     const now = this.#clocks();
     const elapsedMs = now.monotonic - this.#lastUpkeep.monotonic;
-    if (elapsedMs < upkeepMs - 1000) return;
+    if (elapsedMs < upkeepMs - 1000) return false;
     const jumpedMs = now.wall - this.#lastUpkeep.wall - elapsedMs;
     this.#lastUpkeep = now;
     const mounts = this.#readMounts();
     // A machine that slept has a wall clock ahead of the monotonic one; events may be missing.
-    if (jumpedMs < clockJumpMs && mounts === this.#mounts) return;
+    if (jumpedMs < clockJumpMs && mounts === this.#mounts) return true;
     this.#mounts = mounts;
     this.#isWholeWanted = true;
+    return true;
   }
 
   /** What is mounted where, as far as a change of it matters: above or below what is protected. */

@@ -32,6 +32,9 @@ export type StoredStanding = {
   readonly completeAtMs?: number;
 };
 
+/** A destination had less than it acknowledged: commit numbers, and when that was noticed, milliseconds since 1970. */
+export type DestinationLoss = { readonly acknowledged: number; readonly found: number; readonly atMs: number };
+
 const sqliteBusy = 5;
 
 const schema = `
@@ -127,6 +130,8 @@ export class AgentDatabase {
   removeDestination(destinationId: number): void {
     this.#db.prepare('delete from destinations where destination_id = ?').run(destinationId);
     this.#db.prepare('delete from standings where destination_id = ?').run(destinationId);
+    this.setFact(`acknowledged ${destinationId}`, undefined);
+    this.setFact(`loss ${destinationId}`, undefined);
   }
 
   standings(): readonly StoredStanding[] {
@@ -136,6 +141,25 @@ export class AgentDatabase {
       destinationId: row['destination_id'] as number,
       ...(typeof row['complete_at_ms'] === 'number' && { completeAtMs: row['complete_at_ms'] }),
     }));
+  }
+
+  /** Number of the newest commit that a destination acknowledged; 0 before the first. */
+  acknowledged(destinationId: number): number {
+    return Number(this.fact(`acknowledged ${destinationId}`) ?? 0);
+  }
+
+  setAcknowledged(destinationId: number, commitNumber: number): void {
+    if (this.acknowledged(destinationId) !== commitNumber) this.setFact(`acknowledged ${destinationId}`, commitNumber);
+  }
+
+  /** The last time a destination had less than it had acknowledged. */
+  loss(destinationId: number): DestinationLoss | undefined {
+    const text = this.fact(`loss ${destinationId}`);
+    return typeof text === 'string' ? (JSON.parse(text) as DestinationLoss) : undefined;
+  }
+
+  noteLoss(destinationId: number, loss: DestinationLoss): void {
+    this.setFact(`loss ${destinationId}`, JSON.stringify(loss));
   }
 
   setComplete(setNumber: number, destinationId: number, completeAtMs: number): void {

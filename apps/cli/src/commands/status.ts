@@ -10,6 +10,7 @@ type Standing = {
   readonly reason: string;
   readonly remedy?: string;
   readonly completeAt?: string;
+  readonly loss?: { readonly at: string; readonly fromCommit: number; readonly toCommit: number };
 };
 type Status = {
   readonly standings: readonly Standing[];
@@ -31,11 +32,12 @@ export function registerStatus(program: Command): void {
 
 function statusText({ standings, recoveryCode, watching }: Status, output: Output): string {
   const lines = standings.flatMap((standing) => {
-    const { set, destination, state, reason, remedy, completeAt } = standing;
+    const { set, destination, state, reason, remedy, completeAt, loss } = standing;
     const where = destination === undefined ? '' : ` at ${destination}`;
     return [
       `${output.strong(state.replace('_', ' '))}  ${set}${where}: ${reason}`,
       ...(completeAt === undefined ? [] : [`  complete as of ${timeText(completeAt)}`]),
+      ...(loss === undefined ? [] : [lossText(loss)]),
       ...(remedy === undefined ? [] : [`  What to do: ${remedy}`]),
     ];
   });
@@ -47,4 +49,9 @@ function statusText({ standings, recoveryCode, watching }: Status, output: Outpu
   }
   lines.push(`agent: ${findAgentSocket()}, watching ${watching.directories} folders`);
   return lines.join('\n');
+}
+
+function lossText({ at, fromCommit, toCommit }: NonNullable<Standing['loss']>): string {
+  const commits = fromCommit === toCommit ? `commit ${toCommit}` : `commits ${fromCommit} to ${toCommit}`;
+  return `  on ${timeText(at)} it no longer had ${commits}, which it had acknowledged; what is still on this computer was sent again`;
 }

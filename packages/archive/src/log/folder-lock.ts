@@ -23,12 +23,14 @@ export type LockOwner = {
 
 const limitBytes = 4096;
 const name = 'lock';
+/** Tokens of the locks this process holds: a folder that was renamed keeps the file of one that was given back. */
+const heldTokens = new Set<string>();
 
 /**
  * Takes the lock of a folder: a file that only one can make. It stops those who ask, not those who can write there.
  *
- * A lock is stale when its machine is this one and was started anew since, or its process is gone; then it is taken over. One
- * of another machine never is: only `breakLock` takes it.
+ * A lock is stale when its machine is this one and was started anew since, or its process is gone, or gave it back where it
+ * could not remove the file; then it is taken over. One of another machine never is: only `breakLock` takes it.
  * @throws log.locked with the owner.
  */
 export async function takeLock(
@@ -41,7 +43,10 @@ export async function takeLock(
   const owner: LockOwner = { hostName: host.hostName, bootId: host.bootId, pid: host.pid, mark, token: options.token };
   const path = `${dir}/${name}`;
   for (let attempt = 0; attempt < 3; attempt++) {
-    if (await makeLock(disk, path, owner)) return { release: () => releaseLock(disk, path, owner) };
+    if (await makeLock(disk, path, owner)) {
+      heldTokens.add(owner.token);
+      return { release: () => releaseLock(disk, path, owner) };
+    }
     const other = await readLock(disk, path);
     if (other === 'gone') continue;
     if (other && !options.breakLock && !(await isStale(other, host))) {
@@ -85,7 +90,8 @@ async function readLock(disk: Disk, path: string): Promise<LockOwner | undefined
 async function isStale(owner: LockOwner, host: LockHost): Promise<boolean> {
   if (owner.hostName !== host.hostName) return false;
   if (owner.bootId !== host.bootId) return true;
-  return (await host.processMark(owner.pid)) !== owner.mark;
+  if ((await host.processMark(owner.pid)) !== owner.mark) return true;
+  return owner.pid === host.pid && !heldTokens.has(owner.token);
 }
 
 /** Takes a stale lock away, unless it is meanwhile somebody's fresh one: that is put back. */
@@ -104,6 +110,7 @@ async function setAside(disk: Disk, path: string, aside: string, stale: LockOwne
 }
 
 async function releaseLock(disk: Disk, path: string, owner: LockOwner): Promise<void> {
+  heldTokens.delete(owner.token);
   const present = await readLock(disk, path);
   if (present && present !== 'gone' && present.token === owner.token) await disk.remove(path);
 }

@@ -262,6 +262,11 @@ test('a folder that is renamed, removed, replaced or cut while it is open acknow
     const appended = await code(destination.append(sessionEpoch, 2, second!.bytes));
     assert.equal(appended, isAlone ? 'no error' : 'log.poisoned', name);
     await destination.close();
+    if (name !== 'renamed') continue;
+    await rename(`${dir} away`, dir);
+    const again = await open(writer, nodeDisk, { dir });
+    assert.equal((await again.openSession(first!.head)).comparison, 'same', 'the lock it took with it holds nobody off');
+    await again.close();
   }
 });
 

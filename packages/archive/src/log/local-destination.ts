@@ -141,9 +141,12 @@ export class LocalDestination {
   /** Closes the folder and gives the lock back. */
   async close(): Promise<void> {
     await this.#persisting.settle();
-    await this.#turn.use(() => this.folder.close());
-    await this.#file.close();
-    await this.#lock.release();
+    try {
+      await this.#turn.use(() => this.folder.close());
+      await this.#file.close();
+    } finally {
+      await this.#lock.release();
+    }
   }
 
   async #store(fragment: { sessionEpoch: number; sequence: number; sha256: string }, bytes: Uint8Array): Promise<void> {
