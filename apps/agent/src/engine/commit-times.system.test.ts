@@ -34,8 +34,9 @@ class Machine {
 
   readonly clock: CommitClock = {
     read: () => ({
-      atMs: this.hasReceipt ? this.serverMs : this.serverMs + this.wallErrorMs,
-      bootMs: this.passedMs - this.bootedAtMs,
+      // The clock that is never set counts fractions, too.
+      atMs: this.hasReceipt ? this.serverMs + 0.4 : this.serverMs + this.wallErrorMs,
+      bootMs: this.passedMs - this.bootedAtMs + 0.4,
       bootId: this.bootId,
       isConfirmed: this.hasReceipt,
     }),
@@ -110,6 +111,8 @@ test('without a receipt the wall clock counts, and the first receipt corrects wh
     );
     const at = await machine.device.state().commitAt(timeOfMilliseconds(serverStart + 100_000));
     assert.equal(at, second, '`--at` finds the commit by its corrected time');
+    const shown = timeOfMilliseconds(serverStart + expected[3]!);
+    assert.equal(await machine.device.state().commitAt(shown), fourth, 'and by the time that is shown');
   }
 });
 

@@ -1,4 +1,5 @@
 import type { Clock } from '@holdfast/base';
+import { type Time, timeOfMilliseconds } from '../format/time.ts';
 
 /** An instant as a commit is to bear it, and how it is known. */
 export type CommitInstant = {
@@ -11,6 +12,11 @@ export type CommitInstant = {
   /** A server's receipt is behind the estimate; otherwise it is the wall clock's word, and may be corrected later. */
   readonly isConfirmed: boolean;
 };
+
+/** The time that a commit bears: to the millisecond, as people are shown it and write it back. */
+export function timeOfCommit(atMs: number): Time {
+  return timeOfMilliseconds(Math.round(atMs));
+}
 
 /** Where the time of commits comes from. */
 export type CommitClock = { read(): CommitInstant };

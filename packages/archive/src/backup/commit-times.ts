@@ -7,13 +7,13 @@
 import type { TimeCorrection } from '../format/commit.ts';
 import { commitKey } from '../format/map-key.ts';
 import { parseCommitRow } from '../format/row.ts';
-import { millisecondsOf, timeOfMilliseconds } from '../format/time.ts';
+import { millisecondsOf } from '../format/time.ts';
 import type { LocalIndex } from '../index/local-index.ts';
 import { factsOf, readState } from '../index/read-state.ts';
 import type { OpenKeys } from '../format/seal.node.ts';
 import type { ArchiveState } from '../tree/state.ts';
 import type { LoadRecord } from '../tree/tree-reader.ts';
-import type { CommitInstant } from './commit-clock.ts';
+import { type CommitInstant, timeOfCommit } from './commit-clock.ts';
 
 /** Commits that no receipt has confirmed. */
 export type UnconfirmedSpan = {
@@ -98,7 +98,7 @@ export async function settleTimes(
       }
       const commit = await commits.find(number);
       if (!commit) continue;
-      corrections.push({ commit: number, time: timeOfMilliseconds(commit.atMs + shiftMs), sha256: commit.sha256 });
+      corrections.push({ commit: number, time: timeOfCommit(commit.atMs + shiftMs), sha256: commit.sha256 });
     }
   }
   return { corrections, left: [] };

@@ -8,13 +8,12 @@ import { commitKey, fileKey } from '../format/map-key.ts';
 import { type Ordinal, ordinalOf } from '../format/ordinal.ts';
 import { encodeCommitRow } from '../format/row.ts';
 import type { SealKeys } from '../format/seal.node.ts';
-import { timeOfMilliseconds } from '../format/time.ts';
 import type { MapEntry } from '../format/tree-node.ts';
 import { type CommitIntent, noIntent } from '../index/commit-table.ts';
 import type { LocalIndex } from '../index/local-index.ts';
 import type { LoadRecord } from '../tree/tree-reader.ts';
 import { compareBytes } from './bytes.ts';
-import type { CommitClock, CommitInstant } from './commit-clock.ts';
+import { type CommitClock, type CommitInstant, timeOfCommit } from './commit-clock.ts';
 import { encodeSpans, readSpans, type Settlement, settleTimes, spansKey, withCommit } from './commit-times.ts';
 import { backupErrors } from './errors.ts';
 import { sealSigned } from './record-sealer.ts';
@@ -123,7 +122,7 @@ export class CommitWriter {
     const record = this.#seal(number, { ...said, puts }, { instant, settlement });
     const sha256 = hash('sha256', record, 'buffer');
     // The row that names this commit goes into the tree with a later checkpoint.
-    const time = timeOfMilliseconds(instant.atMs);
+    const time = timeOfCommit(instant.atMs);
     const named = { key: commitKey(number), value: encodeCommitRow({ time, sha256 }) };
     const spans = encodeSpans(withCommit(settlement?.left ?? readSpans(this.#index), number, instant));
     const kept = { ...intent, puts: [...puts, named], facts: [[spansKey, spans] as const] };
@@ -136,7 +135,7 @@ export class CommitWriter {
 
   #seal(number: number, { checkpoint, root, puts }: Said, times: Times): Uint8Array<ArrayBuffer> {
     const { epoch, keys, writerNumber, signingSeed, keyring } = this.#identity;
-    const time = timeOfMilliseconds(times.instant.atMs);
+    const time = timeOfCommit(times.instant.atMs);
     const corrections = times.settlement?.corrections ?? [];
     const previous = this.#index.head().sha256;
     const open = encodeCommitOpen({ number, previous, checkpoint, readFeatures: [], writeFeatures: [] });
