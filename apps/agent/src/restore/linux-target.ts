@@ -26,7 +26,7 @@ import {
   statAt,
   statDescriptor,
 } from '../filesystem/index.ts';
-import { syncFileSystem } from './sync-file-system.ts';
+import { beginSync, syncFileSystem } from './sync-file-system.ts';
 
 /** The target of one thread. */
 export function createLinuxTarget(): Target {
@@ -49,6 +49,7 @@ export function createLinuxTarget(): Target {
     read: (fd, into, position) => throughNode(() => readSync(fd, into, 0, into.length, position)),
     write,
     truncate: (fd, sizeBytes) => throughNode(() => ftruncateSync(fd, sizeBytes)),
+    beginSync,
     setOwner: giveOwner,
     setMode: (fd, mode) => allowed(() => setMode(fd, mode)),
     setTime: (fd, modifiedAt) => allowed(() => setTimes(fd, timesOf(modifiedAt))),

@@ -27,7 +27,12 @@ function makeTree(tree: string): void {
   }
 }
 
-type Run = { readonly fetched: Map<string, number>; readonly last: string; readonly wasKilled: boolean };
+type Run = {
+  readonly fetched: Map<string, number>;
+  readonly last: string;
+  readonly report: string;
+  readonly wasKilled: boolean;
+};
 
 /** Runs a restore and kills it once it has fetched so many bytes; not at all for Infinity. */
 async function runChild(jobPath: string, killAtBytes: number): Promise<Run> {
@@ -35,17 +40,22 @@ async function runChild(jobPath: string, killAtBytes: number): Promise<Run> {
   const exited = once(child, 'exit');
   const fetched = new Map<string, number>();
   let last = '';
+  let report = '';
   let bytes = 0;
   for await (const line of createInterface(child.stdout!)) {
     last = line;
     if (line.startsWith('done')) break;
+    if (line.startsWith('report')) {
+      report = line;
+      continue;
+    }
     const [ordinal, length] = line.split(' ');
     fetched.set(ordinal!, Number(length));
     bytes += Number(length);
     if (bytes >= killAtBytes) child.kill('SIGKILL');
   }
   await exited;
-  return { fetched, last, wasKilled: child.signalCode === 'SIGKILL' };
+  return { fetched, last, report, wasKilled: child.signalCode === 'SIGKILL' };
 }
 
 for (const sync of ['batch', 'end'] as const) {
@@ -80,7 +90,7 @@ for (const sync of ['batch', 'end'] as const) {
       assert.ok(again <= mostUnderWayBytes, `${again} bytes were fetched again`);
       if (run.wasKilled) kills++;
       else {
-        assert.equal(run.last, `done ${20 * 103} 0 0`);
+        assert.equal(run.last, `done ${20 * 103} 0 0`, run.report);
         break;
       }
     }

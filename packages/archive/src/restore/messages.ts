@@ -263,7 +263,7 @@ export function addNotes(notes: RestoreNotes, more: RestoreNotes): void {
 
 /**
  * What became of an entry. `written`: whole, under its temporary name. `placed`: under `name`. `identical`: it is there
- * already, as `name`. `skipped`: something else has the name and keeps it. `pending`: to be restored.
+ * already, as `name`. Without a name it is the one that was asked for. `skipped`: something else has the name and keeps it. `pending`: to be restored.
  * `unlinkable`: it cannot be one more name of its leader.
  */
 export type EntryResult = {

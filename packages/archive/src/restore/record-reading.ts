@@ -6,6 +6,7 @@ import type { OpenKeys } from '../format/seal.node.ts';
 import { isFileFailure, type LongFiles } from './long-files.ts';
 import { emptyNotes, type RecordWork, type RestoreReply } from './messages.ts';
 import { openPieces, type OpenedPieces } from './open-pieces.ts';
+import { packWorks } from './pack-works.ts';
 import { type Part, type Reason, RecordResults, sortPieces, type WantedRecord } from './record-results.ts';
 import { JobPlaces, type RestoreRun } from './restore-run.ts';
 
@@ -130,10 +131,10 @@ export class RecordReading {
   #have(records: readonly RecordWork[], { places }: JobPlaces): Promise<Entries> {
     const { pool } = this.#run;
     if (!pool.opensRecords) return this.#openHere(records, places);
-    const transfer = records.flatMap(({ record }) =>
-      record instanceof Uint8Array ? [record.buffer as ArrayBuffer] : [],
-    );
-    return pool.ask('entries', { kind: 'records', places, records }, transfer);
+    const packed = packWorks(records);
+    const transfer = [packed.slab];
+    for (const { record } of records) if (record instanceof Uint8Array) transfer.push(record.buffer as ArrayBuffer);
+    return pool.ask('entries', { kind: 'records', places, records: packed.records }, transfer);
   }
 
   /** For those who have no keys: they get the pieces. */

@@ -57,7 +57,9 @@ export class RestorePlan implements PlanSink {
     random: Random = systemRandom,
   ): { readonly plan: RestorePlan; readonly isComplete: boolean } {
     const db = new DatabaseSync(path);
-    db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -16384');
+    // A plan has one user: held from the first access on, it is not locked and looked at anew for each statement.
+    db.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full');
+    db.exec('pragma cache_size = -16384');
     const plan = new RestorePlan(db);
     const version = db.prepare('pragma user_version').get()?.['user_version'];
     if (version === 0) {

@@ -140,7 +140,7 @@ export class RestoreRun {
       this.#waitingBytes += entry.size;
       return;
     }
-    this.journal.record(result);
+    this.journal.record(withName(result, entry));
     if (result.status === 'placed') this.#progress.restoredEntries++;
     if (result.status === 'identical') {
       this.#progress.restoredEntries++;
@@ -229,4 +229,9 @@ export class RestoreRun {
     if (!(error instanceof CodedError)) throw error;
     this.journal.record({ entry, status: 'failed', code: error.code, message: error.message });
   }
+}
+
+function withName(result: EntryResult, entry: OpenEntry | undefined): EntryResult {
+  const isAsAsked = result.status === 'placed' && result.name === undefined;
+  return isAsAsked && entry ? { ...result, name: entry.name } : result;
 }

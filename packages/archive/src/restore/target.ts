@@ -59,6 +59,8 @@ export type Target = {
   write(fd: number, bytes: Uint8Array, position: number): void;
   /** Sets the length; what is added is a hole. */
   truncate(fd: number, sizeBytes: number): void;
+  /** Lets the disk begin with what was written there, so that forcing it later takes less; promises nothing. */
+  beginSync(fd: number, position: number, lengthBytes: number): void;
   /** Whether it was allowed. The setuid and setgid bits are gone afterwards: the mode comes later. */
   setOwner(fd: number, uid: number, gid: number): boolean;
   /** Whether it was allowed; a symlink has no mode and answers true. */

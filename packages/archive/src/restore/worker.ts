@@ -199,7 +199,10 @@ export class RestoreWorker {
     fdOf: (place: number) => number,
     into: { readonly entries: EntryResult[]; readonly parts: PartResult[] },
   ): void {
-    const entries = this.#each(whole, (work) => writeWhole(this.#writing, fdOf(work.place), work, work.bytes));
+    const entries = this.#each(whole, (work) => {
+      const { name, ...result } = writeWhole(this.#writing, fdOf(work.place), work, work.bytes);
+      return name === undefined || name === work.name ? result : { ...result, name };
+    });
     into.entries.push(...entries);
     const written = this.#each(parts, (part) => writePart(this.#target, fdOf(part.place), part));
     for (const { entry, code, message } of written) {

@@ -28,12 +28,22 @@ export function writeWhole(writing: Writing, directoryFd: number, work: EntryWor
   }
 }
 
+/**
+ * Pieces come nearly in order: when one reaches beyond a window of this length, the window is about whole. The disk then
+ * works while the rest is opened; single pieces would be many small requests.
+ */
+const syncWindowBytes = 8 * 1024 * 1024;
+
 /** Writes pieces of a file that was begun. */
 export function writePart(target: Target, directoryFd: number, part: ProvenPieces['parts'][number]): EntryResult {
   const { entry, temporary, inode, pieces } = part;
   const fd = openTemporary(target, directoryFd, temporary, inode);
   try {
-    for (const { position, bytes } of pieces) target.write(fd, bytes, position);
+    for (const { position, bytes } of pieces) {
+      target.write(fd, bytes, position);
+      const windowEnd = Math.floor((position + bytes.length) / syncWindowBytes) * syncWindowBytes;
+      if (windowEnd > position) target.beginSync(fd, windowEnd - syncWindowBytes, syncWindowBytes);
+    }
   } finally {
     target.close(fd);
   }
