@@ -16,6 +16,8 @@ import { readStream } from './read-stream.ts';
 
 /** What opening the cloud's side of an archive needs. */
 export type CloudSessionFacts = {
+  /** What the destination is called, in reports and errors; `cloud` when left out. */
+  readonly name?: string;
   /** 16 bytes. */
   readonly archiveId: Uint8Array;
   /** The newest commit the device knows. */
@@ -41,7 +43,7 @@ const LISTED_BYTES = 7;
  * sent again, which changes nothing where it had arrived. After one has failed for good, so do all later ones.
  */
 export class CloudDestination implements DestinationSession {
-  readonly name = 'cloud';
+  readonly name: string;
   readonly head: CommitName | undefined;
   readonly keyringNumber: number;
   /** What the session began with. */
@@ -58,6 +60,7 @@ export class CloudDestination implements DestinationSession {
   private constructor(client: CloudClient, facts: CloudSessionFacts, opened: OpenedSession) {
     this.#client = client;
     this.#facts = facts;
+    this.name = facts.name ?? 'cloud';
     this.#archiveId = formatUuid(facts.archiveId);
     this.opened = opened;
     this.head = opened.head ?? undefined;
