@@ -18,6 +18,7 @@ import {
 } from '@holdfast/archive';
 import { defineErrors } from '@holdfast/base';
 import { type FindStart, startsOf } from './find-starts.ts';
+import { lookUp, type SeenPath } from './look-up.ts';
 import { joined, pathToText } from './path-text.ts';
 import { parseTime, timeErrors } from './parse-time.ts';
 
@@ -67,35 +68,65 @@ export async function listPath(
   path: Uint8Array,
   options: { readonly commit: number; readonly deleted: boolean },
 ): Promise<ShownEntry[]> {
-  const { commit } = options;
   const names = namesOfPath(path);
-  const volumes = await volumesAt(reader, commit);
+  const volumes = await volumesAt(reader, options.commit);
   const below = volumes.flatMap(({ mountNames }) =>
     mountNames.length > names.length && startsWith(mountNames, names) ? [mountNames[names.length]!] : [],
   );
-  const mounted = new Map(below.map((name) => [pathToText(name), stepOf(name, path)]));
+  const mounted = new Map(below.map((name) => stepOf(name, path)).map((step) => [step.path, step]));
   const held = volumeOf(volumes, names);
-  const found = held && (await reader.lookup([held.volume.identifier, ...held.below], commit));
-  if (!found && mounted.size === 0) throw browseErrors.not_found({ path: pathToText(path) });
-  if (found?.entry && !found.directory) return [shown(found.entry.row, path)];
-  const entries: ShownEntry[] = [];
-  for await (const { name, row, isDeleted, seenAt } of found?.directory
-    ? rowsIn(reader, found.directory, options)
-    : []) {
-    mounted.delete(pathToText(name));
-    const own = placeOf(row) ? await ownRow(reader, row, seenAt) : undefined;
-    entries.push({ ...shown(own ?? row, joined(path, name)), type: row.type, isDeleted });
-  }
-  return [...entries, ...mounted.values()];
+  const seen = held && (await lookUp(reader, [held.volume.identifier, ...held.below], options));
+  if (!seen && mounted.size === 0) throw browseErrors.not_found({ path: pathToText(path) });
+  const entry = seen?.found.entry;
+  if (seen && entry && !seen.found.directory) return [{ ...shown(entry.row, path), isDeleted: seen.isDeleted }];
+  const listed = seen ? await listSeen(reader, { ...seen, path }, options) : [];
+  for (const { path: known } of listed) mounted.delete(known);
+  return [...listed, ...mounted.values()];
 }
 
-async function* rowsIn(
+async function listSeen(
   reader: RestoreReader,
-  place: DirectoryPlace,
-  { commit, deleted }: { readonly commit: number; readonly deleted: boolean },
-) {
-  if (deleted) for await (const last of listWithDeleted(reader, place, commit)) yield { ...last, seenAt: last.commit };
-  else for await (const listed of reader.list(place, commit)) yield { ...listed, isDeleted: false, seenAt: commit };
+  { found, ...seen }: SeenPath & { readonly path: Uint8Array },
+  options: { readonly deleted: boolean },
+): Promise<ShownEntry[]> {
+  const entries: ShownEntry[] = [];
+  if (!found.directory) return entries;
+  for await (const item of entriesIn(reader, { place: found.directory, ...seen }, options)) {
+    const own = item.place && (await reader.rowAt(item.place, noName, item.seenAt))?.row;
+    entries.push({ ...shown(own ?? item.row, item.path), type: item.row.type, isDeleted: item.isDeleted });
+  }
+  return entries;
+}
+
+type Folder = {
+  readonly place: DirectoryPlace;
+  readonly path: Uint8Array;
+  /** The commit it is read at. */
+  readonly seenAt: number;
+  readonly isDeleted: boolean;
+};
+type Item = Omit<Folder, 'place'> & {
+  readonly name: Uint8Array;
+  readonly row: Row;
+  readonly place: DirectoryPlace | undefined;
+};
+
+const noName = new Uint8Array();
+
+/** The entries of a folder; what is in a deleted one is deleted. */
+async function* entriesIn(
+  reader: RestoreReader,
+  { place, path, seenAt, isDeleted }: Folder,
+  { deleted }: { readonly deleted: boolean },
+): AsyncGenerator<Item> {
+  const itemOf = (name: Uint8Array, row: Row) => ({ name, row, path: joined(path, name), place: placeOf(row) });
+  if (!deleted) {
+    for await (const { name, row } of reader.list(place, seenAt)) yield { ...itemOf(name, row), seenAt, isDeleted };
+    return;
+  }
+  for await (const last of listWithDeleted(reader, place, seenAt)) {
+    yield { ...itemOf(last.name, last.row), seenAt: last.commit, isDeleted: isDeleted || last.isDeleted };
+  }
 }
 
 /** All versions of a path, oldest first. @throws browse.never_there */
@@ -122,6 +153,8 @@ export async function versionsOf(
 /** What to find, and for whom. */
 export type FindOptions = {
   readonly commit: number;
+  /** Also what was deleted before, as it was last. */
+  readonly deleted: boolean;
   readonly signal: AbortSignal;
   /** A folder to begin at besides the roots: the caller's own, which those above may not list. */
   readonly home?: Uint8Array | undefined;
@@ -141,31 +174,36 @@ export async function* findEntries(
   if (!/[^*]/.test(pattern)) throw browseErrors.no_pattern({ field: 'pattern' });
   const matches = matcherOf(pattern);
   const { starts, exact } = await startsOf(reader, pattern, options);
-  if (exact) yield { ...shown(exact.row, exact.path), type: exact.type };
-  for await (const { name, path, row } of everything(reader, starts, options)) {
+  if (exact) yield { ...shown(exact.row, exact.path), type: exact.type, isDeleted: exact.isDeleted };
+  for await (const { name, path, row, place, seenAt, isDeleted } of everything(reader, starts, options)) {
     if (!matches(path, name)) continue;
-    const own = placeOf(row) ? await ownRow(reader, row, options.commit) : undefined;
-    yield { ...shown(own ?? row, path), type: row.type };
+    const own = place && (await reader.rowAt(place, noName, seenAt))?.row;
+    yield { ...shown(own ?? row, path), type: row.type, isDeleted };
   }
 }
 
-/** All entries below some folders; those of a directory once, however often the archive holds it. */
+/**
+ * All entries below some folders; those of a directory once, however often the archive holds it. Deleted folders come
+ * last: one that was only renamed is entered by the name it has.
+ */
 async function* everything(
   reader: RestoreReader,
   starts: readonly FindStart[],
-  { commit, signal }: FindOptions,
-): AsyncGenerator<{ readonly name: Uint8Array; readonly path: Uint8Array; readonly row: Row }> {
-  const open = [...starts];
+  options: FindOptions,
+): AsyncGenerator<Item> {
+  const open: Folder[] = [];
+  const openDeleted: Folder[] = [];
+  const add = (folder: Folder) => (folder.isDeleted ? openDeleted : open).push(folder);
+  for (const start of starts) add(start);
   const entered = new Set<number>();
-  for (let at = open.pop(); at; at = open.pop()) {
-    signal.throwIfAborted();
+  for (let at = open.pop() ?? openDeleted.pop(); at; at = open.pop() ?? openDeleted.pop()) {
+    options.signal.throwIfAborted();
     if (entered.has(at.place.directoryNumber)) continue;
     entered.add(at.place.directoryNumber);
-    for await (const { name, row } of reader.list(at.place, commit)) {
-      const path = joined(at.path, name);
-      yield { name, path, row };
-      const place = placeOf(row);
-      if (place) open.push({ place, path });
+    for await (const item of entriesIn(reader, at, options)) {
+      yield item;
+      const { place, path, seenAt, isDeleted } = item;
+      if (place) add({ place, path, seenAt, isDeleted });
     }
   }
 }
@@ -176,12 +214,6 @@ function matcherOf(pattern: string): (path: Uint8Array, name: Uint8Array) => boo
     return (_, name) => matches(name);
   }
   return compileGlob(pattern.startsWith('/') ? pattern : `**/${pattern}`);
-}
-
-/** A folder's own row has its metadata. */
-async function ownRow(reader: RestoreReader, row: Row, commit: number): Promise<Row | undefined> {
-  const place = placeOf(row);
-  return place && (await reader.rowAt(place, new Uint8Array(), commit))?.row;
 }
 
 /** A folder on the way to where a volume is mounted: the archive has nothing of it but the name. */

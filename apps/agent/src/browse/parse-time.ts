@@ -16,7 +16,7 @@ const unitMs: Readonly<Record<string, number>> = {
 
 /**
  * An instant from what a person writes, in milliseconds since 1970: an ISO 8601 time, a local date (its last moment) or
- * local date and time, `now`, `today` and `yesterday` with or without a time, `2 days ago`.
+ * local date and time, a time of today, `now`, `today` and `yesterday` with or without a time, `2 days ago`.
  *
  * @throws time.invalid
  */
@@ -27,7 +27,7 @@ export function parseTime(text: string, nowMs: number): number {
     throw timeErrors.invalid({
       field: 'at',
       value: text,
-      remedy: 'write 2026-03-01, "2026-03-01 14:00", "2 days ago" or "yesterday 14:00"',
+      remedy: 'write 2026-03-01, "2026-03-01 14:00", 14:00, "2 days ago" or "yesterday 14:00"',
     });
   }
   return parsed;
@@ -47,7 +47,9 @@ function agoOf(words: string, nowMs: number): number | undefined {
 }
 
 function dayOf(words: string, nowMs: number): number | undefined {
-  const match = /^(today|yesterday)(?: (?:at )?(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/.exec(words);
+  const match = /^(today|yesterday)(?: (?:at )?(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/.exec(
+    /^\d{1,2}:\d{2}/.test(words) ? `today ${words}` : words,
+  );
   if (!match) return undefined;
   const now = new Date(nowMs);
   const day = now.getDate() - (match[1] === 'yesterday' ? 1 : 0);

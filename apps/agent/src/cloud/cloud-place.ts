@@ -11,6 +11,6 @@ export function cloudPlace(
 ): DestinationPlace {
   return {
     config,
-    open: (facts) => CloudDestination.open(client, { ...facts, ...(onReceipt && { onReceipt }) }),
+    open: (facts) => CloudDestination.open(client, { ...facts, name: config.name, ...(onReceipt && { onReceipt }) }),
   };
 }

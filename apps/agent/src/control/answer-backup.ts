@@ -1,9 +1,12 @@
+import { isRetryable } from '@holdfast/base';
 import type { AgentParts } from '../agent.ts';
 import { pathToText } from '../browse/path-text.ts';
 import { setErrors } from '../sets/errors.ts';
-import { type VerifyProgress, verifyDestination } from '../verify/verify-destination.ts';
+import type { DestinationStanding } from '../destinations/destinations.ts';
+import { verifyDestination, type VerifyReport } from '../verify/verify-destination.ts';
 import { standingsOf } from './answer-status.ts';
 import type { Asking } from './requests.ts';
+import { judgeDestination } from './standing.ts';
 import { throttled } from './throttled.ts';
 
 /** `backup`: a whole pass now, with progress. One pass sees all sets; `set` chooses whose standing is told after it. */
@@ -13,6 +16,7 @@ export async function answerBackup(
   asking: Asking,
 ): Promise<object> {
   const { database, protector, clock } = parts;
+  if (database.sets().length === 0) throw setErrors.none({ remedy: 'holdfast set add NAME FOLDER...' });
   if (set !== undefined && !database.sets().some(({ name }) => name === set)) {
     throw setErrors.not_found({ field: 'set', name: set });
   }
@@ -27,7 +31,10 @@ export async function answerBackup(
   };
 }
 
-/** `verify`: reads back what every destination holds. No pass runs meanwhile. */
+/**
+ * `verify`: reads back what every destination holds. No pass runs meanwhile. One that is not to be had is under
+ * `notChecked`, with the reason.
+ */
 export async function answerVerify(
   parts: AgentParts,
   { full = false }: { full?: boolean | undefined },
@@ -37,14 +44,44 @@ export async function answerVerify(
   const send = throttled(asking, clock);
   return protector.exclusive(
     async () => {
+      destinations.retryNow();
       await destinations.connect();
-      const reports = [];
-      for (const session of destinations.sessions()) {
-        const onProgress = (progress: VerifyProgress) => send({ progress: { destination: session.name, ...progress } });
-        reports.push(await verifyDestination(archive, session, { full, signal: asking.signal, onProgress }));
+      const reports: VerifyReport[] = [];
+      const notChecked: object[] = [];
+      for (const { destinationId, name } of destinations.configs) {
+        const report = await verifyOne(parts, destinationId, {
+          full,
+          signal: asking.signal,
+          onProgress: (progress) => send({ progress: { destination: name, ...progress } }),
+        });
+        if (report) reports.push({ ...report, destination: name });
+        else notChecked.push({ destination: name, ...notReady(destinations.standingOf(destinationId)) });
       }
-      return { full, destinations: reports };
+      return { full, head: archive.index.head().number, destinations: reports, notChecked };
     },
     { isWholeNeeded: false },
   );
+}
+
+/** Undefined where it is not ready, or goes away meanwhile: its standing then says why. */
+async function verifyOne(
+  { destinations, archive }: AgentParts,
+  destinationId: number,
+  options: Parameters<typeof verifyDestination>[2],
+): Promise<VerifyReport | undefined> {
+  const session = destinations.sessionOf(destinationId);
+  if (!session || destinations.standingOf(destinationId).status !== 'ready') return undefined;
+  try {
+    return await verifyDestination(archive, session, options);
+  } catch (error) {
+    options.signal.throwIfAborted();
+    if (!isRetryable(error)) throw error;
+    await destinations.lose(session, error);
+    return undefined;
+  }
+}
+
+function notReady(standing: DestinationStanding): object {
+  const { reason, remedy } = judgeDestination(standing) ?? { reason: 'it is not open just now' };
+  return { status: standing.status, reason, remedy: remedy ?? 'when it is there: holdfast verify' };
 }

@@ -31,13 +31,13 @@ export async function answerVersions(
 /** `find`: entries come as items. */
 export async function answerFind(
   parts: AgentParts,
-  { pattern, at }: { pattern: string; at?: string | undefined },
+  { pattern, at, deleted = false }: { pattern: string; at?: string | undefined; deleted?: boolean | undefined },
   { caller, send, signal }: Asking,
 ): Promise<object> {
   const state = parts.archive.state();
   const moment = await momentAt(state, at, parts.commitClock.read().atMs);
   let entries = 0;
-  const options = { commit: moment.commit, signal, home: caller.home };
+  const options = { commit: moment.commit, deleted, signal, home: caller.home };
   for await (const item of findEntries(readerFor(state, caller), pattern, options)) {
     await send({ item });
     entries++;

@@ -1,7 +1,12 @@
+import { restoreErrors } from '@holdfast/archive';
+import { CodedError } from '@holdfast/base';
 import type { AgentParts } from '../agent.ts';
 import { momentAt } from '../browse/browse.ts';
-import { pathToText, textToPath } from '../browse/path-text.ts';
-import { restoreForCaller } from '../user-restore/restore-for-caller.ts';
+import { findLostPath, foldersOnTheWay, wayKey } from '../browse/lost-path.ts';
+import { joined, pathToText, textToPath } from '../browse/path-text.ts';
+import { readerFor } from '../browse/permitted-reader.ts';
+import { planForCaller } from '../user-restore/dry-run.ts';
+import { type CallerRestore, restoreForCaller } from '../user-restore/restore-for-caller.ts';
 import type { Asking } from './requests.ts';
 import { throttled } from './throttled.ts';
 
@@ -12,29 +17,74 @@ type Given = {
   readonly deleted?: boolean | undefined;
   readonly onConflict?: 'rename' | 'overwrite' | 'skip' | undefined;
   readonly setuid?: boolean | undefined;
+  readonly dryRun?: boolean | undefined;
 };
 
-/** `restore`: only what the caller may read, written as the caller. Paths in the answer are relative to the target. */
+/**
+ * `restore`: only what the caller may read, written as the caller. Paths in the answer are relative to the target; of a
+ * restore in place they are those of the machine. With `dryRun` what would be made comes as items, and nothing is written.
+ */
 export async function answerRestore(parts: AgentParts, given: Given, asking: Asking): Promise<object> {
-  const { paths, at, to, deleted = false, onConflict = 'rename', setuid = false } = given;
+  const { paths, at, to, deleted = false, onConflict = 'rename', setuid = false, dryRun = false } = given;
   const moment = await momentAt(parts.archive.state(), at, parts.commitClock.read().atMs);
-  const send = throttled(asking, parts.clock);
   const target = to === undefined ? undefined : textToPath(to);
   const wanted = { paths: paths.map(textToPath), commit: moment.commit, deleted, target, onConflict, setuid };
+  try {
+    const answer = dryRun ? await planned(parts, wanted, asking) : await restored(parts, wanted, asking);
+    return { ...answer, ...moment };
+  } catch (error) {
+    throw await explained(parts, wanted, { error, asking });
+  }
+}
+
+async function restored(parts: AgentParts, wanted: CallerRestore, asking: Asking): Promise<object> {
+  const send = throttled(asking, parts.clock);
   const report = await restoreForCaller(parts, asking.caller, wanted, {
     signal: asking.signal,
     onProgress: (progress) => send({ progress }),
   });
-  const shown = ({ path, code, message }: (typeof report.failed)[number]) => ({
-    path: pathToText(path),
-    code,
-    message,
-  });
+  const isInPlace = wanted.target === undefined;
+  const shownPath = (path: Uint8Array) => pathToText(isInPlace ? joined(Buffer.from('/'), path) : path);
+  const shown = ({ path, code, message }: (typeof report.failed)[number]) => ({ path: shownPath(path), code, message });
+  // Folders that were only passed through are nobody's wish.
+  const passed = isInPlace ? foldersOnTheWay(wanted.paths).size : 0;
   return {
     ...report,
-    ...moment,
+    directories: Math.max(0, report.directories - passed),
     failed: report.failed.map(shown),
     problems: report.problems.map(shown),
-    renamed: report.renamed.map(({ path, name }) => ({ path: pathToText(path), name: pathToText(name) })),
+    renamed: report.renamed.map(({ path, name }) => ({ path: shownPath(path), name: pathToText(name) })),
   };
+}
+
+async function planned(parts: AgentParts, wanted: CallerRestore, { caller, send }: Asking): Promise<object> {
+  const onTheWay = wanted.target === undefined ? foldersOnTheWay(wanted.paths) : new Set<string>();
+  const target = wanted.target ?? Buffer.from('/');
+  const counts = { entries: 0, directories: 0, totalBytes: 0, damaged: 0 };
+  await planForCaller(parts, caller, wanted, async ({ path, type, sizeBytes, isLink, problem }) => {
+    const isDirectory = type === 'directory';
+    if (isDirectory && onTheWay.has(wayKey(path))) return;
+    if (isDirectory) counts.directories++;
+    else counts.entries++;
+    if (!isLink) counts.totalBytes += sizeBytes;
+    if (problem) counts.damaged++;
+    const size = type === 'file' ? { sizeBytes } : {};
+    await send({ item: { path: pathToText(joined(target, path)), type, ...size, ...(problem && { problem }) } });
+  });
+  return { dryRun: true, ...counts };
+}
+
+/** A path that is not there is named, with what finds it. */
+async function explained(
+  { archive }: AgentParts,
+  { paths, commit, deleted }: CallerRestore,
+  { error, asking }: { readonly error: unknown; readonly asking: Asking },
+): Promise<unknown> {
+  if (!(error instanceof CodedError) || error.code !== restoreErrors.not_found.code) return error;
+  const lost = await findLostPath(readerFor(archive.state(), asking.caller), paths, { commit, deleted });
+  if (!lost) return error;
+  const remedy = lost.wasThere
+    ? 'it was there before: add --deleted for what it was last, or choose an earlier time with --at'
+    : 'holdfast find --deleted NAME finds what is there, and what was';
+  return restoreErrors.not_found({ field: 'paths', path: pathToText(lost.path), remedy }, error);
 }

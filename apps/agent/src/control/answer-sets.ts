@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs';
 import type { AgentParts } from '../agent.ts';
 import { type NumberedSet, parseBackupSet } from '../sets/backup-set.ts';
 import { defaultExcludes } from '../sets/default-set.ts';
@@ -18,7 +19,7 @@ export async function answerSetAdd(parts: AgentParts, { set }: { set?: unknown }
   if (sets.some(({ name }) => name === parsed.name)) throw setErrors.name_taken({ field: 'name', name: parsed.name });
   if (sets.length >= mostSets) throw setErrors.too_many({ most: mostSets });
   const added = await parts.protector.exclusive(async () => parts.database.addSet(parsed), { isWholeNeeded: true });
-  return { set: added };
+  return { set: added, missing: missingNow(added) };
 }
 
 /** `set.change`: the fields given replace those of the set; null takes one away. */
@@ -27,13 +28,13 @@ export async function answerSetChange(
   { name, set }: { name: string; set?: unknown },
 ): Promise<object> {
   const { number, ...before } = findSet(parts, name);
-  if (!isObject(set)) throw setErrors.invalid({ field: 'set' });
+  if (!isObject(set)) throw setErrors.invalid({ field: 'set', problem: 'it must be an object with fields' });
   const parsed = parseBackupSet(withoutNulls({ ...before, ...set }), parts.never());
   const isTaken = parts.database.sets().some((other) => other.name === parsed.name && other.number !== number);
   if (isTaken) throw setErrors.name_taken({ field: 'name', name: parsed.name });
   const changed = { ...parsed, number };
   await parts.protector.exclusive(async () => parts.database.changeSet(changed), { isWholeNeeded: true });
-  return { set: changed };
+  return { set: changed, missing: missingNow(changed) };
 }
 
 /** `set.remove`: what only it selected leaves the selection; its versions stay in the archive. */
@@ -41,6 +42,18 @@ export async function answerSetRemove(parts: AgentParts, { name }: { name: strin
   const { number } = findSet(parts, name);
   await parts.protector.exclusive(async () => parts.database.removeSet(number), { isWholeNeeded: true });
   return { removed: name };
+}
+
+/** What a set protects that is not there just now: it is protected once it is. */
+function missingNow({ includes }: NumberedSet): readonly string[] {
+  return includes.filter((include) => {
+    try {
+      return lstatSync(include, { throwIfNoEntry: false }) === undefined;
+    } catch {
+      // Something is there that this agent may not look at: the backup reports it.
+      return false;
+    }
+  });
 }
 
 function findSet({ database }: AgentParts, name: string): NumberedSet {

@@ -3,7 +3,7 @@ import type { Caller } from '../browse/caller.ts';
 import { pathToText } from '../browse/path-text.ts';
 import { hasRecoverySlot } from '../keys/archive-keyring.ts';
 import { minuteOf } from '../schedule/due.ts';
-import type { DestinationLoss } from '../state/agent-database.ts';
+import type { DestinationConfig, DestinationLoss } from '../state/agent-database.ts';
 import { judgeStanding } from './standing.ts';
 import type { Asking } from './requests.ts';
 
@@ -52,16 +52,21 @@ export function standingsOf(parts: AgentParts, caller: Caller) {
       )?.completeAtMs;
       const destination = config && destinations.standingOf(config.destinationId);
       const judgement = judgeStanding({ set, destination, view: protector.view, completeAtMs, minute });
-      const shownName = caller.isPrivileged ? config?.name : `${config?.kind} ${place + 1}`;
+      const shownName = config && shownNameOf(config, place, caller);
       return {
         set: set.name,
-        destination: config ? shownName : undefined,
+        destination: shownName,
         ...judgement,
         completeAt: completeAtMs === undefined ? undefined : new Date(completeAtMs).toISOString(),
         loss: lossOf(config && database.loss(config.destinationId)),
       };
     }),
   );
+}
+
+/** Where an archive lies on this computer is for administrators; the address of the cloud is for everybody. */
+function shownNameOf({ name, kind }: DestinationConfig, place: number, { isPrivileged }: Caller): string {
+  return isPrivileged || kind === 'cloud' ? name : `${kind} ${place + 1}`;
 }
 
 /** What a destination had lost when it was opened, as long as a person may want to know. */

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { AgentParts } from '../agent.ts';
 import type { Caller } from '../browse/caller.ts';
+import { ruleInWords } from '../rule-in-words.ts';
 import { controlErrors } from './errors.ts';
 import { answerFind, answerList, answerVersions, answerWhy } from './answer-browse.ts';
 import { answerDestinationAdd, answerDestinationList, answerDestinationRemove } from './answer-destinations.ts';
@@ -27,7 +28,7 @@ type Definition = {
   readonly answer: (parts: AgentParts, given: never, asking: Asking) => Promise<object> | object;
 };
 
-const PathText = z.string().min(1).max(65_536).startsWith('/', 'a path begins with a slash');
+const PathText = z.string().min(1).max(65_536).startsWith('/', 'it must begin with a slash');
 const At = z.string().min(1).max(100).optional();
 
 function define<T extends z.ZodType>(
@@ -44,7 +45,11 @@ export const requests: Readonly<Record<string, Definition>> = {
   why: define('anyone', z.strictObject({ path: PathText }), answerWhy),
   ls: define('anyone', z.strictObject({ path: PathText, at: At, deleted: z.boolean().optional() }), answerList),
   versions: define('anyone', z.strictObject({ path: PathText }), answerVersions),
-  find: define('anyone', z.strictObject({ pattern: z.string().min(1).max(4096), at: At }), answerFind),
+  find: define(
+    'anyone',
+    z.strictObject({ pattern: z.string().min(1).max(4096), at: At, deleted: z.boolean().optional() }),
+    answerFind,
+  ),
   restore: define(
     'anyone',
     z.strictObject({
@@ -54,6 +59,7 @@ export const requests: Readonly<Record<string, Definition>> = {
       deleted: z.boolean().optional(),
       onConflict: z.enum(['rename', 'overwrite', 'skip']).optional(),
       setuid: z.boolean().optional(),
+      dryRun: z.boolean().optional(),
     }),
     answerRestore,
   ),
@@ -77,12 +83,12 @@ export async function answerRequest(parts: AgentParts, message: unknown, asking:
   if (!named.success) throw controlErrors.invalid({ field: 'request' });
   const { request, ...rest } = named.data;
   const definition = Object.hasOwn(requests, request) ? requests[request] : undefined;
-  if (!definition) throw controlErrors.invalid({ field: 'request', problem: 'there is no such request' });
+  if (!definition) throw controlErrors.invalid({ field: 'request', problem: 'it must be a request that there is' });
   if (definition.who === 'privileged' && !asking.caller.isPrivileged) throw controlErrors.not_allowed({ request });
   const given = definition.arguments.safeParse(rest);
   if (!given.success) {
     const issue = given.error.issues[0]!;
-    throw controlErrors.invalid({ field: issue.path.join('.') || 'request', problem: issue.message });
+    throw controlErrors.invalid({ field: issue.path.join('.') || 'request', problem: ruleInWords(issue) });
   }
   return definition.answer(parts, given.data as never, asking);
 }

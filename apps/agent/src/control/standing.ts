@@ -34,18 +34,28 @@ export function judgeStanding(facts: StandingFacts): Judgement {
 }
 
 function fromDestination({ destination }: StandingFacts): Judgement | undefined {
-  if (!destination) {
-    const remedy = 'add one: holdfast destination add FOLDER';
-    return { state: 'failed', reason: 'there is no destination', remedy };
-  }
-  if (destination.status === 'failed') {
-    const { message, details } = destination.error;
-    const remedy = typeof details['remedy'] === 'string' ? details['remedy'] : 'mend it, then: holdfast backup';
-    return { state: 'failed', reason: message, remedy };
-  }
-  if (destination.status === 'away') {
-    const remedy = 'connect it; what it lacks is then sent by itself';
-    return { state: 'behind', reason: destination.error.message, remedy };
+  if (destination) return judgeDestination(destination);
+  const remedy = 'add one: holdfast destination add FOLDER';
+  return { state: 'failed', reason: 'there is no destination', remedy };
+}
+
+/** What to do about a destination that is away, by the code of the error, where waiting for it is not enough. */
+const remediesAway: Readonly<Record<string, string>> = {
+  'log.disk_full': 'make room on its disk; what it lacks is then sent by itself',
+  'storage.full': 'make room on the disk of the server; what it lacks is then sent by itself',
+  'storage.quota_exceeded': 'ask who runs the server for more room; what it lacks is then sent by itself',
+};
+
+/** How a destination that is not ready stands, whatever a set is about; undefined for one that is. */
+export function judgeDestination(destination: DestinationStanding): Judgement | undefined {
+  if (destination.status === 'failed' || destination.status === 'away') {
+    const { code, message, details } = destination.error;
+    const own = typeof details['remedy'] === 'string' ? details['remedy'] : undefined;
+    if (destination.status === 'failed') {
+      return { state: 'failed', reason: message, remedy: own ?? 'mend it, then: holdfast backup' };
+    }
+    const remedy = own ?? remediesAway[code] ?? 'connect it; what it lacks is then sent by itself';
+    return { state: 'behind', reason: message, remedy };
   }
   if (destination.status === 'catching_up') {
     return { state: 'behind', reason: 'it is being sent what it lacks from another destination' };

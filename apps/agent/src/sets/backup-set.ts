@@ -3,13 +3,14 @@ import path from 'node:path';
 import { z } from 'zod';
 import { canonicalJson, type Json } from '@holdfast/trust';
 import type { ExclusionRule, SelectedSet } from '@holdfast/archive';
+import { ruleInWords } from '../rule-in-words.ts';
 import { setErrors } from './errors.ts';
 
 const PathText = z
   .string()
   .min(1)
   .max(16_384)
-  .refine((text) => !text.includes('\0'), 'no zero bytes');
+  .refine((text) => !text.includes('\0'), 'it must not have a zero byte in it');
 
 /** A rule that leaves files out; `why` shows the reason. */
 export const ExclusionInput = z.strictObject({
@@ -23,7 +24,7 @@ export const BackupSet = z.strictObject({
     .string()
     .min(1)
     .max(64)
-    .regex(/^[^\s\p{C}][^\p{C}]*$/u),
+    .regex(/^[^\s\p{C}][^\p{C}]*$/u, 'it must not begin with a space, or have a control character in it'),
   /** Absolute paths of folders or files. */
   includes: z.array(PathText).min(1).max(1000),
   excludes: z.array(ExclusionInput).max(1000),
@@ -52,7 +53,7 @@ export function parseBackupSet(input: unknown, never: readonly ExclusionRule[]):
   const parsed = BackupSet.safeParse(input);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
-    throw setErrors.invalid({ field: issue.path.join('.') || 'set', problem: issue.message });
+    throw setErrors.invalid({ field: issue.path.join('.') || 'set', problem: ruleInWords(issue) });
   }
   const includes = parsed.data.includes.map((include, index) => {
     const field = `includes.${index}`;

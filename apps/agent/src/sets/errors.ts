@@ -7,5 +7,6 @@ export const setErrors = defineErrors('sets', {
   path_protects_holdfast: ['invalid', "Holdfast's own state and local destinations are never backed up"],
   name_taken: ['conflict', 'There is another backup set of that name'],
   not_found: ['not_found', 'There is no backup set of that name'],
+  none: ['not_found', 'There is no backup set: nothing is protected'],
   too_many: ['exhausted', 'There are as many backup sets as there can be'],
 });

@@ -85,7 +85,8 @@ export async function restoreForCaller(
   }
 }
 
-async function planFor(
+/** Plans a restore for a caller into a file, which the plan then belongs to. @throws restore.not_found, restore.invalid_path */
+export async function planFor(
   parts: RestoringParts,
   caller: Caller,
   restore: CallerRestore,

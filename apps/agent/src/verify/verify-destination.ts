@@ -10,6 +10,7 @@ import {
   newestCommit,
   openRecordSync,
   type Ordinal,
+  parseFileKey,
   parseRow,
   type Row,
   parseRecordHeader,
@@ -18,13 +19,18 @@ import {
   directoryStart,
   NodeCache,
 } from '@holdfast/archive';
-import { CodedError } from '@holdfast/base';
+import { CodedError, isRetryable } from '@holdfast/base';
 import type { DeviceArchive } from '../archive/device-archive.ts';
 import type { DestinationSession } from '../destinations/destination-place.ts';
 import { writersOf } from '../keys/archive-keyring.ts';
+import { pathToText } from '../browse/path-text.ts';
+import { type EntryKey, pathOfEntry } from './entry-path.ts';
 
 /** How far it is. */
 export type VerifyProgress = { readonly rows: number; readonly pieces: number; readonly checkedBytes: number };
+
+/** Something that is missing or does not open; `path` is one of the files it belongs to, where that could be told. */
+export type Damage = { readonly ordinal?: number; readonly path?: string; readonly problem: string };
 
 /** What was found at one destination. */
 export type VerifyReport = VerifyProgress & {
@@ -32,8 +38,8 @@ export type VerifyReport = VerifyProgress & {
   readonly head: number;
   /** Whether its head is the device's. */
   readonly isCurrent: boolean;
-  /** Records that are missing or do not open, at most a hundred of them. */
-  readonly damaged: readonly { readonly ordinal: number; readonly problem: string }[];
+  /** At most a hundred. */
+  readonly damaged: readonly Damage[];
   readonly damagedCount: number;
 };
 
@@ -47,7 +53,11 @@ type Options = {
 const piecesAtOnce = 512;
 const listedDamage = 100;
 
-/** Verifies one destination. Damage is in the report; it ends nothing. */
+/**
+ * Verifies one destination. Damage is in the report; it ends nothing.
+ *
+ * @throws what is worth trying again: a destination that goes away meanwhile is not a damaged one
+ */
 export async function verifyDestination(
   archive: DeviceArchive,
   session: DestinationSession,
@@ -55,34 +65,53 @@ export async function verifyDestination(
 ): Promise<VerifyReport> {
   const check = new PieceCheck(archive, session, options);
   let head = 0;
+  let state: ArchiveState | undefined;
   try {
-    head = await verifyState(archive, session, check);
-    await check.flush();
+    const opened = await openState(archive, session);
+    if (opened) {
+      head = opened.head;
+      state = opened.state;
+      await checkState(opened, check);
+    }
   } catch (error) {
-    if (!(error instanceof CodedError)) throw error;
+    if (!(error instanceof CodedError) || isRetryable(error)) throw error;
     options.signal.throwIfAborted();
-    check.report(Number(error.details['ordinal'] ?? -1), error.message);
+    const { ordinal } = error.details;
+    check.report({ problem: error.message, ...(typeof ordinal === 'number' && { ordinal }) });
   }
-  const { rows, pieces, checkedBytes, damaged, damagedCount } = check;
+  const { rows, pieces, checkedBytes, damagedCount } = check;
+  const damaged = await Promise.all(check.damaged.map((found) => named(found, state)));
   const isCurrent = head === archive.index.head().number;
   return { destination: session.name, head, isCurrent, rows, pieces, checkedBytes, damaged, damagedCount };
 }
 
-async function verifyState(archive: DeviceArchive, session: DestinationSession, check: PieceCheck): Promise<number> {
+async function named({ entry, ...damage }: FoundDamage, state: ArchiveState | undefined): Promise<Damage> {
+  // What the names lie in may be damaged, too.
+  const path = entry && state && (await pathOfEntry(state, entry).catch(() => undefined));
+  return path ? { ...damage, path: pathToText(path) } : damage;
+}
+
+type Opened = { readonly head: number; readonly state: ArchiveState; readonly load: LoadRecord };
+
+async function openState(archive: DeviceArchive, session: DestinationSession): Promise<Opened | undefined> {
   const { archiveId, openKeys } = archive;
   const head = await newestCommit(session, { archiveId, writers: writersOf(archive.stored) });
-  if (!head) return 0;
+  if (!head) return undefined;
   const facts = (await commitChain(session, head)).map(({ record }) => factsOf(record, openKeys));
   const load = loaderOf((ordinals) => session.read(ordinals), openKeys);
   const [first] = facts;
   const start = first?.root && { checkpoint: first, root: first.root };
   const state = new ArchiveState(new NodeCache(load), start);
   for (const commit of start ? facts.slice(1) : facts) state.apply(commit);
-  for await (const { value } of state.range(directoryStart(0), Uint8Array.of(2))) {
+  return { head: head.number, state, load };
+}
+
+async function checkState({ state, load }: Opened, check: PieceCheck): Promise<void> {
+  for await (const { key, value } of state.range(directoryStart(0), Uint8Array.of(2))) {
     check.rows++;
-    for await (const extent of piecesOf(parseRow(value), load)) await check.add(await state.resolveExtent(extent));
+    for await (const extent of piecesOf(parseRow(value), load)) await check.add(await state.resolveExtent(extent), key);
   }
-  return head.number;
+  await check.flush();
 }
 
 async function* piecesOf(row: Row, load: LoadRecord): AsyncGenerator<Extent> {
@@ -91,13 +120,17 @@ async function* piecesOf(row: Row, load: LoadRecord): AsyncGenerator<Extent> {
   }
 }
 
+type FoundDamage = Omit<Damage, 'path'> & { readonly entry?: EntryKey };
+/** Pieces to be found in one record, and the key of the row that named the first of them. */
+type Wanted = { readonly extents: Extent[]; readonly key: Uint8Array };
+
 /** Gathers pieces by the record they lie in, and checks a batch of records at a time. */
 class PieceCheck {
   readonly #archive: DeviceArchive;
   readonly #session: DestinationSession;
   readonly #options: Options;
-  readonly damaged: { ordinal: number; problem: string }[] = [];
-  #waiting = new Map<Ordinal, Extent[]>();
+  readonly damaged: FoundDamage[] = [];
+  #waiting = new Map<Ordinal, Wanted>();
   #count = 0;
   rows = 0;
   pieces = 0;
@@ -110,16 +143,16 @@ class PieceCheck {
     this.#options = options;
   }
 
-  async add(extent: Extent): Promise<void> {
+  async add(extent: Extent, key: Uint8Array): Promise<void> {
     const of = this.#waiting.get(extent.ordinal);
-    if (of) of.push(extent);
-    else this.#waiting.set(extent.ordinal, [extent]);
+    if (of) of.extents.push(extent);
+    else this.#waiting.set(extent.ordinal, { extents: [extent], key: key.slice() });
     if (++this.#count >= piecesAtOnce) await this.flush();
   }
 
-  report(ordinal: number, problem: string): void {
+  report(found: FoundDamage): void {
     this.damagedCount++;
-    if (this.damaged.length < listedDamage) this.damaged.push({ ordinal, problem });
+    if (this.damaged.length < listedDamage) this.damaged.push(found);
   }
 
   async flush(): Promise<void> {
@@ -129,27 +162,34 @@ class PieceCheck {
     this.#count = 0;
     for await (const record of this.#session.read([...waiting.keys()], signal)) {
       const { ordinal } = parseRecordHeader(record);
-      const extents = waiting.get(ordinal) ?? [];
+      const wanted = waiting.get(ordinal);
       waiting.delete(ordinal);
-      this.pieces += extents.length;
-      if (full) this.#open(record, ordinal, extents);
+      if (!wanted) continue;
+      this.pieces += wanted.extents.length;
+      if (full) this.#open(record, ordinal, wanted);
     }
-    for (const ordinal of waiting.keys()) this.report(ordinal, 'the record is not there, or damaged beyond repair');
+    for (const [ordinal, wanted] of waiting) {
+      this.#reportIn(ordinal, wanted, 'the record is not there, or damaged beyond repair');
+    }
     onProgress({ rows: this.rows, pieces: this.pieces, checkedBytes: this.checkedBytes });
   }
 
-  #open(record: Uint8Array, ordinal: Ordinal, extents: readonly Extent[]): void {
+  #open(record: Uint8Array, ordinal: Ordinal, wanted: Wanted): void {
     try {
       const { raw } = openRecordSync(record, this.#archive.openKeys);
-      for (const { offset, length, sha256 } of extents) {
+      for (const { offset, length, sha256 } of wanted.extents) {
         const piece = raw.subarray(offset, offset + length);
         this.checkedBytes += piece.length;
         const isWhole = piece.length === length && Buffer.compare(hash('sha256', piece, 'buffer'), sha256) === 0;
-        if (!isWhole) this.report(ordinal, 'a piece does not have its hash');
+        if (!isWhole) this.#reportIn(ordinal, wanted, 'a piece does not have its hash');
       }
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
-      this.report(ordinal, error.message);
+      this.#reportIn(ordinal, wanted, error.message);
     }
+  }
+
+  #reportIn(ordinal: Ordinal, { key }: Wanted, problem: string): void {
+    this.report({ ordinal, problem, entry: parseFileKey(key) });
   }
 }
