@@ -22,12 +22,15 @@ type Reading = Pick<Destination, 'read'>;
 export class DeviceArchive {
   readonly index: LocalIndex;
   readonly #store: KeyStore;
+  /** Keys of a new writer whose keyring was sent, and may or may not have arrived. */
+  readonly #announcedStore: KeyStore;
   #stored: StoredKeys;
   /** Who reads records that the index does not keep. */
   #readers: () => readonly Reading[] = () => [];
 
   private constructor(store: KeyStore, stored: StoredKeys, index: LocalIndex) {
     this.#store = store;
+    this.#announcedStore = new KeyStore(`${store.path}.announced`);
     this.#stored = stored;
     this.index = index;
   }
@@ -69,6 +72,17 @@ export class DeviceArchive {
   save(stored: StoredKeys): void {
     this.#store.save(stored);
     this.#stored = stored;
+    this.#announcedStore.remove();
+  }
+
+  /** Keeps the keys of a new writer, on stable storage, until `save` settles whether it came in. */
+  announce(stored: StoredKeys): void {
+    this.#announcedStore.save(stored);
+  }
+
+  /** What was announced last and is not settled. @throws as `open` does */
+  announced(): StoredKeys | undefined {
+    return this.#announcedStore.load();
   }
 
   /** The index is this writer's from now on, and this is the next sequence number it may use. */
@@ -124,6 +138,7 @@ export class DeviceArchive {
   destroy(): void {
     this.index.clear();
     this.#store.remove();
+    this.#announcedStore.remove();
   }
 
   close(): void {

@@ -46,6 +46,9 @@ export class CloudDestination implements DestinationSession {
   readonly name: string;
   readonly head: CommitName | undefined;
   readonly keyringNumber: number;
+  /** The cloud takes no new writer whom the one before does not introduce: a device's token alone is not enough. */
+  readonly requiresIntroduction = true;
+  isSuperseded = false;
   /** What the session began with. */
   readonly opened: OpenedSession;
   readonly #client: CloudClient;
@@ -81,7 +84,7 @@ export class CloudDestination implements DestinationSession {
     const signal = facts.signal ? { signal: facts.signal } : {};
     const openOnce = () => client.call(storageRoutes.openSession, { params, body, ...signal });
     const opened = await openOnce().catch(async (error: unknown) => {
-      const isMissing = error instanceof CodedError && error.code === storageErrors.not_found.code;
+      const isMissing = isCode(error, storageErrors.not_found.code);
       const [header, keyring] = facts.keyRecords.map((record) => Buffer.from(record).toString('base64'));
       if (!isMissing || header === undefined || keyring === undefined) throw error;
       await client.call(storageRoutes.create, { body: { header, keyring }, ...signal });
@@ -97,6 +100,8 @@ export class CloudDestination implements DestinationSession {
       try {
         await this.#send(sequence, fragment);
       } catch (error) {
+        // This agent closes its own session before it opens the next: a newer one is somebody else's who has its keys.
+        this.isSuperseded ||= !this.#failure && isCode(error, storageErrors.session_superseded.code);
         this.#failure ??= { cause: error };
         // Those behind it would wait for it in vain.
         this.#ended.abort(cloudErrors.session_ended({}, error));
@@ -173,6 +178,10 @@ export class CloudDestination implements DestinationSession {
     if (!verify(undefined, signed, this.#receiptKey, Buffer.from(signature, 'base64url'))) return undefined;
     return ReceiptClaims.safeParse(JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))).data;
   }
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof CodedError && error.code === code;
 }
 
 /** Whether the same fragment, sent again, can be taken: its answer was lost, or one before it was. */

@@ -73,7 +73,7 @@ const DERIVED = ['index.db', 'agent.db', 'queue.db', 'receipt.json'];
  * it is; coming back means enrolling anew. The agent calls it once it was told, and ends.
  */
 export function forgetDevice(stateDir: string): void {
-  new KeyStore(path.join(stateDir, 'keys.json')).remove();
+  for (const name of ['keys.json', 'keys.json.announced']) new KeyStore(path.join(stateDir, name)).remove();
   new EnrollmentStore(stateDir).remove();
   for (const name of DERIVED)
     for (const suffix of ['', '-wal', '-shm', '-journal', '.new'])

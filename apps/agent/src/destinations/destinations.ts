@@ -266,10 +266,11 @@ export class Destinations {
 
   async #takeUp(slot: Slot): Promise<void> {
     const session = slot.session!;
+    const verdict = await this.#judge(session);
+    // Before anything is sent: our keyring would not fit there.
+    if (verdict.status === 'new_writer') throw destinationErrors.branched({ destination: session.name });
     await takeForeignKeyrings(this.#archive, session);
     await sendKeyRecords(session, this.#archive.stored.keyRecords);
-    const verdict = await this.#judge(session);
-    if (verdict.status === 'new_writer') throw destinationErrors.branched({ destination: session.name });
     if (verdict.status === 'take_up') this.#archive.index.acknowledge(verdict.head.number);
     if (verdict.status !== 'send') this.#ready(slot);
   }

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { parseKeyring, splitRecord } from '@holdfast/archive';
+import { CodedError, systemClock, systemRandom } from '@holdfast/base';
+import { DeviceArchive } from '../archive/device-archive.ts';
+import { createLinuxSource } from '../engine/linux-source.ts';
+import { temporaryFolder } from '../filesystem/temporary-folder.ts';
+import { writersOf } from '../keys/archive-keyring.ts';
+import { sendKeyRecords } from './catch-up.ts';
+import type { DestinationSession } from './destination-place.ts';
+import { folderPlace, prepareFolder } from './folder-place.ts';
+import { takeOver } from './take-over.ts';
+
+const { signal } = new AbortController();
+const ports = { clock: systemClock, random: systemRandom, source: createLinuxSource(), signal };
+
+/** A device with a destination that takes only writers who are introduced, as the cloud does. */
+class Scene {
+  readonly stateDir: string;
+  readonly folder: string;
+
+  constructor(t: TestContext) {
+    const folder = temporaryFolder(t);
+    this.stateDir = path.join(folder, 'state');
+    this.folder = path.join(folder, 'destination');
+    for (const dir of [this.stateDir, this.folder]) mkdirSync(dir, { mode: 0o700 });
+  }
+
+  /** Runs `work` with the archive as a process that starts anew finds it, and an open session. */
+  async run<T>(work: (archive: DeviceArchive, session: DestinationSession) => Promise<T>): Promise<T> {
+    const archive = DeviceArchive.open(this.stateDir, ports);
+    const { archiveId, stored } = archive;
+    prepareFolder(this.folder, archiveId);
+    const place = folderPlace({ destinationId: 1, name: 'folder', kind: 'folder', folder: this.folder });
+    const facts = { archiveId, known: undefined, keyRecords: stored.keyRecords, ...ports };
+    const session = await place.open(facts);
+    await sendKeyRecords(session, stored.keyRecords);
+    await session.close();
+    const again = Object.assign(await place.open(facts), { requiresIntroduction: true });
+    try {
+      return await work(archive, again);
+    } finally {
+      await again.close();
+      archive.close();
+    }
+  }
+}
+
+/** Sends, and loses the answer; or does not even send. */
+function losing(session: DestinationSession, loses: 'answer' | 'everything'): DestinationSession {
+  const append = session.append.bind(session);
+  return Object.assign(session, {
+    append: async (fragment: Uint8Array) => {
+      if (loses === 'answer') await append(fragment);
+      throw new Error(`the ${loses} is lost`);
+    },
+  });
+}
+
+test('a device that ends right after its new keyring was taken goes on, and every writer is introduced', async (t) => {
+  const scene = new Scene(t);
+  const lost = scene.run((archive, session) => takeOver(archive, losing(session, 'answer'), ports));
+  await assert.rejects(lost, /the answer is lost/);
+  await scene.run(async (archive, session) => {
+    assert.equal(archive.stored.keys.writerNumber, 0);
+    await takeOver(archive, session, ports);
+    const writers = writersOf(archive.stored);
+    assert.deepEqual(
+      writers.map(({ number, introduction }) => [number, introduction !== undefined]),
+      [
+        [0, false],
+        [1, true],
+        [2, true],
+      ],
+    );
+    assert.equal(archive.stored.keys.writerNumber, 2);
+    assert.equal(archive.announced(), undefined);
+  });
+});
+
+test('a keyring that was announced and never arrived leaves no trace', async (t) => {
+  const scene = new Scene(t);
+  const lost = scene.run((archive, session) => takeOver(archive, losing(session, 'everything'), ports));
+  await assert.rejects(lost, /everything is lost/);
+  await scene.run(async (archive, session) => {
+    await takeOver(archive, session, ports);
+    assert.deepEqual([archive.stored.keys.writerNumber, archive.stored.keys.keyring.number], [1, 2]);
+  });
+});
+
+test('a copy of the state from before another writer came in is told so, and loses nothing of what it knows', async (t) => {
+  const scene = new Scene(t);
+  await scene.run(async (archive, session) => {
+    const { stored } = archive;
+    await takeOver(archive, session, ports);
+    archive.save(stored);
+  });
+  await scene.run(async (archive, session) => {
+    const told = takeOver(archive, session, ports);
+    await assert.rejects(told, (error) => {
+      assert.ok(error instanceof CodedError);
+      assert.equal(error.code, 'destinations.overtaken');
+      return /enrol it as a new device/.test(String(error.details['remedy']));
+    });
+    const newest = archive.stored.keyRecords.at(-1)!;
+    assert.equal(parseKeyring(splitRecord(newest).open).number, 1, 'no foreign keyring was taken in');
+  });
+});
