@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -192,6 +193,45 @@ test('a clock that is set back by two days while the agent runs loses nothing', 
   await agent.until(() => agent.has(path.join(agent.tree, 'after')), 'the file is there', 20_000);
   const report = await agent.ask('backup');
   assert.deepEqual(report['problems'], []);
+});
+
+test('a clock that jumps back and forth in the middle of backups loses no version', async (t) => {
+  let aheadMs = 0;
+  const clock = { ...systemClock, now: () => Date.now() + aheadMs };
+  const agent = newAgent(t, { clock });
+  const edited = path.join(agent.tree, 'edited');
+  const jumps = [0, -2 * 86_400_000, 3 * 86_400_000, -400 * 86_400_000];
+  await agent.start();
+  await agent.addDestination();
+  for (const [edit, jumpMs] of jumps.entries()) {
+    for (let at = 0; at < 40; at++) agent.write(`${edit}/${at}`, randomBytes(700_000));
+    agent.write('edited', `edition ${edit}`);
+    let hasJumped = false;
+    // The clock is set while the pass is under way, before its commits.
+    const onProgress = () => {
+      if (!hasJumped) aheadMs += jumpMs;
+      hasJumped = true;
+    };
+    const report = await agent.ask('backup', {}, { onProgress });
+    assert.ok(hasJumped, 'the clock was set during the backup');
+    assert.deepEqual([report['problems'], report['missing']], [[], []]);
+  }
+  const { versions } = (await agent.ask('versions', { path: edited })) as { versions: { commit: number }[] };
+  assert.equal(versions.length, jumps.length);
+  // Without a server nobody knows which of the times was right: numbers order the versions.
+  const commits = versions.map(({ commit }) => commit);
+  assert.deepEqual(
+    commits,
+    commits.toSorted((a, b) => a - b),
+  );
+  const to = path.join(agent.folder, 'newest');
+  await agent.ask('restore', { paths: [edited], to });
+  assert.equal(readFileSync(path.join(to, 'edited'), 'utf8'), `edition ${jumps.length - 1}`);
+  for (const edit of jumps.keys())
+    assert.equal((await agent.items('ls', { path: path.join(agent.tree, String(edit)) })).length, 40);
+  const [verified] = (await agent.ask('verify', { full: true }))['destinations'] as Record<string, unknown>[];
+  assert.deepEqual([verified!['damagedCount'], verified!['isCurrent']], [0, true]);
+  await agent.untilProtected();
 });
 
 test('a recovery code is shown, typed back, and then opens the archive; no file of the agent holds it', async (t) => {
