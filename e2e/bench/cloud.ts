@@ -16,8 +16,11 @@ const cloud = await startCloud(config, { log: silentLog });
 try {
   const about = { slug: 'measured', name: 'measured', adminUsername: 'admin@measured' };
   const { invite } = await administer(cloud, await createTenant(cloud.bootstrap, about));
-  const asked = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-  while (!(await asked.next()).done) process.stdout.write(`${JSON.stringify(await invite(1))}\n`);
+  const asked = createInterface({ input: process.stdin });
+  // Who interrupts the measurement interrupts us too: PostgreSQL is not to be left behind.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => asked.close());
+  const lines = asked[Symbol.asyncIterator]();
+  while (!(await lines.next()).done) process.stdout.write(`${JSON.stringify(await invite(1))}\n`);
 } finally {
   await cloud.stop(0);
 }
