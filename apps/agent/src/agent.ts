@@ -11,6 +11,7 @@ import { ControlServer } from './control/server.ts';
 import type { MakePlace } from './destinations/destination-place.ts';
 import { type DestinationMemory, Destinations } from './destinations/destinations.ts';
 import { destinationErrors } from './destinations/errors.ts';
+import { GapBook } from './destinations/gap-book.ts';
 import { folderPlace } from './destinations/folder-place.ts';
 import { createLinuxSource } from './engine/linux-source.ts';
 import { startBackupWorker } from './engine/start-worker.ts';
@@ -128,7 +129,8 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const source = createLinuxSource();
   const places = database.destinations().map(makePlace);
   const memory = rememberIn(database, { clock, log });
-  const destinations = new Destinations(archive, places, { clock, random, source, signal, memory });
+  const gaps = new GapBook(database, archive.index);
+  const destinations = new Destinations(archive, places, { clock, random, source, signal, memory, gaps });
   resources.defer(() => destinations.closeAll());
   const startWorker = options.startWorker ?? startBackupWorker;
   const workers = Math.max(1, Math.min(4, availableParallelism()));

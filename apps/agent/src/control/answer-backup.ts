@@ -9,7 +9,7 @@ import type { Asking } from './requests.ts';
 import { judgeDestination } from './standing.ts';
 import { throttled } from './throttled.ts';
 
-/** `backup`: a whole pass now, with progress. One pass sees all sets; `set` chooses whose standing is told after it. */
+/** `backup`: a pass over everything now, or over what one set selects; with progress. */
 export async function answerBackup(
   parts: AgentParts,
   { set }: { set?: string | undefined },
@@ -17,13 +17,16 @@ export async function answerBackup(
 ): Promise<object> {
   const { database, protector, clock } = parts;
   if (database.sets().length === 0) throw setErrors.none({ remedy: 'holdfast set add NAME FOLDER...' });
-  if (set !== undefined && !database.sets().some(({ name }) => name === set)) {
+  const asked = database.sets().find(({ name }) => name === set);
+  if (set !== undefined && !asked) {
     throw setErrors.not_found({ field: 'set', name: set });
   }
   const send = throttled(asking, clock);
-  const report = await protector.backupNow((progress) => send({ progress }));
+  const report = await protector.backupNow((progress) => send({ progress }), asked?.number);
+  const lookedAt = database.sets().filter(({ number }) => report.sets.includes(number));
   return {
     ...report,
+    sets: lookedAt.map(({ name }) => name),
     standings: standingsOf(parts, asking.caller).filter((standing) => set === undefined || standing.set === set),
     problems: report.problems.map(({ path, code, message }) => ({ path: pathToText(path), code, message })),
     missing: report.missing.map(({ path, reason }) => ({ path: pathToText(path), reason })),
@@ -52,6 +55,7 @@ export async function answerVerify(
         const report = await verifyOne(parts, destinationId, {
           full,
           signal: asking.signal,
+          isNeeded: destinations.neededAt(name),
           onProgress: (progress) => send({ progress: { destination: name, ...progress } }),
         });
         if (report) reports.push({ ...report, destination: name });

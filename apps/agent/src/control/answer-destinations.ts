@@ -1,6 +1,8 @@
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
+import { maxDestinations } from '@holdfast/archive';
 import type { AgentParts } from '../agent.ts';
+import { isBoundTo } from '../destinations/bindings.ts';
 import { destinationErrors } from '../destinations/errors.ts';
 import { archiveFolderIn, prepareFolder } from '../destinations/folder-place.ts';
 import { isPathAtOrBelow } from '../sets/backup-set.ts';
@@ -34,6 +36,7 @@ export async function answerDestinationAdd(parts: AgentParts, { folder }: { fold
   if (destinations.configs.some((config) => config.folder === real)) {
     throw destinationErrors.known({ field: 'folder', folder: real });
   }
+  if (destinations.configs.length >= maxDestinations) throw destinationErrors.too_many({ most: maxDestinations });
   const sets = database.sets();
   const covered = sets.find(({ includes }) => includes.some((include) => isPathAtOrBelow(include, real)));
   if (covered) throw destinationErrors.covers_set({ field: 'folder', folder: real, set: covered.name });
@@ -61,7 +64,7 @@ function realFolder(folder: string): string {
   }
 }
 
-/** `destination.remove`: nothing there is deleted. The last one that has the whole archive stays. */
+/** `destination.remove`: nothing there is deleted. The last one that has all of the archive, or of a set, stays. */
 export async function answerDestinationRemove(parts: AgentParts, { name }: { name: string }): Promise<object> {
   const { database, destinations, protector, archive } = parts;
   const config = destinations.configs.find((each) => each.name === name);
@@ -70,14 +73,23 @@ export async function answerDestinationRemove(parts: AgentParts, { name }: { nam
     async () => {
       const others = destinations.configs.filter((each) => each !== config);
       const isElsewhere = others.some(({ destinationId }) => destinations.standingOf(destinationId).status === 'ready');
-      const isNeeded = archive.index.head().number > 0 && !isElsewhere;
+      const only = database.sets().find((set) => set.destinations?.length === 1 && isBoundTo(set, name));
+      if (only) {
+        const remedy = `holdfast set change "${only.name}" --destination NAME`;
+        throw destinationErrors.only_of_set({ name, set: only.name, remedy });
+      }
+      const isNeeded = archive.index.head().number > 0 && (!isElsewhere || destinations.isOnlyHolder(config));
       if (isNeeded) {
         throw destinationErrors.only_copy({ name, remedy: 'add another destination and wait until it is protected' });
+      }
+      for (const set of database.sets()) {
+        const left = set.destinations?.filter((each) => each !== name);
+        if (left && left.length < set.destinations!.length) database.changeSet({ ...set, destinations: left });
       }
       await destinations.remove(config.destinationId);
       database.removeDestination(config.destinationId);
     },
-    { isWholeNeeded: false },
+    { isWholeNeeded: true },
   );
   return { removed: name };
 }

@@ -1,6 +1,7 @@
 import { lstatSync } from 'node:fs';
 import type { AgentParts } from '../agent.ts';
-import { type NumberedSet, parseBackupSet } from '../sets/backup-set.ts';
+import { isBoundTo } from '../destinations/bindings.ts';
+import { type BackupSet, type NumberedSet, parseBackupSet } from '../sets/backup-set.ts';
 import { defaultExcludes } from '../sets/default-set.ts';
 import { setErrors } from '../sets/errors.ts';
 
@@ -15,6 +16,7 @@ export function answerSetList({ database }: AgentParts): object {
 export async function answerSetAdd(parts: AgentParts, { set }: { set?: unknown }): Promise<object> {
   const defaults = { excludes: defaultExcludes, commitIntervalSeconds: 15 };
   const parsed = parseBackupSet(isObject(set) ? withoutNulls({ ...defaults, ...set }) : set, parts.never());
+  checkDestinations(parts, parsed);
   const sets = parts.database.sets();
   if (sets.some(({ name }) => name === parsed.name)) throw setErrors.name_taken({ field: 'name', name: parsed.name });
   if (sets.length >= mostSets) throw setErrors.too_many({ most: mostSets });
@@ -30,10 +32,11 @@ export async function answerSetChange(
   const { number, ...before } = findSet(parts, name);
   if (!isObject(set)) throw setErrors.invalid({ field: 'set', problem: 'it must be an object with fields' });
   const parsed = parseBackupSet(withoutNulls({ ...before, ...set }), parts.never());
+  checkDestinations(parts, parsed);
   const isTaken = parts.database.sets().some((other) => other.name === parsed.name && other.number !== number);
   if (isTaken) throw setErrors.name_taken({ field: 'name', name: parsed.name });
   const changed = { ...parsed, number };
-  await parts.protector.exclusive(async () => parts.database.changeSet(changed), { isWholeNeeded: true });
+  await parts.protector.exclusive(async () => rebind(parts, { ...before, number }, changed), { isWholeNeeded: true });
   return { set: changed, missing: missingNow(changed) };
 }
 
@@ -54,6 +57,24 @@ function missingNow({ includes }: NumberedSet): readonly string[] {
       return false;
     }
   });
+}
+
+/** Stores a changed set: a destination that it gained lacks what it stored before, one that it lost needs no more of it. */
+function rebind({ database, destinations }: AgentParts, before: NumberedSet, after: NumberedSet): void {
+  const isIn = (set: NumberedSet) => destinations.configs.filter(({ name }) => isBoundTo(set, name));
+  const [former, now] = [isIn(before), isIn(after)];
+  database.changeSet(after);
+  destinations.bind(
+    after.number,
+    now.filter((config) => !former.includes(config)),
+  );
+  for (const config of former) if (!now.includes(config)) database.closeGap(after.number, config.destinationId);
+}
+
+function checkDestinations({ destinations }: AgentParts, set: BackupSet): void {
+  const known = destinations.configs.map(({ name }) => name);
+  const unknown = set.destinations?.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw setErrors.destination_unknown({ field: 'destinations', name: unknown });
 }
 
 function findSet({ database }: AgentParts, name: string): NumberedSet {

@@ -1,7 +1,9 @@
 import type { AgentParts } from '../agent.ts';
 import type { Caller } from '../browse/caller.ts';
 import { pathToText } from '../browse/path-text.ts';
+import { isBoundTo } from '../destinations/bindings.ts';
 import { hasRecoverySlot } from '../keys/archive-keyring.ts';
+import type { NumberedSet } from '../sets/backup-set.ts';
 import { minuteOf } from '../schedule/due.ts';
 import type { DestinationConfig, DestinationLoss } from '../state/agent-database.ts';
 import { judgeStanding } from './standing.ts';
@@ -39,24 +41,24 @@ export function answerStatus(parts: AgentParts, _given: object, { caller }: Aski
   };
 }
 
-/** Every set at every destination. Without a destination each set stands alone. */
+/** Every set at every destination that it is bound to, or was. Without a destination each set stands alone. */
 export function standingsOf(parts: AgentParts, caller: Caller) {
   const { database, destinations, protector, clock } = parts;
   const stored = database.standings();
   const minute = minuteOf(clock.now());
   const { configs } = destinations;
   return database.sets().flatMap((set) =>
-    (configs.length === 0 ? [undefined] : configs).map((config, place) => {
+    (configs.length === 0 ? [undefined] : configs).flatMap((config, place) => {
       const completeAtMs = stored.find(
         ({ setNumber, destinationId }) => setNumber === set.number && destinationId === config?.destinationId,
       )?.completeAtMs;
-      const destination = config && destinations.standingOf(config.destinationId);
-      const judgement = judgeStanding({ set, destination, view: protector.view, completeAtMs, minute });
-      const shownName = config && shownNameOf(config, place, caller);
+      const there = standingAt(parts, set, config);
+      if (!there.isBound && completeAtMs === undefined) return [];
+      const facts = { set, ...there, view: protector.view, completeAtMs, minute };
       return {
         set: set.name,
-        destination: shownName,
-        ...judgement,
+        destination: config && shownNameOf(config, place, caller),
+        ...judgeStanding(facts),
         completeAt: completeAtMs === undefined ? undefined : new Date(completeAtMs).toISOString(),
         loss: lossOf(config && database.loss(config.destinationId)),
       };
@@ -72,4 +74,14 @@ function shownNameOf({ name, kind }: DestinationConfig, place: number, { isPrivi
 /** What a destination had lost when it was opened, as long as a person may want to know. */
 function lossOf(loss: DestinationLoss | undefined) {
   return loss && { at: new Date(loss.atMs).toISOString(), fromCommit: loss.found + 1, toCommit: loss.acknowledged };
+}
+
+/** What is known of a set at a destination; undefined where there is none at all. */
+function standingAt({ destinations }: AgentParts, set: NumberedSet, config: DestinationConfig | undefined) {
+  if (!config) return { destination: undefined, isBound: true, hasGap: false };
+  return {
+    destination: destinations.standingOf(config.destinationId),
+    isBound: isBoundTo(set, config.name),
+    hasGap: destinations.hasGap(set.number, config),
+  };
 }

@@ -8,6 +8,8 @@ const set = { number: 1, name: 'home', includes: ['/home'], excludes: [], commit
 const fine: StandingFacts = {
   set,
   destination: { status: 'ready' },
+  isBound: true,
+  hasGap: false,
   view: {
     activity: 'idle',
     progress: undefined,
@@ -34,6 +36,9 @@ test('a set is protected only when nothing speaks against it, and each state has
     [{ destination: { status: 'failed', error: destinationErrors.branched() } }, 'failed'],
     [{ destination: { status: 'away', error: destinationErrors.away() } }, 'behind'],
     [{ destination: { status: 'catching_up', copiedBytes: 5 } }, 'behind'],
+    [{ hasGap: true }, 'behind'],
+    [{ isBound: false }, 'ended'],
+    [{ isBound: false, destination: { status: 'away', error: destinationErrors.away() } }, 'ended'],
     [{ view: { ...view, failure: protectionErrors.fault() } }, 'failed'],
     [{ view: { ...view, missing: [{ path: Buffer.from('/home'), reason: 'missing' }] } }, 'incomplete'],
     [{ view: { ...view, missing: [{ path: Buffer.from('/other'), reason: 'missing' }] } }, 'protected'],

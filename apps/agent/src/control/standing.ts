@@ -13,6 +13,8 @@ export type SetState =
   /** The destination is away, or is being caught up; changes wait. */
   | 'behind'
   | 'paused'
+  /** The set is bound to other destinations now; what is there stays as it is. */
+  | 'ended'
   /** A person has to act. */
   | 'failed';
 
@@ -23,6 +25,10 @@ export type Judgement = { readonly state: SetState; readonly reason: string; rea
 export type StandingFacts = {
   readonly set: NumberedSet;
   readonly destination: DestinationStanding | undefined;
+  /** Whether the set goes there now. */
+  readonly isBound: boolean;
+  /** Whether the destination lacks what the set stored before it went there. */
+  readonly hasGap: boolean;
   readonly view: ProtectionView;
   readonly completeAtMs: number | undefined;
   readonly minute: number;
@@ -30,7 +36,25 @@ export type StandingFacts = {
 
 /** Judges how a set stands at a destination. The first that holds counts: what needs a person comes before what mends itself. */
 export function judgeStanding(facts: StandingFacts): Judgement {
-  return fromDestination(facts) ?? fromFailure(facts) ?? fromWhatIsMissing(facts) ?? fromProgress(facts);
+  return (
+    fromBinding(facts) ??
+    fromDestination(facts) ??
+    fromGap(facts) ??
+    fromFailure(facts) ??
+    fromWhatIsMissing(facts) ??
+    fromProgress(facts)
+  );
+}
+
+function fromBinding({ isBound }: StandingFacts): Judgement | undefined {
+  if (isBound) return undefined;
+  return { state: 'ended', reason: 'the set goes to other destinations now; what is there stays, and grows old' };
+}
+
+function fromGap({ hasGap }: StandingFacts): Judgement | undefined {
+  if (!hasGap) return undefined;
+  const remedy = 'connect the destinations that have it; it is then sent by itself';
+  return { state: 'behind', reason: 'what the set stored before it went there is not all there yet', remedy };
 }
 
 function fromDestination({ destination }: StandingFacts): Judgement | undefined {

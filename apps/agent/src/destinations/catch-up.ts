@@ -1,66 +1,99 @@
 import { type Ordinal, parseRecordHeader, RecordKind } from '@holdfast/archive';
 import type { DestinationSession } from './destination-place.ts';
+import { OrdinalTable } from './ordinal-table.ts';
 
 const fragmentBytes = 3 * 1024 * 1024;
 const readAtOnce = 256;
 
+/** What is to be brought to a destination, and from where. */
+export type CatchUp = {
+  /** Destinations that have some of it. The first one is at the newest commit: it has all records that hold no data. */
+  readonly sources: readonly DestinationSession[];
+  readonly to: DestinationSession;
+  /** Ordinals of the blocks and bundles that are needed there, rising. No other ones are copied. */
+  readonly data: Iterable<Ordinal>;
+  /** Records that hold no data, commits included, are copied, too. */
+  readonly withMetadata: boolean;
+  /** Hears of needed data that no source has, before any commit is copied; what it throws ends the copying. */
+  readonly onMissing: (ordinals: readonly Ordinal[]) => void;
+  readonly signal: AbortSignal;
+  readonly onCopied?: (bytes: number) => void;
+};
+
 /**
- * Brings a destination to where another one is: copies the records it lacks, as they are, by ordinal.
+ * Brings a destination to where others are: copies the records it lacks, as they are, by ordinal.
  *
- * Commits come last and in order, so that each counts only once all that it reaches is there. Header and keyrings were
- * sent before. Returns the number of bytes copied.
+ * Commits come last and in order, so that each counts only once all that it reaches there is there. Header and keyrings
+ * were sent before. Returns the number of bytes copied.
  */
-export async function catchUp(
-  from: DestinationSession,
-  to: DestinationSession,
-  options: { readonly signal: AbortSignal; readonly onCopied?: (bytes: number) => void },
-): Promise<number> {
-  const known = await sortedOrdinals(to);
+export async function catchUp(work: CatchUp): Promise<number> {
+  const { sources, to, onMissing } = work;
+  const known = await ordinalsOf(to);
+  const lacking = withoutKnown(work.data, known);
+  const copier = new Copier(work, (ordinal) => lacking.mark(ordinal));
   const commits: Ordinal[] = [];
-  const copier = new Copier(from, to, options);
-  for await (const { ordinal, kind } of from.list()) {
-    if (kind === RecordKind.header || kind === RecordKind.keyring || includes(known, ordinal)) continue;
-    if (kind === RecordKind.commit || kind === RecordKind.live) commits.push(ordinal);
-    else await copier.copy(ordinal);
+  for (const [place, from] of sources.entries()) {
+    const hasMetadata = work.withMetadata && place === 0;
+    for await (const { ordinal, kind } of from.list()) {
+      const isLacking = isData(kind)
+        ? lacking.isUnmarked(ordinal)
+        : hasMetadata && !isKept(kind) && !known.has(ordinal);
+      if (isLacking && isLast(kind)) commits.push(ordinal);
+      else if (isLacking) await copier.copy(from, ordinal);
+    }
+    await copier.flush();
   }
-  await copier.flush();
+  const missing = lacking.unmarked();
+  if (missing.length > 0) onMissing(missing);
   // By ordinal: a writer's commits rise with it, and the next writer's follow. One by one, since their order counts.
-  for (const ordinal of commits.sort((a, b) => a - b)) await copier.copyAlone(ordinal);
+  for (const ordinal of commits.sort((a, b) => a - b)) await copier.copyAlone(sources[0]!, ordinal);
   return copier.copiedBytes;
 }
 
+function isData(kind: number): boolean {
+  return kind === RecordKind.block || kind === RecordKind.bundle;
+}
+
+/** What makes the rest count. */
+function isLast(kind: number): boolean {
+  return kind === RecordKind.commit || kind === RecordKind.live;
+}
+
+/** Header and keyrings are sent by the device itself. */
+function isKept(kind: number): boolean {
+  return kind === RecordKind.header || kind === RecordKind.keyring;
+}
+
+/** Moves records from one session at a time to the one that lacks them. */
 class Copier {
-  readonly #from: DestinationSession;
-  readonly #to: DestinationSession;
-  readonly #options: { readonly signal: AbortSignal; readonly onCopied?: (bytes: number) => void };
+  readonly #work: CatchUp;
+  readonly #onCopied: (ordinal: Ordinal) => void;
+  #from: DestinationSession | undefined;
   #waiting: Ordinal[] = [];
   copiedBytes = 0;
 
-  constructor(
-    from: DestinationSession,
-    to: DestinationSession,
-    options: { readonly signal: AbortSignal; readonly onCopied?: (bytes: number) => void },
-  ) {
-    this.#from = from;
-    this.#to = to;
-    this.#options = options;
+  constructor(work: CatchUp, onCopied: (ordinal: Ordinal) => void) {
+    this.#work = work;
+    this.#onCopied = onCopied;
   }
 
-  async copy(ordinal: Ordinal): Promise<void> {
+  async copy(from: DestinationSession, ordinal: Ordinal): Promise<void> {
+    this.#from = from;
     this.#waiting.push(ordinal);
     if (this.#waiting.length >= readAtOnce) await this.flush();
   }
 
-  async copyAlone(ordinal: Ordinal): Promise<void> {
-    for await (const record of this.#from.read([ordinal], this.#options.signal)) await this.#send([record]);
+  async copyAlone(from: DestinationSession, ordinal: Ordinal): Promise<void> {
+    for await (const record of from.read([ordinal], this.#work.signal)) await this.#send([record]);
   }
 
   async flush(): Promise<void> {
-    const ordinals = this.#waiting;
-    this.#waiting = [];
+    const from = this.#from;
+    const ordinals = this.#waiting.splice(0);
+    if (!from || ordinals.length === 0) return;
     let fragment: Uint8Array[] = [];
     let bytes = 0;
-    for await (const record of this.#from.read(ordinals, this.#options.signal)) {
+    for await (const record of from.read(ordinals, this.#work.signal)) {
       if (bytes + record.length > fragmentBytes && bytes > 0) {
         await this.#send(fragment);
         fragment = [];
@@ -75,38 +108,26 @@ class Copier {
 
   async #send(records: readonly Uint8Array[]): Promise<void> {
     if (records.length === 0) return;
-    this.#options.signal.throwIfAborted();
+    const { signal, to, onCopied } = this.#work;
+    signal.throwIfAborted();
     const fragment = new Uint8Array(Buffer.concat(records));
-    await this.#to.append(fragment);
+    await to.append(fragment);
+    for (const record of records) this.#onCopied(parseRecordHeader(record).ordinal);
     this.copiedBytes += fragment.length;
-    this.#options.onCopied?.(this.copiedBytes);
+    onCopied?.(this.copiedBytes);
   }
 }
 
-async function sortedOrdinals(session: DestinationSession): Promise<Float64Array> {
-  let ordinals = new Float64Array(1024);
-  let count = 0;
-  for await (const { ordinal } of session.list()) {
-    if (count === ordinals.length) {
-      const grown = new Float64Array(count * 2);
-      grown.set(ordinals);
-      ordinals = grown;
-    }
-    ordinals[count++] = ordinal;
-  }
-  return ordinals.subarray(0, count).sort();
+function withoutKnown(ordinals: Iterable<Ordinal>, known: OrdinalTable): OrdinalTable {
+  const table = new OrdinalTable();
+  for (const ordinal of ordinals) if (!known.has(ordinal)) table.add(ordinal);
+  return table;
 }
 
-function includes(sorted: Float64Array, ordinal: Ordinal): boolean {
-  let [low, high] = [0, sorted.length - 1];
-  while (low <= high) {
-    const middle = (low + high) >> 1;
-    const value = sorted[middle]!;
-    if (value === ordinal) return true;
-    if (value < ordinal) low = middle + 1;
-    else high = middle - 1;
-  }
-  return false;
+async function ordinalsOf(session: DestinationSession): Promise<OrdinalTable> {
+  const table = new OrdinalTable();
+  for await (const { ordinal } of session.list()) table.add(ordinal);
+  return table;
 }
 
 /** Sends the header and the keyrings that a destination lacks. */

@@ -4,13 +4,16 @@
  * `connect` opens those that are there and settles each against what the device knows: the same head, a head whose answer
  * was lost, a destination that lags, or another life of this device. One that is away does not stop the others.
  */
-import { type CommitName, judgeSession, type SessionVerdict } from '@holdfast/archive';
+import { type CommitName, judgeSession, type Ordinal, type RoutePlan, type SessionVerdict } from '@holdfast/archive';
 import { CodedError, isRetryable, retryDelayMs } from '@holdfast/base';
 import type { DeviceArchive } from '../archive/device-archive.ts';
 import type { DestinationConfig } from '../state/agent-database.ts';
 import { catchUp, sendKeyRecords } from './catch-up.ts';
 import type { DestinationPlace, DestinationSession } from './destination-place.ts';
 import { destinationErrors } from './errors.ts';
+import type { GapBook } from './gap-book.ts';
+import type { BoundSet } from '../sets/backup-set.ts';
+import { recordedDestinations, routesOf } from './bindings.ts';
 import {
   isRightfulWriter,
   readKeyrings,
@@ -38,6 +41,12 @@ export type Connected = {
   readonly sessions: readonly DestinationSession[];
   /** The device goes on as another writer: everything is to be looked at anew. */
   readonly isTakenOver: boolean;
+  /** Some became ready that were not. */
+  readonly isAnyNew: boolean;
+  /** What sets have where is another thing than the archive says. */
+  readonly areBindingsChanged: boolean;
+  /** Files are to be read again, since no destination that is there has what they hold. */
+  readonly isReadAgain: boolean;
 };
 
 /** What is remembered of destinations while the agent does not run. */
@@ -65,15 +74,20 @@ const retryPolicy = { attempts: Number.POSITIVE_INFINITY, firstDelayMs: 2000, ma
 export class Destinations {
   readonly #archive: DeviceArchive;
   readonly #ports: TakeOverPorts & { readonly memory: DestinationMemory };
+  readonly #gaps: GapBook;
   #slots: Slot[];
+  #isFillDue = true;
+  #areBindingsChanged = false;
+  #isReadAgain = false;
 
   constructor(
     archive: DeviceArchive,
     places: readonly DestinationPlace[],
-    ports: TakeOverPorts & { readonly memory: DestinationMemory },
+    ports: TakeOverPorts & { readonly memory: DestinationMemory; readonly gaps: GapBook },
   ) {
     this.#archive = archive;
     this.#ports = ports;
+    this.#gaps = ports.gaps;
     this.#slots = places.map(newSlot);
     archive.readFrom(() => this.sessions());
   }
@@ -105,6 +119,72 @@ export class Destinations {
     return this.#find(destinationId)?.session;
   }
 
+  /** Where the records of sets go, by the names of sessions. */
+  routePlan(): Omit<RoutePlan, 'ready'> {
+    const { destinations, bindings } = this.#gaps.routePlan();
+    const names = new Map(this.#slots.map(({ place, session }) => [place.config.name, session?.name]));
+    const nameOf = (name: string) => names.get(name) ?? name;
+    return {
+      destinations: destinations.map(nameOf),
+      bindings: bindings.map(({ set, sendsTo, heldBy }) => ({
+        set,
+        ...(sendsTo && { sendsTo: sendsTo.map(nameOf) }),
+        ...(heldBy && { heldBy: heldBy.map(nameOf) }),
+      })),
+    };
+  }
+
+  /** The names of the destinations that are ready, as they were added. */
+  #readyNames(): readonly string[] {
+    return this.#slots.flatMap(({ place, standing }) => (standing.status === 'ready' ? [place.config.name] : []));
+  }
+
+  /** Whether a set has a destination that takes records now. */
+  canStore(setNumber: number): boolean {
+    return routesOf(this.#gaps.facts(), this.#readyNames()).canStore([setNumber]);
+  }
+
+  /** What the archive is to say of a set: the destinations that have all of it; undefined where every one has. */
+  recordedDestinations(set: BoundSet): readonly string[] | undefined {
+    return recordedDestinations(set, this.#gaps.facts());
+  }
+
+  /** Whether a destination lacks blocks of a set that is bound to it. */
+  hasGap(setNumber: number, config: DestinationConfig): boolean {
+    return this.#gaps.at(config).some((gap) => gap.setNumber === setNumber);
+  }
+
+  /** Whether a destination has to have what these sets stored. */
+  neededAt(name: string): (sets: readonly number[]) => boolean {
+    const routes = routesOf(this.#gaps.facts(), []);
+    const bit = routes.bitOf(name);
+    return (sets) => (routes.heldBy(sets) & bit) !== 0;
+  }
+
+  /** Takes down that a set is bound to these destinations from now on: they lack what it stored before. */
+  bind(setNumber: number, configs: readonly DestinationConfig[]): void {
+    for (const config of configs) this.#gaps.mark([setNumber], config);
+    this.rebind();
+  }
+
+  /** Whether something of the archive would be at no destination that is there, were this one gone. */
+  isOnlyHolder({ name }: DestinationConfig): boolean {
+    const routes = routesOf(this.#gaps.facts(), this.#readyNames());
+    const bit = routes.bitOf(name);
+    const isOnly = (held: number) => (held & bit) !== 0 && (held & ~bit & routes.ready) === 0;
+    return this.#archive.index.setLists().some((list) => isOnly(routes.heldBy(list)));
+  }
+
+  /** What sets are bound to has changed: the next `connect` sends what destinations lack now. */
+  rebind(): void {
+    this.#isFillDue = true;
+  }
+
+  /** What is ready has just been of use: its next failure is the first again. */
+  confirm(): void {
+    for (const slot of this.#slots) if (slot.standing.status === 'ready') slot.tries = 0;
+  }
+
   /** When the next destination that is away is worth trying, by the monotonic clock; undefined where none is away. */
   get retryAtMs(): number | undefined {
     const waiting = this.#slots.filter(({ standing }) => standing.status === 'away');
@@ -120,12 +200,20 @@ export class Destinations {
     }
   }
 
-  /** Opens what can be opened and brings it to the device's head. @throws only what concerns every destination */
+  /**
+   * Opens what can be opened, brings it to the device's head, and sends what sets need there. @throws only what concerns
+   * every destination
+   */
   async connect(): Promise<Connected> {
+    const before = this.sessions();
     const opened = await this.#openDue();
-    if (opened.length === 0) return { sessions: this.sessions(), isTakenOver: false };
-    const isTakenOver = await this.#settleAll(opened);
-    return { sessions: this.sessions(), isTakenOver };
+    const isTakenOver = opened.length > 0 && (await this.#settleAll(opened));
+    const isAnyNew = this.sessions().some((session) => !before.includes(session));
+    if (isAnyNew || this.#isFillDue) await this.#fillGaps();
+    const [areBindingsChanged, isReadAgain] = [this.#areBindingsChanged, this.#isReadAgain];
+    this.#areBindingsChanged = false;
+    this.#isReadAgain = false;
+    return { sessions: this.sessions(), isTakenOver, isAnyNew, areBindingsChanged, isReadAgain };
   }
 
   /** Drops the sessions whose place is no longer there. */
@@ -277,17 +365,72 @@ export class Destinations {
 
   async #send(slot: Slot): Promise<void> {
     const to = slot.session!;
-    const from = this.sessions()[0];
-    if (!from) throw destinationErrors.behind({ destination: to.name });
+    const sources = this.sessions();
+    if (sources.length === 0) throw destinationErrors.behind({ destination: to.name });
+    await this.#copy(slot, { sources, withMetadata: true }, (missing) => this.#admitMissing(slot, missing));
+    this.#ready(slot);
+  }
+
+  async #copy(
+    slot: Slot,
+    what: { readonly sources: readonly DestinationSession[]; readonly withMetadata: boolean },
+    onMissing: (ordinals: readonly Ordinal[]) => void,
+  ): Promise<void> {
     slot.standing = { status: 'catching_up', copiedBytes: 0 };
     const onCopied = (copiedBytes: number) => void (slot.standing = { status: 'catching_up', copiedBytes });
-    await catchUp(from, to, { signal: this.#ports.signal, onCopied });
+    const data = this.#gaps.dataFor(slot.place.config);
+    const { signal } = this.#ports;
+    await catchUp({ ...what, to: slot.session!, data, onMissing, signal, onCopied });
+  }
+
+  /**
+   * Blocks that a destination needs are at none that is there. A commit that says that the sets are there must not be the
+   * newest one: it waits until one says that they are not.
+   */
+  #admitMissing(slot: Slot, missing: readonly Ordinal[]): void {
+    const { config } = slot.place;
+    const sets = this.#gaps.setsNeeding(config, missing);
+    if (this.#areOthersReady(slot)) {
+      this.#gaps.giveUp(missing, sets);
+      this.#isReadAgain = true;
+      return;
+    }
+    if (this.#gaps.mark(sets, config)) return;
+    this.#areBindingsChanged = true;
+    throw destinationErrors.behind({ destination: config.name });
+  }
+
+  async #fillGaps(): Promise<void> {
+    this.#isFillDue = false;
+    for (const slot of this.#slots) {
+      const isFillable = slot.standing.status === 'ready' && this.#gaps.at(slot.place.config).length > 0;
+      if (isFillable) await this.#try(slot, () => this.#fill(slot));
+    }
+  }
+
+  /** Sends a destination what sets stored before they were bound to it; what nobody has is read again from the files. */
+  async #fill(slot: Slot): Promise<void> {
+    const { config } = slot.place;
+    const sources = this.sessions().filter((session) => session !== slot.session);
+    let missing: readonly Ordinal[] = [];
+    await this.#copy(slot, { sources, withMetadata: false }, (ordinals) => void (missing = ordinals));
     this.#ready(slot);
+    const lacking = this.#gaps.setsNeeding(config, missing);
+    const isLost = missing.length > 0 && this.#areOthersReady(slot);
+    if (isLost) this.#gaps.giveUp(missing, lacking);
+    const gaps = this.#gaps.at(config);
+    const left = isLost ? [] : gaps.filter(({ setNumber }) => lacking.includes(setNumber));
+    for (const gap of gaps) if (!left.includes(gap)) this.#gaps.close(gap);
+    this.#areBindingsChanged ||= left.length < gaps.length;
+    if (isLost || this.#gaps.readAgain(left)) this.#isReadAgain = true;
+  }
+
+  #areOthersReady(slot: Slot): boolean {
+    return this.#slots.every((other) => other === slot || other.standing.status === 'ready');
   }
 
   #ready(slot: Slot): void {
     slot.standing = { status: 'ready' };
-    slot.tries = 0;
     slot.wasSuperseded = false;
   }
 

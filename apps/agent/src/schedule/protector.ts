@@ -5,47 +5,17 @@
  * pass under way; the next one goes on where it was. Intervals are measured on the monotonic clock: wrong wall clocks and
  * their corrections change nothing but the times commits bear.
  */
-import {
-  type BackupReport,
-  type BackupRequest,
-  type CommitClock,
-  type ExclusionRule,
-  type MapEntry,
-  type Problem,
-  runBackup,
-  Selection,
-  setSetting,
-  type Source,
-} from '@holdfast/archive';
-import { type Clock, CodedError, Semaphore } from '@holdfast/base';
-import type { DeviceArchive } from '../archive/device-archive.ts';
-import type { Destinations } from '../destinations/destinations.ts';
+import { type BackupReport, type Problem, Selection } from '@holdfast/archive';
+import { CodedError, Semaphore } from '@holdfast/base';
+import { isBoundTo } from '../destinations/bindings.ts';
+import type { Connected } from '../destinations/destinations.ts';
 import { listMounts } from '../filesystem/index.ts';
-import type { AgentLog } from '../log.ts';
-import { definitionOf, isPathAtOrBelow, type NumberedSet, selectedSet } from '../sets/backup-set.ts';
-import type { AgentDatabase } from '../state/agent-database.ts';
+import { isPathAtOrBelow, type NumberedSet, selectedSet } from '../sets/backup-set.ts';
 import { type Due, isPaused, minuteOf, nextDue } from './due.ts';
 import { protectionErrors } from './errors.ts';
+import { newSettings, type PassPorts, type PassProgress, type PassScope, runPass } from './run-pass.ts';
 import { TreeWatch } from './tree-watch.ts';
-import { unmountedPlaces, withoutUnmounted } from './unmounted.ts';
-
-/** What protection needs. */
-export type ProtectorPorts = {
-  readonly archive: DeviceArchive;
-  readonly destinations: Destinations;
-  readonly database: AgentDatabase;
-  readonly source: Source;
-  readonly startWorker: BackupRequest['startWorker'];
-  readonly workers: number;
-  readonly clock: Clock;
-  readonly commitClock: CommitClock;
-  readonly log: AgentLog;
-  /** What is never read, as things are now. */
-  readonly never: () => readonly ExclusionRule[];
-};
-
-/** Counts of a pass under way. */
-export type PassProgress = Parameters<NonNullable<BackupRequest['onProgress']>>[0];
+import { unmountedPlaces } from './unmounted.ts';
 
 /** Something selected that is not there: an include, or a volume that was mounted inside one. */
 export type MissingPlace = {
@@ -71,6 +41,8 @@ export type ProtectionView = {
 };
 
 type Waiting = {
+  /** The only set that is asked for. */
+  readonly set: number | undefined;
   readonly resolve: (report: BackupReport) => void;
   readonly reject: (error: unknown) => void;
 };
@@ -83,7 +55,7 @@ const retryDelaysMs = [2000, 10_000, 60_000, 300_000];
 
 /** The protection of a device; `run` until its signal ends it. */
 export class Protector {
-  readonly #ports: ProtectorPorts;
+  readonly #ports: PassPorts;
   readonly #watch: TreeWatch;
   readonly #turn = new Semaphore(1);
   #selection: Selection;
@@ -93,6 +65,8 @@ export class Protector {
   #tellAll: () => void = () => undefined;
   #listeners = new Set<(progress: PassProgress) => void>();
   #held: Uint8Array[] = [];
+  /** Sets that the last whole pass left out, since no destination of theirs was there. */
+  #skipped: readonly number[] = [];
   #isWholeWanted = true;
   #areSettingsDue = true;
   #changedAtMs: number | undefined;
@@ -119,7 +93,7 @@ export class Protector {
     wholeAtMs: undefined,
   };
 
-  constructor(ports: ProtectorPorts) {
+  constructor(ports: PassPorts) {
     this.#ports = ports;
     this.#selection = this.#newSelection();
     this.#watch = new TreeWatch({
@@ -162,11 +136,11 @@ export class Protector {
     for (const { reject } of this.#waiting.splice(0)) reject(protectionErrors.stopping());
   }
 
-  /** Looks at everything now; resolves with the report of a whole pass that began after the call. */
-  backupNow(onProgress?: (progress: PassProgress) => void): Promise<BackupReport> {
+  /** Looks at everything now, or at one set; resolves with the report of a pass over it that began after the call. */
+  backupNow(onProgress?: (progress: PassProgress) => void, set?: number): Promise<BackupReport> {
     if (onProgress) this.#listeners.add(onProgress);
-    const report = new Promise<BackupReport>((resolve, reject) => this.#waiting.push({ resolve, reject }));
-    this.#isWholeWanted = true;
+    const report = new Promise<BackupReport>((resolve, reject) => this.#waiting.push({ set, resolve, reject }));
+    if (set === undefined) this.#isWholeWanted = true;
     this.#notBeforeMs = 0;
     this.#ports.destinations.retryNow();
     this.#poke();
@@ -211,7 +185,7 @@ export class Protector {
       changedAtMs: this.#changedAtMs,
       committedAtMs: this.#committedAtMs,
       commitIntervalMs: Math.min(900_000, ...intervals),
-      isWholeWanted: this.#isWholeWanted,
+      isWholeWanted: this.#isWholeWanted || this.#waiting.length > 0,
       notBeforeMs: this.#notBeforeMs,
       dailyAtMs: this.#wholeEndedAtMs + dayMs,
       coldAtMs: this.#watch.coldCount > 0 ? this.#coldEndedAtMs + coldIntervalMs : undefined,
@@ -241,15 +215,13 @@ export class Protector {
   }
 
   async #act(due: Due): Promise<void> {
-    const { destinations, log } = this.#ports;
+    const { destinations } = this.#ports;
     try {
       this.#set({ activity: 'connecting' });
-      const { sessions, isTakenOver } = await destinations.connect();
-      if (isTakenOver) {
-        this.#isWholeWanted = true;
-        this.#areSettingsDue = true;
-        log.warn('the device goes on as a new writer');
-      }
+      const connected = await destinations.connect();
+      const { sessions } = connected;
+      this.#takeNews(connected);
+      if (sessions.length > 0) await this.#sendSettings();
       // Whatever waits for a destination need not wait longer.
       if (sessions.length > 0 && this.#view.failure?.code === protectionErrors.no_destination.code)
         this.#notBeforeMs = 0;
@@ -265,6 +237,13 @@ export class Protector {
       this.#tellAll();
       this.#tellAll = () => undefined;
     }
+  }
+
+  #takeNews({ isTakenOver, isAnyNew, areBindingsChanged, isReadAgain }: Connected): void {
+    if (isTakenOver) this.#ports.log.warn('the device goes on as a new writer');
+    const isAwaited = isAnyNew && (this.#skipped.length > 0 || this.#held.length > 0);
+    if (isTakenOver || isReadAgain || isAwaited) this.#isWholeWanted = true;
+    if (isTakenOver || areBindingsChanged) this.#areSettingsDue = true;
   }
 
   async #fail(error: unknown): Promise<void> {
@@ -296,22 +275,35 @@ export class Protector {
 
   async #pass(what: 'whole' | 'changes' | 'cold'): Promise<void> {
     const { clock } = this.#ports;
-    const isWhole = what === 'whole';
-    const waiting = isWhole ? this.#waiting : [];
-    const directories = isWhole ? undefined : this.#directoriesFor(what);
-    this.#changedAtMs = undefined;
+    const waiting = what === 'whole' ? this.#waiting : [];
+    const scope = what === 'whole' ? scopeOf(waiting) : { directories: this.#directoriesFor(what) };
+    const { directories, onlySets } = scope;
+    const isWhole = !directories && !onlySets;
+    if (!onlySets) this.#changedAtMs = undefined;
     if (directories?.length === 0) return;
-    if (isWhole) await this.#beginWhole();
-    const report = await this.#backup(directories);
+    const report = await this.#look(scope, isWhole);
     // A whole pass is not what changes had to wait for.
-    if (!isWhole) this.#committedAtMs = clock.monotonic();
+    if (directories) this.#committedAtMs = clock.monotonic();
     await this.#take(report, isWhole);
+    // What was asked for is complete, whatever of other sets has to be looked at.
+    if (onlySets && this.#changedAtMs === undefined) this.#setComplete(report.sets);
+    this.#answer(waiting, report);
+    if (what === 'cold' || isWhole) this.#endCold();
+  }
+
+  #endCold(): void {
+    this.#coldEndedAtMs = this.#ports.clock.monotonic();
+    this.#watch.rebalance();
+  }
+
+  async #look(scope: PassScope, isWhole: boolean): Promise<BackupReport> {
+    if (isWhole) await this.#beginWhole();
+    return this.#backup(scope);
+  }
+
+  #answer(waiting: readonly Waiting[], report: BackupReport): void {
     this.#waiting = this.#waiting.filter((each) => !waiting.includes(each));
     this.#tellAll = () => waiting.forEach(({ resolve }) => resolve(report));
-    if (what !== 'changes') {
-      this.#coldEndedAtMs = clock.monotonic();
-      this.#watch.rebalance();
-    }
   }
 
   async #beginWhole(): Promise<void> {
@@ -326,58 +318,44 @@ export class Protector {
 
   #directoriesFor(what: 'changes' | 'cold'): readonly Uint8Array[] {
     const paths = [...this.#held, ...this.#watch.takeDirty(), ...(what === 'cold' ? this.#watch.coldPaths() : [])];
-    const paused = this.#pausedSets(this.#ports.database.sets());
+    const { database, destinations } = this.#ports;
+    const paused = this.#pausedSets(database.sets());
     const isHeld = (path: Uint8Array) => {
       const decision = this.#selection.decide(path);
-      return decision.status === 'selected' && decision.sets.every((number) => paused.includes(number));
+      if (decision.status !== 'selected') return false;
+      return decision.sets.every((number) => paused.includes(number) || !destinations.canStore(number));
     };
     this.#held = paths.filter(isHeld);
     return paths.filter((path) => !isHeld(path));
   }
 
-  async #backup(directories: readonly Uint8Array[] | undefined): Promise<BackupReport> {
-    const { archive, destinations, database, source, startWorker, workers, clock, commitClock, never } = this.#ports;
+  async #backup(scope: PassScope): Promise<BackupReport> {
     const stopPass = (this.#stopPass = new AbortController());
     this.#set({ activity: 'looking' });
-    const settings = this.#areSettingsDue ? await this.#settings() : [];
-    const { sets, away } = withoutUnmounted(database.sets().map(selectedSet), this.#unmounted);
-    const report = await runBackup({
-      index: archive.index,
-      keys: archive.stored.keys,
-      destinations: destinations.sessions(),
-      source,
-      sets,
-      never: never(),
-      ...(directories && { directories }),
-      settings,
-      onDirectory: (directory) => this.#watch.watch(directory),
-      startWorker,
-      workers: directories ? Math.min(workers, 1) : workers,
-      load: archive.load,
-      clock,
-      commitClock,
+    const report = await runPass(this.#ports, scope, {
       signal: stopPass.signal,
+      unmounted: this.#unmounted,
+      onDirectory: (directory) => this.#watch.watch(directory),
       onProgress: (progress) => this.#onProgress(progress),
     });
-    this.#areSettingsDue = false;
     this.#stopPass = undefined;
-    const missing = away.map((path) => ({ path: Buffer.from(path), reason: 'missing' as const }));
-    return { ...report, missing: [...report.missing, ...missing] };
+    return report;
+  }
+
+  /**
+   * Puts what sets are, and where they are, before anything follows from it: a commit counts at the destinations that
+   * the sets have by then.
+   */
+  async #sendSettings(): Promise<void> {
+    if (!this.#areSettingsDue) return;
+    const settings = await newSettings(this.#ports);
+    if (settings.length > 0) await this.#backup({ settings, onlySets: [], directories: [] });
+    this.#areSettingsDue = false;
   }
 
   #onProgress(progress: PassProgress): void {
     this.#set({ progress });
     for (const listener of this.#listeners) listener(progress);
-  }
-
-  /** The sets whose definition the archive does not have yet. */
-  async #settings(): Promise<readonly MapEntry[]> {
-    const state = this.#ports.archive.state();
-    const entries = this.#ports.database
-      .sets()
-      .map((set) => setSetting(set.number, { name: set.name, definition: definitionOf(set) }));
-    const known = await Promise.all(entries.map(({ key }) => state.get(key)));
-    return entries.filter(({ value }, place) => !known[place] || Buffer.compare(known[place], value) !== 0);
   }
 
   async #take(report: BackupReport, isWhole: boolean): Promise<void> {
@@ -399,15 +377,25 @@ export class Protector {
       moreProblems: isWhole ? report.moreProblems : this.#view.moreProblems,
       ...(isWhole && { isEverComplete: true, wholeAtMs: clock.now() }),
     });
+    destinations.confirm();
+    if (isWhole) this.#skipped = numbersOf(this.#ports.database.sets()).filter((set) => !report.sets.includes(set));
     this.#setCompleteIfQuiet();
   }
 
   /** Writes down that all of every set is durable at the destinations that are ready, if it is. */
   #setCompleteIfQuiet(): void {
-    const { database, clock } = this.#ports;
     if (!this.#view.isEverComplete || this.#isWholeWanted || this.#changedAtMs !== undefined) return;
-    for (const { number } of database.sets()) {
-      for (const { destinationId } of this.#readyConfigs()) database.setComplete(number, destinationId, clock.now());
+    this.#setComplete(numbersOf(this.#ports.database.sets()).filter((set) => !this.#skipped.includes(set)));
+  }
+
+  /** Writes down that all of these sets is durable now at the destinations that are ready and that have it. */
+  #setComplete(numbers: readonly number[]): void {
+    const { destinations, database, clock } = this.#ports;
+    for (const set of database.sets().filter(({ number }) => numbers.includes(number))) {
+      const holding = this.#readyConfigs().filter(
+        (config) => isBoundTo(set, config.name) && !destinations.hasGap(set.number, config),
+      );
+      for (const { destinationId } of holding) database.setComplete(set.number, destinationId, clock.now());
     }
   }
 
@@ -450,4 +438,14 @@ export class Protector {
   #set(changed: Partial<ProtectionView>): void {
     this.#view = { ...this.#view, ...changed };
   }
+}
+
+/** Everything, or only the sets that are asked for where nobody asks for more. */
+function scopeOf(waiting: readonly Waiting[]): PassScope {
+  const onlySets = waiting.flatMap(({ set }) => (set === undefined ? [] : [set]));
+  return onlySets.length > 0 && onlySets.length === waiting.length ? { onlySets } : {};
+}
+
+function numbersOf(sets: readonly NumberedSet[]): readonly number[] {
+  return sets.map(({ number }) => number);
 }

@@ -30,6 +30,8 @@ export const BackupSet = z.strictObject({
   excludes: z.array(ExclusionInput).max(1000),
   /** Most seconds between a change and its commit while changes go on: 15 s to 15 min. */
   commitIntervalSeconds: z.number().int().min(15).max(900),
+  /** Names of the destinations it is bound to; every one, those added later included, where left out. */
+  destinations: z.array(PathText).min(1).max(100).optional(),
   /** Daily hours in which nothing is backed up by itself, as minutes of the local day; may pass midnight. */
   pausedBetween: z.strictObject({ fromMinute: minuteOfDay(), toMinute: minuteOfDay() }).optional(),
 });
@@ -39,6 +41,9 @@ export type BackupSet = z.infer<typeof BackupSet>;
 
 /** A backup set of this device. Numbers are never used again. */
 export type NumberedSet = BackupSet & { readonly number: number };
+
+/** A set, live or removed, with the names of its destinations; every one where left out. */
+export type BoundSet = { readonly number: number; readonly destinations?: readonly string[] | undefined };
 
 function minuteOfDay() {
   return z.number().int().min(0).max(1439);
@@ -63,11 +68,13 @@ export function parseBackupSet(input: unknown, never: readonly ExclusionRule[]):
     if (rule) throw setErrors.path_protects_holdfast({ field, path: normal, reason: rule.reason });
     return normal;
   });
-  return { ...parsed.data, includes: [...new Set(includes)] };
+  const { destinations } = parsed.data;
+  const bound = destinations && { destinations: [...new Set(destinations)].toSorted() };
+  return { ...parsed.data, includes: [...new Set(includes)], ...bound };
 }
 
-/** The JSON text of a set, the same for the same set: RFC 8785. */
-export function definitionOf({ number: _number, name: _name, ...rest }: NumberedSet): string {
+/** The JSON text of a set, the same for the same set: RFC 8785. What it is bound to is a field of its own. */
+export function definitionOf({ number: _number, name: _name, destinations: _bound, ...rest }: NumberedSet): string {
   return canonicalJson(JSON.parse(JSON.stringify(rest)) as Json);
 }
 

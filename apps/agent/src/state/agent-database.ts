@@ -7,7 +7,7 @@
 import { chmodSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { defineErrors } from '@holdfast/base';
-import { BackupSet, type NumberedSet } from '../sets/backup-set.ts';
+import { BackupSet, type BoundSet, type NumberedSet } from '../sets/backup-set.ts';
 
 /** Failures of opening the state. */
 export const stateErrors = defineErrors('state', {
@@ -35,6 +35,16 @@ export type StoredStanding = {
 /** A destination had less than it acknowledged: commit numbers, and when that was noticed, milliseconds since 1970. */
 export type DestinationLoss = { readonly acknowledged: number; readonly found: number; readonly atMs: number };
 
+/** A set's stored blocks that a destination lacks which it is bound to. */
+export type SetGap = {
+  readonly setNumber: number;
+  readonly destinationId: number;
+  /** Number of the newest commit when it was found: later ones say it. */
+  readonly markedAtHead: number;
+  /** The set's files were read again on account of it. */
+  readonly isReadAgain: boolean;
+};
+
 const sqliteBusy = 5;
 
 const schema = `
@@ -52,6 +62,14 @@ const schema = `
     complete_at_ms integer,
     primary key (set_number, destination_id)
   ) strict, without rowid;
+  create table if not exists gaps (
+    set_number integer not null,
+    destination_id integer not null,
+    marked_at_head integer not null,
+    is_read_again integer not null,
+    primary key (set_number, destination_id)
+  ) strict, without rowid;
+  create table if not exists removed_sets (number integer primary key, destinations text not null) strict;
 `;
 
 /** The open database of an agent. */
@@ -106,8 +124,44 @@ export class AgentDatabase {
   }
 
   removeSet(number: number): void {
+    const bound = this.sets().find((set) => set.number === number)?.destinations;
+    // Its versions stay where they are: what is bound to some destinations is not needed at others later.
+    const keep = this.#db.prepare('insert or replace into removed_sets values (?, ?)');
+    if (bound) keep.run(number, JSON.stringify(bound));
     this.#db.prepare('delete from sets where number = ?').run(number);
     this.#db.prepare('delete from standings where set_number = ?').run(number);
+  }
+
+  /** What sets are bound to, those included that were removed and had a binding. */
+  boundSets(): readonly BoundSet[] {
+    const removed = this.#db.prepare('select number, destinations from removed_sets order by number').all();
+    return [
+      ...this.sets().map(({ number, destinations }) => ({ number, destinations })),
+      ...removed.map((row) => ({
+        number: row['number'] as number,
+        destinations: JSON.parse(row['destinations'] as string) as readonly string[],
+      })),
+    ];
+  }
+
+  gaps(): readonly SetGap[] {
+    const rows = this.#db.prepare('select * from gaps').all();
+    return rows.map((row) => ({
+      setNumber: row['set_number'] as number,
+      destinationId: row['destination_id'] as number,
+      markedAtHead: row['marked_at_head'] as number,
+      isReadAgain: row['is_read_again'] === 1,
+    }));
+  }
+
+  putGap({ setNumber, destinationId, markedAtHead, isReadAgain }: SetGap): void {
+    this.#db
+      .prepare('insert or replace into gaps values (?, ?, ?, ?)')
+      .run(setNumber, destinationId, markedAtHead, isReadAgain ? 1 : 0);
+  }
+
+  closeGap(setNumber: number, destinationId: number): void {
+    this.#db.prepare('delete from gaps where set_number = ? and destination_id = ?').run(setNumber, destinationId);
   }
 
   /** The destinations in the order they were added. */
@@ -132,6 +186,7 @@ export class AgentDatabase {
     this.#db.prepare('delete from standings where destination_id = ?').run(destinationId);
     this.setFact(`acknowledged ${destinationId}`, undefined);
     this.setFact(`loss ${destinationId}`, undefined);
+    this.#db.prepare('delete from gaps where destination_id = ?').run(destinationId);
   }
 
   standings(): readonly StoredStanding[] {

@@ -41,11 +41,15 @@ export type VerifyReport = VerifyProgress & {
   /** At most a hundred. */
   readonly damaged: readonly Damage[];
   readonly damagedCount: number;
+  /** Pieces that only sets need which are kept at other destinations: they are not looked for here. */
+  readonly piecesElsewhere: number;
 };
 
 type Options = {
   /** Opens every record and checks every piece; else only that each is there. */
   readonly full: boolean;
+  /** Whether the destination has to have what these sets selected. */
+  readonly isNeeded: (sets: readonly number[]) => boolean;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: VerifyProgress) => void;
 };
@@ -79,10 +83,11 @@ export async function verifyDestination(
     const { ordinal } = error.details;
     check.report({ problem: error.message, ...(typeof ordinal === 'number' && { ordinal }) });
   }
-  const { rows, pieces, checkedBytes, damagedCount } = check;
+  const { rows, pieces, checkedBytes, damagedCount, piecesElsewhere } = check;
   const damaged = await Promise.all(check.damaged.map((found) => named(found, state)));
   const isCurrent = head === archive.index.head().number;
-  return { destination: session.name, head, isCurrent, rows, pieces, checkedBytes, damaged, damagedCount };
+  const found = { rows, pieces, checkedBytes, damaged, damagedCount, piecesElsewhere };
+  return { destination: session.name, head, isCurrent, ...found };
 }
 
 async function named({ entry, ...damage }: FoundDamage, state: ArchiveState | undefined): Promise<Damage> {
@@ -109,7 +114,12 @@ async function openState(archive: DeviceArchive, session: DestinationSession): P
 async function checkState({ state, load }: Opened, check: PieceCheck): Promise<void> {
   for await (const { key, value } of state.range(directoryStart(0), Uint8Array.of(2))) {
     check.rows++;
-    for await (const extent of piecesOf(parseRow(value), load)) await check.add(await state.resolveExtent(extent), key);
+    const row = parseRow(value);
+    const isNeeded = check.isNeeded(row);
+    for await (const extent of piecesOf(row, load)) {
+      if (isNeeded) await check.add(await state.resolveExtent(extent), key);
+      else check.piecesElsewhere++;
+    }
   }
   await check.flush();
 }
@@ -136,11 +146,16 @@ class PieceCheck {
   pieces = 0;
   checkedBytes = 0;
   damagedCount = 0;
+  piecesElsewhere = 0;
 
   constructor(archive: DeviceArchive, session: DestinationSession, options: Options) {
     this.#archive = archive;
     this.#session = session;
     this.#options = options;
+  }
+
+  isNeeded({ sets = [] }: Row): boolean {
+    return this.#options.isNeeded(sets);
   }
 
   async add(extent: Extent, key: Uint8Array): Promise<void> {

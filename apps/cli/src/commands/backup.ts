@@ -19,6 +19,8 @@ type Report = Counts & {
   readonly moreProblems: number;
   readonly missing: readonly { readonly path: string }[];
   readonly lostDestinations: readonly string[];
+  /** The backup sets that were looked at. */
+  readonly sets: readonly string[];
 };
 
 const backupErrors = defineErrors('backup', {
@@ -31,8 +33,8 @@ const shownProblems = 20;
 export function registerBackup(program: Command): void {
   program
     .command('backup')
-    .description('look at everything now, back up what changed, wait, and report')
-    .option('--set <name>', 'report how this backup set stands afterwards')
+    .description('look at everything now, or at one backup set, back up what changed, wait, and report')
+    .option('--set <name>', 'look only at what this backup set selects')
     .action(async (options: { readonly set?: string; readonly json?: boolean }) => {
       const output = createOutput(options.json ?? false);
       const progress = createProgress('backup', { json: output.json });
@@ -52,8 +54,9 @@ function progressOf({ files, readBytes, newBytes }: Counts) {
 }
 
 function reportText(report: Report): string {
-  const { files, directories, selectedBytes, changedNames, newBytes, sentBytes, problems, missing } = report;
+  const { sets, files, directories, selectedBytes, changedNames, newBytes, sentBytes, problems, missing } = report;
   const lines = [
+    `looked at ${sets.map((set) => `"${set}"`).join(', ')}`,
     `${files.toLocaleString('en')} entries in ${directories.toLocaleString('en')} folders, ${bytesText(selectedBytes)}`,
     `${changedNames.toLocaleString('en')} changed, ${bytesText(newBytes)} new, ${bytesText(sentBytes)} sent`,
     ...missing.map(({ path }) => `not there: ${path}`),

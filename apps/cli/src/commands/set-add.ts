@@ -1,7 +1,15 @@
 import type { Command } from 'commander';
 import { ask } from '../agent-socket.ts';
 import { createOutput } from '../output.ts';
-import { absolutePaths, fieldsOf, type SetAnswer, type SetOptions, setText, withSetOptions } from './set-fields.ts';
+import {
+  absolutePaths,
+  destinationsOf,
+  fieldsOf,
+  type SetAnswer,
+  type SetOptions,
+  setText,
+  withSetOptions,
+} from './set-fields.ts';
 
 /** `holdfast set add`. */
 export function registerSetAdd(set: Command): void {
@@ -12,7 +20,8 @@ export function registerSetAdd(set: Command): void {
       .argument('<name>')
       .argument('<path...>', 'folders or files to protect'),
   ).action(async (name: string, paths: readonly string[], options: SetOptions) => {
-    const given = { name, includes: absolutePaths(paths), ...fieldsOf(options, undefined) };
+    const includes = absolutePaths(paths);
+    const given = { name, includes, ...fieldsOf(options, undefined), ...(await destinationsOf(options)) };
     const result = await ask<{ set: SetAnswer }>('set.add', { set: given });
     createOutput(options.json ?? false).result(result, setText(result.set));
   });

@@ -2,7 +2,15 @@ import type { Command } from 'commander';
 import { ask } from '../agent-socket.ts';
 import { commandErrors } from '../errors.ts';
 import { createOutput } from '../output.ts';
-import { absolutePaths, fieldsOf, type SetAnswer, type SetOptions, setText, withSetOptions } from './set-fields.ts';
+import {
+  absolutePaths,
+  destinationsOf,
+  fieldsOf,
+  type SetAnswer,
+  type SetOptions,
+  setText,
+  withSetOptions,
+} from './set-fields.ts';
 
 type Options = SetOptions & {
   readonly add?: readonly string[];
@@ -25,7 +33,10 @@ export function registerSetChange(set: Command): void {
   ).action(async (name: string, options: Options) => {
     const { sets } = await ask<{ sets: readonly SetAnswer[] }>('set.list');
     const before = sets.find((each) => each.name === name);
-    const result = await ask<{ set: SetAnswer }>('set.change', { name, set: changes(before, options) });
+    const result = await ask<{ set: SetAnswer }>('set.change', {
+      name,
+      set: { ...changes(before, options), ...(await destinationsOf(options)) },
+    });
     createOutput(options.json ?? false).result(result, setText(result.set));
   });
 }

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { absolutePath } from '../agent-socket.ts';
+import { absolutePath, ask } from '../agent-socket.ts';
 import { commandErrors } from '../errors.ts';
 
 /** A backup set as the agent answers. */
@@ -9,6 +9,8 @@ export type SetAnswer = {
   readonly excludes: readonly Exclude[];
   readonly commitIntervalSeconds: number;
   readonly pausedBetween?: { readonly fromMinute: number; readonly toMinute: number };
+  /** Names of the destinations it goes to; every one where left out. */
+  readonly destinations?: readonly string[];
 };
 
 /** A rule that leaves files out. */
@@ -18,6 +20,7 @@ export type Exclude = { readonly pattern: string; readonly reason: string };
 export type SetOptions = {
   readonly exclude?: readonly string[];
   readonly reason?: string;
+  readonly destination?: readonly string[];
   readonly interval?: number;
   readonly pause?: { readonly fromMinute: number; readonly toMinute: number } | null;
   readonly json?: boolean;
@@ -28,6 +31,7 @@ export function withSetOptions(command: Command): Command {
   return command
     .option('--exclude <pattern...>', 'leave out: an absolute path, or a pattern of * ** and ? by name or path')
     .option('--reason <text>', 'why it is left out; `holdfast why` shows it')
+    .option('--destination <name...>', 'keep it only there, as `destination list` shows them; "all" for every one')
     .option('--interval <seconds>', 'most seconds between changes and their commit: 15 to 900', parseSeconds)
     .option(
       '--pause <from-to>',
@@ -53,18 +57,34 @@ export function fieldsOf(
   };
 }
 
+/** The field of a set that `--destination` names; null where every destination is meant. */
+export async function destinationsOf({ destination: given }: SetOptions): Promise<Readonly<Record<string, unknown>>> {
+  if (given === undefined) return {};
+  if (given.includes(allDestinations)) {
+    if (given.length === 1) return { destinations: null };
+    throw commandErrors.invalid({ reason: '"all" goes with no other name', remedy: 'holdfast destination list' });
+  }
+  const { destinations } = await ask<{ destinations: readonly { readonly name: string }[] }>('destination.list');
+  const names = new Set(destinations.map(({ name }) => name));
+  return { destinations: given.map((name) => (names.has(name) ? name : absolutePath(name))) };
+}
+
+const allDestinations = 'all';
+
 /** Paths of the command line, absolute. */
 export function absolutePaths(paths: readonly string[]): readonly string[] {
   return paths.map((path) => absolutePath(path));
 }
 
 /** A set for people. */
-export function setText({ name, includes, excludes, commitIntervalSeconds, pausedBetween }: SetAnswer): string {
+export function setText(set: SetAnswer): string {
+  const { name, includes, excludes, commitIntervalSeconds, pausedBetween, destinations } = set;
   const pause =
     pausedBetween && `, paused from ${clockText(pausedBetween.fromMinute)} to ${clockText(pausedBetween.toMinute)}`;
   return [
     `${name}: commits at most every ${commitIntervalSeconds} s while changes go on${pause ?? ''}`,
     ...includes.map((include) => `  protects    ${include}`),
+    ...(destinations ?? []).map((destination) => `  goes to     ${destination}`),
     ...excludes.map(({ pattern, reason }) => `  leaves out  ${pattern}  (${reason})`),
   ].join('\n');
 }

@@ -14,6 +14,7 @@ type Found = {
   readonly checkedBytes: number;
   readonly damaged: readonly { readonly ordinal: number; readonly problem: string }[];
   readonly damagedCount: number;
+  readonly piecesElsewhere: number;
 };
 
 const verifyErrors = defineErrors('verify', {
@@ -45,11 +46,15 @@ export function registerVerify(program: Command): void {
     });
 }
 
-function foundText({ destination, rows, pieces, checkedBytes, damaged, damagedCount, isCurrent }: Found): string {
+function foundText(found: Found): string {
+  const { destination, rows, pieces, checkedBytes, damaged, damagedCount, isCurrent, piecesElsewhere } = found;
   const size = checkedBytes > 0 ? `, ${bytesText(checkedBytes)} read and checked` : '';
   const state = damagedCount === 0 ? 'good' : `${damagedCount} records missing or damaged`;
   return [
     `${destination}: ${state}; ${rows.toLocaleString('en')} rows, ${pieces.toLocaleString('en')} pieces${size}`,
+    ...(piecesElsewhere === 0
+      ? []
+      : [`  ${piecesElsewhere.toLocaleString('en')} pieces are of backup sets that are kept at other destinations`]),
     ...(isCurrent ? [] : ['  it does not have the newest state yet']),
     ...damaged.map(({ ordinal, problem }) => `  record ${ordinal}: ${problem}`),
   ].join('\n');

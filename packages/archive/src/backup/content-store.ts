@@ -4,18 +4,13 @@
  * Not guaranteed: that equal bytes seen by two workers at one time are stored once; the later commit keeps both.
  */
 import { hash } from 'node:crypto';
-import {
-  type BlockLookup,
-  type BlockPlace,
-  type OwnedRecords,
-  unionOfSets,
-} from '../index/block-table.ts';
+import { type BlockLookup, type BlockPlace, type OwnedRecords, unionOfSets } from '../index/block-table.ts';
 import type { Extent } from '../format/extent.ts';
 import type { Ordinal } from '../format/ordinal.ts';
 import { backupErrors } from './errors.ts';
 import { RecentBlocks } from './recent-blocks.ts';
 import { choosePlace, type DestinationMask, type Routes } from './routes.ts';
-import { internSets } from './set-list.ts';
+import { ownersOf } from './set-list.ts';
 
 /** Files below this length share bundles. */
 export const bundledBelowBytes = 64 * 1024;
@@ -84,7 +79,7 @@ export class ContentStore {
    * file's first bytes. @throws backup.nowhere_to_go
    */
   storePiece(bytes: Uint8Array, isFileStart: boolean, ofSets: readonly number[]): Extent {
-    const sets = internSets(ofSets);
+    const sets = ownersOf(ofSets);
     const sha256 = hash('sha256', bytes, 'buffer');
     const known = this.#find(sha256, bytes.length, sets);
     if (known) return known;
@@ -97,7 +92,7 @@ export class ContentStore {
 
   /** Stores a whole small stream in a bundle of its class, unless its bytes are known. @throws backup.nowhere_to_go */
   storeSmall(bytes: Uint8Array, { uid, isCredential, sets: ofSets }: BundleClass): Extent {
-    const sets = internSets(ofSets);
+    const sets = ownersOf(ofSets);
     const sha256 = hash('sha256', bytes, 'buffer');
     const known = this.#find(sha256, bytes.length, sets);
     if (known) return known;

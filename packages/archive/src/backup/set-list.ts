@@ -12,6 +12,16 @@ export function internSets(sets: readonly number[]): readonly number[] {
   return list;
 }
 
+const ofNoSet: readonly number[] = [0];
+
+/**
+ * The sets that need what these selected, as the index keeps them: what no set selected, such as the attributes of a folder
+ * on the way, belongs to a set 0, which is bound to no destination and so is at every one.
+ */
+export function ownersOf(sets: readonly number[]): readonly number[] {
+  return sets.length === 0 ? ofNoSet : internSets(sets);
+}
+
 /** What tells one list from another in the memory of a directory: 32 bits of its SHA-256. */
 export function setsDigestOf(sets: readonly number[]): number {
   let digest = digests.get(sets);

@@ -3,7 +3,7 @@ import type { IndexDatabase } from './index-database.ts';
 
 /** Records of data, and the backup sets whose files lie in them. */
 export type OwnedRecords = {
-  /** By rising number; empty where no set selected what is in them. */
+  /** By rising number; 0 stands for what no set selected. */
   readonly sets: readonly number[];
   /** Each holds many small files. */
   readonly isBundle: boolean;

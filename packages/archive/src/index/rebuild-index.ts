@@ -10,7 +10,7 @@ import { digestOf } from '../backup/make-row.ts';
 import { mountedRoot, withPlace } from '../backup/open-place.ts';
 import { DirectoryPacker } from '../backup/packed-directory.ts';
 import { birthOf } from '../backup/pass-directories.ts';
-import { setsDigestOf } from '../backup/set-list.ts';
+import { ownersOf, setsDigestOf } from '../backup/set-list.ts';
 import { emptySourceAttributes, type Source, type SourceAttributes } from '../backup/source.ts';
 import type { DirectoryPlace as MachinePlace, MountedRoot } from '../backup/messages.ts';
 import { directoryStart, parseFileKey } from '../format/map-key.ts';
@@ -88,7 +88,7 @@ async function learnPieces(request: RebuildRequest, state: ArchiveState, counts:
     // By rising commit: of several at one place the last stays.
     const place = name.length === 0 ? undefined : placeOf(row);
     if (place) places.push({ parent, name, number: place.directoryNumber });
-    for await (const extent of piecesOf(row, state, request.load)) batch.add(extent, row.sets ?? []);
+    for await (const extent of piecesOf(row, state, request.load)) batch.add(extent, ownersOf(row.sets ?? []));
     if (batch.blocks.length + places.length < batchPieces) continue;
     signal?.throwIfAborted();
     learn();

@@ -41,7 +41,7 @@ export const schemaSql = `
   ) strict;
   create table set_lists (
     list integer primary key,
-    sets text not null unique          -- numbers, rising, with commas; empty for what no set selected
+    sets text not null unique          -- numbers, rising, with commas; 0 for what no set selected
   ) strict;
 
   -- Names that are one file.

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { type Ordinal, parseRecordHeader, RecordKind, recordLengthOf } from '@holdfast/archive';
+import { catchUp } from './catch-up.ts';
+import type { DestinationSession } from './destination-place.ts';
+import { OrdinalTable } from './ordinal-table.ts';
+
+/** A record of no content: what copying looks at is in its header. */
+function recordOf(ordinal: Ordinal, kind: number): Uint8Array {
+  const isSigned = kind === RecordKind.commit || kind === RecordKind.header;
+  const sealedBytes = kind === RecordKind.header ? 0 : 8192;
+  const bytes = Buffer.alloc(52 + sealedBytes + (isSigned ? 64 : 0));
+  bytes.write('HFR1');
+  bytes[4] = 1;
+  bytes[5] = kind;
+  bytes.writeUIntLE(ordinal, 8, 6);
+  bytes.writeUInt16LE(isSigned ? 64 : 0, 14);
+  bytes.writeUInt32LE(sealedBytes, 20);
+  return new Uint8Array(bytes);
+}
+
+function sessionOf(name: string, records: Map<Ordinal, number>): DestinationSession & { readonly added: Ordinal[] } {
+  const added: Ordinal[] = [];
+  return {
+    name,
+    added,
+    head: undefined,
+    keyringNumber: 1,
+    highestSequence: () => Promise.resolve(undefined),
+    close: () => Promise.resolve(),
+    append(fragment) {
+      for (let at = 0; at < fragment.length;) {
+        const parsed = parseRecordHeader(fragment, at);
+        assert.equal(records.has(parsed.ordinal), false, `record ${parsed.ordinal} came twice to ${name}`);
+        records.set(parsed.ordinal, parsed.kind);
+        added.push(parsed.ordinal);
+        at += recordLengthOf(parsed);
+      }
+      return Promise.resolve();
+    },
+    async *read(ordinals) {
+      for (const ordinal of ordinals) if (records.has(ordinal)) yield recordOf(ordinal, records.get(ordinal)!);
+    },
+    async *list() {
+      for (const [ordinal, kind] of records) yield { ordinal, kind };
+    },
+  };
+}
+
+const { block, bundle, tree, commit, header } = RecordKind;
+const signal = new AbortController().signal;
+
+test('only blocks that are needed are copied, from whichever source has them, and commits come last and in order', async () => {
+  const first = new Map([
+    [1, block],
+    [9, commit],
+    [3, tree],
+    [7, commit],
+    [5, bundle],
+    [0, header],
+  ]);
+  const second = new Map([
+    [2, block],
+    [4, bundle],
+    [11, tree],
+  ]);
+  const to = sessionOf('to', new Map([[6, block]]));
+  const missing: Ordinal[] = [];
+  await catchUp({
+    sources: [sessionOf('first', first), sessionOf('second', second)],
+    to,
+    data: [1, 2, 4, 6, 8],
+    withMetadata: true,
+    onMissing: (ordinals) => missing.push(...ordinals),
+    signal,
+  });
+  assert.deepEqual(to.added.slice(-2), [7, 9]);
+  assert.deepEqual(
+    to.added.toSorted((a, b) => a - b),
+    [1, 2, 3, 4, 7, 9],
+  );
+  assert.deepEqual(missing, [8]);
+});
+
+test('where something is missing and that ends the copying, no commit is there', async () => {
+  const to = sessionOf('to', new Map());
+  const work = {
+    sources: [
+      sessionOf(
+        'from',
+        new Map([
+          [1, block],
+          [2, commit],
+        ]),
+      ),
+    ],
+    to,
+    data: [1, 3],
+    withMetadata: true,
+    signal,
+  };
+  const refuse = () => {
+    throw new Error('not without it');
+  };
+  await assert.rejects(catchUp({ ...work, onMissing: refuse }), /not without it/);
+  assert.deepEqual(to.added, [1]);
+  await catchUp({ ...work, onMissing: () => undefined });
+  assert.deepEqual(to.added, [1, 2]);
+});
+
+test('without metadata nothing but needed blocks is copied', async () => {
+  const to = sessionOf('to', new Map());
+  const from = sessionOf(
+    'from',
+    new Map([
+      [1, block],
+      [2, commit],
+      [3, tree],
+      [4, bundle],
+    ]),
+  );
+  await catchUp({ sources: [from], to, data: [4], withMetadata: false, onMissing: () => undefined, signal });
+  assert.deepEqual(to.added, [4]);
+});
+
+test('a table of ordinals knows what was added and what was marked, in whatever order it came', () => {
+  const ordinals = fc.uniqueArray(fc.integer({ min: 0, max: 2 ** 40 }), { maxLength: 3000 });
+  fc.assert(
+    fc.property(ordinals, fc.array(fc.integer({ min: 0, max: 2 ** 40 })), (added, marked) => {
+      const table = new OrdinalTable();
+      for (const ordinal of added) table.add(ordinal);
+      const marks = new Set([...marked, ...added.slice(0, added.length >> 1)]);
+      for (const ordinal of marks) table.mark(ordinal);
+      assert.deepEqual(
+        table.unmarked(),
+        added.filter((ordinal) => !marks.has(ordinal)).toSorted((a, b) => a - b),
+      );
+      for (const ordinal of added)
+        assert.deepEqual([table.has(ordinal), table.isUnmarked(ordinal)], [true, !marks.has(ordinal)]);
+      for (const ordinal of marked) assert.equal(table.has(ordinal), added.includes(ordinal));
+    }),
+    { numRuns: 30 },
+  );
+});
