@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { environmentFor, findHome, homeToStart } from './config.ts';
+import { environmentFor, findHome, homeToStart, namedSocket } from './config.ts';
 
 test('the state folder is the named one, else the nearest above', (t) => {
   const root = mkdtempSync(path.join(tmpdir(), 'holdfast home '));
@@ -28,4 +28,11 @@ test('the port asked for comes before HOLDFAST_LISTEN, and that before the port 
   assert.equal(listen({ asked: 9000, before: 9001 }), '127.0.0.1:9000');
   assert.equal(listen({ before: 9001 }, { HOLDFAST_LISTEN: '0.0.0.0:443' }), '0.0.0.0:443');
   assert.equal(listen({ asked: 9000 }, { HOLDFAST_LISTEN: '0.0.0.0:443' }), '127.0.0.1:9000');
+});
+
+test('HOLDFAST_SOCKET names the socket of an agent, and not that of the agent of up', () => {
+  assert.equal(namedSocket('/here', {}), undefined);
+  assert.equal(namedSocket('/here', { HOLDFAST_SOCKET: '' }), undefined);
+  assert.equal(namedSocket('/here', { HOLDFAST_SOCKET: 'a.sock' }), '/here/a.sock');
+  assert.equal(environmentFor('/h', {}, { HOLDFAST_SOCKET: '/a.sock' })['HOLDFAST_SOCKET'], undefined);
 });

@@ -21,9 +21,14 @@ export function findHome(workingDir: string, env: Environment = process.env): st
   }
 }
 
+/** HOLDFAST_SOCKET: the control socket that an agent listens at and commands ask. Absolute; undefined when it is not set. */
+export function namedSocket(workingDir: string, env: Environment = process.env): string | undefined {
+  return env['HOLDFAST_SOCKET'] ? path.resolve(workingDir, env['HOLDFAST_SOCKET']) : undefined;
+}
+
 /**
  * The environment a server of `up` reads its settings from: ours, with the folder decided here, and on loopback the
- * port asked for, else the one of HOLDFAST_LISTEN, else the one of the time before.
+ * port asked for, else the one of HOLDFAST_LISTEN, else the one of the time before. Its agent listens in that folder.
  */
 export function environmentFor(
   homeDir: string,
@@ -31,7 +36,12 @@ export function environmentFor(
   env: Environment = process.env,
 ): Environment {
   const port = ports.asked ?? (env['HOLDFAST_LISTEN'] ? undefined : ports.before);
-  return { ...env, HOLDFAST_HOME: homeDir, ...(port !== undefined && { HOLDFAST_LISTEN: `127.0.0.1:${port}` }) };
+  return {
+    ...env,
+    HOLDFAST_HOME: homeDir,
+    HOLDFAST_SOCKET: undefined,
+    ...(port !== undefined && { HOLDFAST_LISTEN: `127.0.0.1:${port}` }),
+  };
 }
 
 /** Our environment and some variables more: of a process that is started in our place. */

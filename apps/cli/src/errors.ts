@@ -8,4 +8,6 @@ export const commandErrors = defineErrors('command', {
 /** Failures of finding the state folder. */
 export const homeErrors = defineErrors('home', {
   not_found: ['not_found', 'No Holdfast is set up here'],
+  not_made: ['invalid', 'The folder for the state of Holdfast cannot be made or used'],
+  foreign: ['forbidden', 'The folder belongs to another user, who could change what is in it'],
 });

@@ -1,7 +1,11 @@
 import { styleText } from 'node:util';
-import { CodedError, exitCodeOf } from '@holdfast/base';
+import { CodedError, defineErrors, exitCodeOf } from '@holdfast/base';
 import { coloursUnwanted } from './config.ts';
 import { remedyFor } from './remedies.ts';
+
+const outputErrors = defineErrors('output', {
+  not_written: ['unavailable', 'What was to be shown could not be written'],
+});
 
 /** Where a command writes: text for people, or one JSON document for programs. */
 export type Output = {
@@ -36,6 +40,18 @@ export function reportFailure(error: unknown, json: boolean, streams: Streams = 
   return error instanceof CodedError ? exitCodeOf[error.kind] : 1;
 }
 
+/**
+ * Keeps what is written from ending the program where nobody reads it any more, as in `holdfast ls | head`; what cannot be
+ * written for another reason is said on standard error, and `onLost` hears of it.
+ */
+export function outliveReaders(onLost: (exitCode: number) => void, streams: Streams = process): void {
+  streams.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') return;
+    onLost(reportFailure(outputErrors.not_written({ problem: error.message }, error), false, streams));
+  });
+  streams.stderr.on('error', () => undefined);
+}
+
 type Failure = {
   readonly code: string;
   readonly kind: string;
@@ -57,9 +73,13 @@ function describeFailure(error: unknown): Failure {
 }
 
 function failureText({ code, message, details, remedy }: Failure): string {
-  const facts = Object.entries(details).filter(([, value]) => value !== undefined && value !== '');
+  const facts = Object.entries(details).filter(([, value]) => !isEmpty(value));
   const lines = facts.map(([name, value]) => `  ${name}: ${factText(value)}`);
   return [`holdfast: ${message} (${code})`, ...lines, ...(remedy ? [`What to do: ${remedy}`] : []), ''].join('\n');
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === undefined || value === '' || (Array.isArray(value) && value.length === 0);
 }
 
 function factText(value: unknown): string {

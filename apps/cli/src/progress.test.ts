@@ -17,6 +17,8 @@ function fakeStream(isTTY: boolean) {
 test('a bar shows share, rate and time left where the whole is known', () => {
   const text = progressText('restore', { doneBytes: 50 * 1024, totalBytes: 200 * 1024, detail: '3 files' }, 5);
   assert.equal(text, 'restore  [######------------------]  25 %  50 KiB of 200 KiB  10 KiB/s  15 s left  3 files');
+  const sparse = progressText('restore', { doneBytes: 34, totalBytes: 50 * 2 ** 30, detail: 'x' }, 17);
+  assert.doesNotMatch(sparse, / left/, 'no forecast of centuries');
   assert.equal(progressText('backup', { doneBytes: 2048, detail: 'x' }, 2), 'backup  2.0 KiB  1.0 KiB/s  x');
 });
 

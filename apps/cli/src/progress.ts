@@ -14,6 +14,7 @@ export type ProgressDisplay = { show(progress: Progressing): void; end(): void }
 
 const barWidth = 24;
 const lineEveryMs = 10_000;
+const mostLeftSeconds = 99 * 3600;
 
 /**
  * A bar with rate and time left on a terminal; elsewhere a plain line every ten seconds; nothing with `--json`.
@@ -53,7 +54,9 @@ export function progressText(label: string, progress: Progressing, elapsedSecond
   const share = Math.min(1, doneBytes / totalBytes);
   const filled = Math.round(share * barWidth);
   const bar = `[${'#'.repeat(filled)}${'-'.repeat(barWidth - filled)}]`;
-  const left = rate > 0 ? `${durationText((totalBytes - doneBytes) / rate)} left` : '';
+  const leftSeconds = rate > 0 ? (totalBytes - doneBytes) / rate : Infinity;
+  // Beyond that it is no forecast: holes of a sparse file are counted in the whole, and take no time.
+  const left = leftSeconds <= mostLeftSeconds ? `${durationText(leftSeconds)} left` : '';
   const amount = `${bytesText(doneBytes)} of ${bytesText(totalBytes)}`;
   return [label, bar, `${Math.floor(share * 100)} %`, amount, speed, left, detail]
     .filter((part) => part !== '')

@@ -36,14 +36,18 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'kms.exposed_key_file': ({ filePath }) => `nobody else may read it: chmod 600 ${String(filePath)}`,
   'config.invalid': () => 'set the variables named above to usable values, or unset them',
   'control.not_running': () =>
-    'start it: holdfast up, or holdfast agent install-service; HOLDFAST_HOME chooses which agent is meant',
+    'start it: holdfast up, or holdfast agent install-service; HOLDFAST_HOME, or HOLDFAST_SOCKET, chooses which agent is meant',
   'control.no_permission': () => 'this agent belongs to another user',
   'control.not_allowed': () => 'run it as root, or as the user the agent runs as',
   'state.in_use': () => 'use the one that runs: holdfast status',
   'keys.exposed': ({ file }) => `nobody else may read it: chmod 600 ${String(file)}`,
   'time.before_first': () => 'holdfast versions FILE shows what there is',
   'browse.not_found': () => 'holdfast ls --deleted and --at show what was there before',
+  'browse.never_there': () => 'holdfast find --deleted NAME finds what is there, and what was',
   'destinations.not_a_folder': () => 'name a folder that is there, and that the agent may write to',
+  'home.not_made': ({ folder }) => `make ${String(folder)} a folder of yours, or choose another one with HOLDFAST_HOME`,
+  'home.foreign': ({ folder }) =>
+    `run it as the user that owns ${String(folder)}, or choose another folder with HOLDFAST_HOME`,
   'home.not_found': () => 'run holdfast up first, or name the folder with HOLDFAST_HOME',
 };
 

@@ -99,9 +99,13 @@ export function reportToText(report: RecoverReport): string {
     `Taken: commit ${report.commit} of ${report.commitAt ?? 'unknown time'}`,
     `${counts.files} files, ${counts.directories} directories, ${counts.symlinks} symbolic links, ${counts.hardLinks} further hard links, ${counts.specials} FIFOs, sockets and devices, ${counts.bytes} bytes`,
     ...(['loss', 'unproven', 'notice'] as const).flatMap((severity) => linesOf(report, severity)),
-    `${report.complete ? 'Complete' : `INCOMPLETE: ${counts.lostFiles} files lost or damaged`}${report.proven ? '' : '; the state is NOT PROVEN, see above'}.`,
+    `${report.complete ? 'Complete' : incompleteText(counts.lostFiles)}${report.proven ? '' : '; the state is NOT PROVEN, see above'}.`,
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function incompleteText(lostFiles: number): string {
+  return `INCOMPLETE: ${lostFiles === 0 ? 'something is missing, see above' : `${lostFiles} files lost or damaged`}`;
 }
 
 const titles = { loss: 'LOST', unproven: 'NOT PROVEN', notice: 'note' } as const;

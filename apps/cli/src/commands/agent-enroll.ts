@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { defineErrors } from '@holdfast/base';
@@ -6,6 +6,7 @@ import { agentStateDir, serviceStateDir } from '../agent-socket.ts';
 import { findHome, homeToStart } from '../config.ts';
 import { deviceFacts } from '../device-facts.ts';
 import { createOutput } from '../output.ts';
+import { ownFolderIn } from '../own-folder.ts';
 
 const enrollErrors = defineErrors('agent_enroll', {
   token_unreadable: ['not_found', 'The token file cannot be read'],
@@ -27,7 +28,7 @@ export function registerAgentEnroll(agent: Command): void {
       const { enroll, EnrollmentStore } = await import('@holdfast/agent/cloud');
       const tokenText = readToken(options.tokenFile);
       const stateDir = stateDirOf(options.state);
-      mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+      ownFolderIn(findHome(process.cwd()), stateDir);
       const {
         deviceUid,
         orgUid,

@@ -2,8 +2,9 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { agentSocket, agentStateDir, serviceSocket, serviceStateDir } from '../agent-socket.ts';
-import { environmentWith, findHome, homeToStart } from '../config.ts';
+import { environmentWith, findHome, homeToStart, namedSocket } from '../config.ts';
 import { deviceFacts } from '../device-facts.ts';
+import { ownFolderIn } from '../own-folder.ts';
 
 type Options = {
   readonly state?: string;
@@ -26,10 +27,14 @@ export function registerAgentRun(agent: Command): void {
     .command('run')
     .description('run the agent in the foreground; this is what the service starts')
     .option('--state <folder>', `folder of its state (agent in HOLDFAST_HOME; ${serviceStateDir} for the service)`)
-    .option('--socket <file>', `control socket (agent.sock in the state folder; ${serviceSocket} for the service)`)
+    .option(
+      '--socket <file>',
+      `control socket (HOLDFAST_SOCKET, by which commands find it; agent.sock in the state folder; ${serviceSocket} for the service)`,
+    )
     .option('--protect <path...>', 'what the first backup set protects (the home folders); later: holdfast set')
     .action(async (options: Options) => {
       const { stateDir, socketPath, isShared, homeDir } = placesOf(options);
+      ownFolderIn(homeDir, stateDir);
       await becomeEngineProcess(stateDir);
       const { createLog } = await import('@holdfast/agent');
       const { startEnrolledAgent } = await import('@holdfast/agent/cloud');
@@ -65,7 +70,7 @@ async function becomeEngineProcess(stateDir: string): Promise<void> {
 }
 
 /** The state and socket that were named, else those of HOLDFAST_HOME or `.holdfast`, else, for root, those of the service. */
-function placesOf({ state, socket }: Options): Places {
+function placesOf({ state, socket = namedSocket(process.cwd()) }: Options): Places {
   if (state !== undefined) {
     const stateDir = path.resolve(state);
     const socketPath = path.resolve(socket ?? path.join(stateDir, 'agent.sock'));

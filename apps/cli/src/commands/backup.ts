@@ -19,6 +19,7 @@ type Report = Counts & {
   readonly moreProblems: number;
   readonly missing: readonly { readonly path: string }[];
   readonly lostDestinations: readonly string[];
+  readonly standings: readonly { readonly state: string }[];
   /** The backup sets that were looked at. */
   readonly sets: readonly string[];
 };
@@ -53,12 +54,19 @@ function progressOf({ files, readBytes, newBytes }: Counts) {
   return { doneBytes: readBytes, detail: `${files.toLocaleString('en')} files looked at, ${bytesText(newBytes)} new` };
 }
 
+/** What the agent had sent before by itself is stored as well: the counts alone look as if nothing had been. */
+function storedText({ standings }: Report): readonly string[] {
+  const isStored = standings.length > 0 && standings.every(({ state }) => state === 'protected');
+  return isStored ? ['everything is stored, with what was sent before by itself'] : [];
+}
+
 function reportText(report: Report): string {
   const { sets, files, directories, selectedBytes, changedNames, newBytes, sentBytes, problems, missing } = report;
   const lines = [
     `looked at ${sets.map((set) => `"${set}"`).join(', ')}`,
     `${files.toLocaleString('en')} entries in ${directories.toLocaleString('en')} folders, ${bytesText(selectedBytes)}`,
-    `${changedNames.toLocaleString('en')} changed, ${bytesText(newBytes)} new, ${bytesText(sentBytes)} sent`,
+    `${changedNames.toLocaleString('en')} changed since the last look, ${bytesText(newBytes)} new, ${bytesText(sentBytes)} sent`,
+    ...storedText(report),
     ...missing.map(({ path }) => `not there: ${path}`),
     ...problems.slice(0, shownProblems).map(({ path, message }) => `not read: ${path}: ${message}`),
   ];

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { environmentFor, homeToStart } from '../config.ts';
+import { ownFolder } from '../own-folder.ts';
 
 /** `holdfast cloud start`: a server in the foreground. */
 export function registerStart(cloud: Command): void {
@@ -8,6 +9,8 @@ export function registerStart(cloud: Command): void {
     .description('run the server; settings come from the environment (HOLDFAST_*), the log goes to standard output')
     .action(async () => {
       const { readCloudConfig, runCloud } = await import('@holdfast/cloud');
-      await runCloud(readCloudConfig(environmentFor(homeToStart(process.cwd()))));
+      const config = readCloudConfig(environmentFor(homeToStart(process.cwd())));
+      ownFolder(config.homeDir);
+      await runCloud(config);
     });
 }

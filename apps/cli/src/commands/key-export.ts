@@ -1,8 +1,7 @@
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
-import path from 'node:path';
 import type { Command } from 'commander';
 import { defineErrors } from '@holdfast/base';
-import { ask } from '../agent-socket.ts';
+import { absolutePath, ask } from '../agent-socket.ts';
 import { createOutput } from '../output.ts';
 
 const exportErrors = defineErrors('key_export', {
@@ -15,13 +14,15 @@ export function registerKeyExport(key: Command): void {
   key
     .command('export')
     .description('write a key file that opens the archive; whoever has it reads the backups')
-    .requiredOption('--out <file>', 'a new file, readable by its owner alone')
+    .requiredOption('--out <file>', 'a new file, readable by its owner alone; - for standard output')
     .action(async (options: { readonly out: string; readonly json?: boolean }) => {
-      const file = path.resolve(options.out);
       const { keyFile } = await ask<{ keyFile: string }>('key.export');
+      const output = createOutput(options.json ?? false);
+      if (options.out === '-') return output.result({ keyFile }, keyFile.trimEnd());
+      const file = absolutePath(options.out);
       writeNew(file, keyFile);
       const text = `The key file is ${file}. Keep it apart from this computer: whoever has it reads the backups.`;
-      createOutput(options.json ?? false).result({ file }, text);
+      return output.result({ file }, text);
     });
 }
 

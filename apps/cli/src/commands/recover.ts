@@ -2,7 +2,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
-import { CodedError, defineErrors } from '@holdfast/base';
+import { CodedError, defineErrors, systemClock } from '@holdfast/base';
+import { absolutePath } from '../agent-socket.ts';
 import { bytesText } from '../figures.ts';
 import { createOutput } from '../output.ts';
 import { createProgress } from '../progress.ts';
@@ -20,9 +21,9 @@ type Options = {
 const recoverErrors = defineErrors('recover', {
   no_key_file: ['not_found', 'The key file cannot be read'],
   several: ['invalid', 'There are several archives in the folder'],
+  no_archive: ['not_found', 'There is no archive in the folder'],
   incomplete: ['corrupt', 'Not everything could be recovered'],
   unproven: ['corrupt', 'What came back is not proven to be everything up to the newest state'],
-  time: ['invalid', 'The time is not understood'],
 });
 
 /** `holdfast recover`: from an archive's files and a key, without any server. */
@@ -30,13 +31,16 @@ export function registerRecover(program: Command): void {
   program
     .command('recover')
     .description("restore from an archive's files with a key file or recovery code: no server, no agent, no network")
-    .argument('<dir>', 'folder of the archive, or the destination folder that it is in')
+    .argument(
+      '<dir>',
+      'folder of the archive, or one above it: a destination folder, or HOLDFAST_HOME/blobs of a server',
+    )
     .option(
       '--key <file>',
       'key file (key export); without it the 24 words of the recovery code are read from standard input',
     )
     .requiredOption('--to <out>', 'an empty folder, or one that does not exist yet')
-    .option('--at <time>', 'as it was then: an ISO 8601 time such as 2026-03-01T14:00:00Z')
+    .option('--at <time>', 'as it was then: 2026-03-01, "2026-03-01 14:00", "2 days ago", "yesterday 14:00"')
     .option('--path <path...>', 'only these paths, as they were on the computer')
     .option('--setuid', 'give setuid bits and security attributes back')
     .option('--unproven', 'also take what cannot be proven to belong to the newest state')
@@ -44,11 +48,12 @@ export function registerRecover(program: Command): void {
       const { recover, reportToJson, reportToText, RecoverError } = await import('@holdfast/recover');
       const output = createOutput(options.json ?? false);
       const progress = createProgress('recover', { json: output.json });
-      const at = timeOf(options.at);
+      const at = await timeOf(options.at);
+      const folder = archiveFolder(absolutePath(dir));
       const request = {
-        folder: archiveFolder(path.resolve(dir)),
+        folder,
         secret: await readSecret(options.key, output),
-        outDir: path.resolve(options.to),
+        outDir: absolutePath(options.to),
         ...(at && { at }),
         ...(options.path && { paths: options.path }),
         ...(options.setuid && { setuid: true }),
@@ -66,24 +71,46 @@ export function registerRecover(program: Command): void {
         .catch((error: unknown) => {
           if (!(error instanceof RecoverError)) throw error;
           const { code, kind, message, details } = error;
-          throw new CodedError({ code, kind, message, details }, { cause: error });
+          throw new CodedError({ code, kind, message, details: { folder, ...details } }, { cause: error });
         })
         .finally(() => progress.end());
       output.result(
         reportToJson(report) as object,
         `${reportToText(report)}\n${bytesText(report.counts.bytes)} recovered`,
       );
-      if (!report.complete) throw recoverErrors.incomplete({ lostFiles: report.counts.lostFiles });
+      if (!report.complete) {
+        const remedy = 'the lines LOST say what is missing and why; another copy of the archive may have it';
+        throw recoverErrors.incomplete({ lostFiles: report.counts.lostFiles, remedy });
+      }
       if (!report.proven) throw recoverErrors.unproven({ remedy: 'the lines NOT PROVEN say what is missing and why' });
     });
 }
 
-/** A destination folder holds an archive per computer: the only one in it is meant. */
+const mostDepth = 3;
+
+/** A destination folder holds an archive per computer, a server's one per computer below each tenant: the only one is meant. */
 function archiveFolder(dir: string): string {
-  if (existsSync(path.join(dir, 'segments')) || !existsSync(dir)) return dir;
-  const inside = readdirSync(dir).filter((name) => existsSync(path.join(dir, name, 'segments')));
-  if (inside.length > 1) throw recoverErrors.several({ folders: inside, remedy: 'name one of them' });
-  return inside[0] === undefined ? dir : path.join(dir, inside[0]);
+  const found = archivesIn(dir, mostDepth);
+  if (found.length > 1) throw recoverErrors.several({ folders: found, remedy: 'name one of them' });
+  if (found[0] !== undefined) return found[0];
+  const remedy = 'name the folder that has "segments" in it, or the destination folder it lies in';
+  throw recoverErrors.no_archive({ folder: dir, remedy });
+}
+
+function archivesIn(dir: string, depth: number): readonly string[] {
+  if (existsSync(path.join(dir, 'segments'))) return [dir];
+  if (depth === 0) return [];
+  return foldersIn(dir).flatMap((name) => archivesIn(path.join(dir, name), depth - 1));
+}
+
+function foldersIn(dir: string): readonly string[] {
+  try {
+    const entries = readdirSync(dir, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  } catch {
+    // Not there, no folder, or not to be read: there is no archive to be had from it.
+    return [];
+  }
 }
 
 async function readSecret(keyFile: string | undefined, output: { note(text: string): void }) {
@@ -106,10 +133,9 @@ async function readSecret(keyFile: string | undefined, output: { note(text: stri
   return { recoveryCode: words.join(' ') };
 }
 
-function timeOf(text: string | undefined): Date | undefined {
+async function timeOf(text: string | undefined): Promise<Date | undefined> {
   if (text === undefined) return undefined;
-  const at = new Date(text);
-  if (Number.isNaN(at.getTime()))
-    throw recoverErrors.time({ field: 'at', value: text, remedy: 'write 2026-03-01T14:00:00Z' });
-  return at;
+  // Loaded for this alone: a recovery needs nothing of the agent.
+  const { parseTime } = await import('@holdfast/agent');
+  return new Date(parseTime(text, systemClock.now()));
 }

@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { defineErrors } from '@holdfast/base';
 import { absolutePath, ask } from '../agent-socket.ts';
@@ -11,6 +12,7 @@ type Options = {
   readonly onConflict: 'rename' | 'overwrite' | 'skip';
   readonly deleted?: boolean;
   readonly setuid?: boolean;
+  readonly dryRun?: boolean;
   readonly json?: boolean;
 };
 type Trouble = { readonly path: string; readonly message: string };
@@ -39,6 +41,7 @@ const restoreErrors = defineErrors('restore', {
   incomplete: ['corrupt', 'Not everything could be restored'],
 });
 const shownTroubles = 20;
+const shownPlanned = 200;
 
 /** `holdfast restore`: brings files back. */
 export function registerRestore(program: Command): void {
@@ -54,6 +57,7 @@ export function registerRestore(program: Command): void {
         .default('rename'),
     )
     .option('--deleted', 'also what was deleted before, as it was last')
+    .option('--dry-run', 'say what would be restored and what is there already, and write nothing')
     .option('--setuid', 'give setuid bits and security attributes back (administrators only)')
     .action(async (paths: readonly string[], options: Options) => {
       const output = createOutput(options.json ?? false);
@@ -66,12 +70,78 @@ export function registerRestore(program: Command): void {
         ...(options.deleted && { deleted: true }),
         ...(options.setuid && { setuid: true }),
       };
+      if (options.dryRun) {
+        const plan = await planRestore(given);
+        return output.result(plan, planText(plan, options.onConflict));
+      }
       const onProgress = (found: unknown) => progress.show(progressOf(found as Progress));
       const report = await ask<Report>('restore', given, { onProgress }).finally(() => progress.end());
       output.result(report, reportText(report));
       if (report.failedCount + report.problems.length > 0)
         throw restoreErrors.incomplete({ failed: report.failedCount });
     });
+}
+
+type Planned = {
+  readonly path: string;
+  readonly type: string;
+  readonly sizeBytes?: number;
+  readonly problem?: { readonly code: string; readonly message: string };
+};
+type Plan = {
+  readonly at: string;
+  readonly dryRun: true;
+  readonly entries: number;
+  readonly directories: number;
+  readonly totalBytes: number;
+  readonly damaged: number;
+  readonly planned: readonly (Planned & { readonly isThere: boolean })[];
+};
+
+/** Asks for what would be made, and looks, as whoever runs this, what has those names already. */
+async function planRestore(given: Readonly<Record<string, unknown>>): Promise<Plan> {
+  const { textToPath } = await import('@holdfast/agent');
+  const planned: (Planned & { isThere: boolean })[] = [];
+  const onItem = (item: unknown) => {
+    const entry = item as Planned;
+    planned.push({ ...entry, isThere: isThere(textToPath(entry.path)) });
+  };
+  const counts = await ask<Omit<Plan, 'planned'>>('restore', { ...given, dryRun: true }, { onItem });
+  return { ...counts, planned };
+}
+
+function isThere(path: Uint8Array): boolean {
+  try {
+    lstatSync(Buffer.from(path));
+    return true;
+  } catch {
+    // Not there, or not to be seen by this user, who could not write there either.
+    return false;
+  }
+}
+
+const afterConflict = {
+  rename: 'is restored beside it, under another name',
+  overwrite: 'takes its place',
+  skip: 'is left out',
+} as const;
+
+function planText({ at, entries, directories, totalBytes, planned }: Plan, onConflict: Options['onConflict']): string {
+  const lines = planned.map(({ path, type, sizeBytes, isThere, problem }) => {
+    const size = sizeBytes === undefined ? '' : `  ${bytesText(sizeBytes)}`;
+    const note = problem ? `  cannot be restored: ${problem.message}` : isThere ? '  (there already)' : '';
+    return `${path}${type === 'directory' ? '/' : ''}${size}${note}`;
+  });
+  const more = lines.length - shownPlanned;
+  const taken = planned.filter((entry) => entry.isThere && entry.type !== 'directory').length;
+  return [
+    ...lines.slice(0, shownPlanned),
+    ...(more > 0 ? [`and ${more.toLocaleString('en')} more; --json names all`] : []),
+    `as of ${timeText(at)}: ${entries} files and ${directories} folders, ${bytesText(totalBytes)}; nothing was written`,
+    ...(taken > 0
+      ? [`${taken} names are taken: what is the same stays as it is, what differs ${afterConflict[onConflict]}`]
+      : []),
+  ].join('\n');
 }
 
 function progressOf({ restoredBytes, keptBytes, totalBytes, restoredEntries, totalEntries }: Progress) {

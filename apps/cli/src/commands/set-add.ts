@@ -3,11 +3,11 @@ import { ask } from '../agent-socket.ts';
 import { createOutput } from '../output.ts';
 import {
   absolutePaths,
+  changedText,
   destinationsOf,
   fieldsOf,
-  type SetAnswer,
+  type SetChanged,
   type SetOptions,
-  setText,
   withSetOptions,
 } from './set-fields.ts';
 
@@ -22,7 +22,7 @@ export function registerSetAdd(set: Command): void {
   ).action(async (name: string, paths: readonly string[], options: SetOptions) => {
     const includes = absolutePaths(paths);
     const given = { name, includes, ...fieldsOf(options, undefined), ...(await destinationsOf(options)) };
-    const result = await ask<{ set: SetAnswer }>('set.add', { set: given });
-    createOutput(options.json ?? false).result(result, setText(result.set));
+    const result = await ask<SetChanged>('set.add', { set: given });
+    createOutput(options.json ?? false).result(result, changedText(result));
   });
 }

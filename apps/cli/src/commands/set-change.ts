@@ -4,11 +4,12 @@ import { commandErrors } from '../errors.ts';
 import { createOutput } from '../output.ts';
 import {
   absolutePaths,
+  changedText,
   destinationsOf,
   fieldsOf,
   type SetAnswer,
+  type SetChanged,
   type SetOptions,
-  setText,
   withSetOptions,
 } from './set-fields.ts';
 
@@ -33,11 +34,11 @@ export function registerSetChange(set: Command): void {
   ).action(async (name: string, options: Options) => {
     const { sets } = await ask<{ sets: readonly SetAnswer[] }>('set.list');
     const before = sets.find((each) => each.name === name);
-    const result = await ask<{ set: SetAnswer }>('set.change', {
+    const result = await ask<SetChanged>('set.change', {
       name,
       set: { ...changes(before, options), ...(await destinationsOf(options)) },
     });
-    createOutput(options.json ?? false).result(result, setText(result.set));
+    createOutput(options.json ?? false).result(result, changedText(result));
   });
 }
 

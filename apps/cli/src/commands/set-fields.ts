@@ -13,6 +13,9 @@ export type SetAnswer = {
   readonly destinations?: readonly string[];
 };
 
+/** What adding or changing a set answers; `missing` are paths of it that are not there just now. */
+export type SetChanged = { readonly set: SetAnswer; readonly missing: readonly string[] };
+
 /** A rule that leaves files out. */
 export type Exclude = { readonly pattern: string; readonly reason: string };
 
@@ -87,6 +90,12 @@ export function setText(set: SetAnswer): string {
     ...(destinations ?? []).map((destination) => `  goes to     ${destination}`),
     ...excludes.map(({ pattern, reason }) => `  leaves out  ${pattern}  (${reason})`),
   ].join('\n');
+}
+
+/** A set that was added or changed, for people. */
+export function changedText({ set, missing }: SetChanged): string {
+  const warnings = missing.map((path) => `${path} is not there now; it is protected once it is.`);
+  return [setText(set), ...warnings].join('\n');
 }
 
 function clockText(minute: number): string {

@@ -28,9 +28,12 @@ export function registerWhy(program: Command): void {
 }
 
 function whyText(why: Why): string {
-  const { path, newest, problem } = why;
+  const { path, newest, problem, status } = why;
   const lines = [`${path}: ${ruleText(why)}`];
   if (problem) lines.push(`  It could not be read the last time: ${problem.message}`);
+  if (!newest && (status === 'selected' || status === 'on_the_way')) {
+    lines.push('  Nothing of it is stored that you may read: it is not there, or was not backed up yet.');
+  }
   if (newest) {
     const until = newest.until === undefined ? 'and is so now' : `until ${timeText(newest.until)}`;
     lines.push(`  Its newest version is in the archive since ${timeText(newest.from)} ${until}.`);
@@ -38,8 +41,9 @@ function whyText(why: Why): string {
   return lines.join('\n');
 }
 
-function ruleText({ status, sets = [], set, pattern, reason }: Why): string {
-  if (status === 'selected') return `protected, by ${sets.map((name) => `"${name}"`).join(' and ')}.`;
+function ruleText({ status, newest, sets = [], set, pattern, reason }: Why): string {
+  if (status === 'selected')
+    return `${newest ? 'protected' : 'to be protected'}, by ${sets.map((name) => `"${name}"`).join(' and ')}.`;
   if (status === 'on_the_way') return 'recorded as a folder on the way to what is protected; its other content is not.';
   if (status === 'outside')
     return 'not protected: no backup set includes it. What to do: holdfast set change NAME --add FOLDER';

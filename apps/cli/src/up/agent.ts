@@ -118,7 +118,7 @@ function makeSample(homeDir: string): string {
   if (existsSync(folder)) return folder;
   mkdirSync(folder);
   const text =
-    'This folder is protected. Change this file, delete it, and get any version back:\n\n  npx holdfast versions readme.txt\n';
+    'This folder is protected. Change this file, delete it, and get any version back:\n\n  holdfast versions readme.txt\n';
   writeFileSync(path.join(folder, 'readme.txt'), text);
   return folder;
 }

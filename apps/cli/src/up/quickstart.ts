@@ -31,6 +31,11 @@ export function readQuickstart(homeDir: string): Promise<Quickstart | undefined>
   return readFileOf(quickstartFile(homeDir));
 }
 
+/** What a running `up` handed out, else one that has stopped. */
+export async function lastQuickstart(homeDir: string): Promise<Quickstart | undefined> {
+  return (await readQuickstart(homeDir)) ?? readFileOf(stoppedFile(homeDir));
+}
+
 /** Takes the file away, because nothing is ready any more; returns what it or its predecessor said. */
 export async function withdrawQuickstart(homeDir: string): Promise<Quickstart | undefined> {
   await rename(quickstartFile(homeDir), stoppedFile(homeDir)).catch((error: NodeJS.ErrnoException) => {

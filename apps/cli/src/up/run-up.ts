@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { defineErrors, systemClock } from '@holdfast/base';
 import {
@@ -17,8 +17,10 @@ import {
 } from '@holdfast/cloud';
 import { environmentFor } from '../config.ts';
 import type { Output } from '../output.ts';
+import { ownFolder } from '../own-folder.ts';
 import {
   keepQuickstart,
+  lastQuickstart,
   publishQuickstart,
   readQuickstart,
   withdrawQuickstart,
@@ -29,6 +31,7 @@ import { welcomeText } from './welcome.ts';
 /** What keeps `up` from running, apart from its parts' own failures. */
 export const upErrors = defineErrors('up', {
   other_options: ['conflict', 'Holdfast already runs in this folder, with other options'],
+  no_folder: ['not_found', 'The folder to protect is not there'],
   not_ready: ['unavailable', 'Another start in this folder does not become ready'],
 });
 
@@ -72,7 +75,8 @@ export async function runUp(
   request: UpRequest,
   parts: { readonly output: Output; readonly startAgent: StartAgent | undefined },
 ): Promise<void> {
-  await mkdir(request.homeDir, { recursive: true, mode: 0o700 });
+  await refuseMissingFolder(request);
+  ownFolder(request.homeDir);
   const watch = watchForStop();
   const lock = await lockOrShow(request, parts.output, watch);
   if (!lock) return;
@@ -80,6 +84,15 @@ export async function runUp(
     await runAll(request, { ...parts, watch });
   } finally {
     lock.release();
+  }
+}
+
+/** A folder that was protected before may be on a disk that is away now: the agent says so. */
+async function refuseMissingFolder({ homeDir, protectedPath }: UpRequest): Promise<void> {
+  if (protectedPath === undefined || existsSync(protectedPath)) return;
+  const known = await lastQuickstart(homeDir);
+  if (known?.protectedPath !== protectedPath) {
+    throw upErrors.no_folder({ field: 'path', path: protectedPath, remedy: 'make it first, or name another one' });
   }
 }
 

@@ -1,0 +1,49 @@
+import { closeSync, constants, fstatSync, mkdirSync, openSync } from 'node:fs';
+import path from 'node:path';
+import { homeErrors } from './errors.ts';
+
+/**
+ * Makes a folder for state, open to its owner alone, or takes one of this user's that is there; nothing is written where
+ * that is not so.
+ *
+ * @throws home.foreign for a folder of another user, home.not_made where there is none and none can be made
+ */
+export function ownFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    if (process.platform === 'win32') return;
+    const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      refuseForeign(folder, fstatSync(fd).uid);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    const { code, path: at } = error as NodeJS.ErrnoException;
+    if (code === undefined || !/^E[A-Z0-9]+$/.test(code)) throw error;
+    throw homeErrors.not_made({ folder, problem: problems[code] ?? code, ...(at !== folder && { at }) }, error);
+  }
+}
+
+/** The same for a folder inside one that is to be this user's, too, where it is there already. */
+export function ownFolderIn(homeDir: string | undefined, folder: string): void {
+  if (homeDir !== undefined && folder.startsWith(`${homeDir}${path.sep}`)) ownFolder(homeDir);
+  ownFolder(folder);
+}
+
+const problems: Readonly<Record<string, string>> = {
+  EACCES: 'this user may not write there',
+  EPERM: 'this user may not write there',
+  EROFS: 'the file system can only be read',
+  EEXIST: 'a file has this name',
+  ENOTDIR: 'a file is where a folder should be',
+  ENOSPC: 'there is no room left on the disk',
+  EDQUOT: 'this user has no room left on the disk',
+  ELOOP: 'its links lead round in a circle',
+  ENAMETOOLONG: 'the name is too long',
+  ENOENT: 'its name is a link that leads nowhere',
+};
+
+function refuseForeign(folder: string, uid: number): void {
+  if (uid !== process.geteuid?.()) throw homeErrors.foreign({ folder });
+}
