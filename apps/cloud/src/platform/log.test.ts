@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -43,4 +43,18 @@ test('a log file is rotated by size and keeps a bounded number of old ones', (t)
   assert.equal(statSync(file).mode & 0o777, 0o600);
   for (const old of ['.1', '.2']) assert.equal(readFileSync(file + old, 'utf8'), line.repeat(10));
   assert.equal(readFileSync(file, 'utf8'), 'after a restart\n');
+});
+
+test('a line that cannot be written ends nothing, and the next one that can says how many were left out', (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'holdfast log '));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = path.join(folder, 'log');
+  symlinkSync('/dev/full', file);
+  const destination = rotatingFile(file);
+  for (const line of ['one\n', 'two\n']) destination.write(line);
+  rmSync(file);
+  destination.write('three\n');
+  const [said, third] = readFileSync(file, 'utf8').split('\n');
+  assert.equal((JSON.parse(said!) as { leftOut: number }).leftOut, 2);
+  assert.equal(third, 'three');
 });

@@ -66,25 +66,40 @@ function describeError(error: Error): object {
 /**
  * A file that log lines are appended to; at `maxBytes` it becomes `FILE.1`, that `FILE.2`, and so on up to `keep`.
  *
- * Lines are written at once, so none is lost when the process is killed. Mode 0600.
+ * Lines are written at once, so none is lost when the process is killed. One that cannot be written (the disk is full) is
+ * left out, and how many were is said as soon as there is room: a log must not end what it tells of. Mode 0600.
  */
 export function rotatingFile(file: string, options: { maxBytes?: number; keep?: number } = {}): DestinationStream {
   const { maxBytes = 16 * 1024 * 1024, keep = 4 } = options;
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
   let descriptor = openSync(file, 'a', 0o600);
   let written = fstatSync(descriptor).size;
-  const rotate = () => {
+  let leftOut = 0;
+  const reopen = () => {
     closeSync(descriptor);
+    descriptor = openSync(file, 'a', 0o600);
+    written = fstatSync(descriptor).size;
+  };
+  const rotate = () => {
     for (let number = keep; number > 0; number--) {
       renameIfThere(number === 1 ? file : `${file}.${number - 1}`, `${file}.${number}`);
     }
-    descriptor = openSync(file, 'a', 0o600);
-    written = 0;
+    reopen();
+  };
+  const append = (line: string) => {
+    if (written >= maxBytes) rotate();
+    written += writeSync(descriptor, line);
   };
   return {
     write(line) {
-      if (written >= maxBytes) rotate();
-      written += writeSync(descriptor, line);
+      try {
+        if (leftOut > 0) reopen();
+        if (leftOut > 0) append(`${JSON.stringify({ level: 'warn', leftOut, message: 'lines could not be written' })}\n`);
+        leftOut = 0;
+        append(line);
+      } catch {
+        leftOut++;
+      }
     },
   };
 }

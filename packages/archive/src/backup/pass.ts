@@ -13,6 +13,7 @@ import type { LocalIndex } from '../index/local-index.ts';
 import { compareBytes, joinPath } from './bytes.ts';
 import type { CommitWriter, PendingRow } from './commit-writer.ts';
 import type { RecordStore } from './content-store.ts';
+import { digestOf, metadataOf } from './make-row.ts';
 import type {
   DirectoryPlace,
   FoundDirectory,
@@ -78,7 +79,12 @@ export type PassPorts = {
 /** A directory that is about to be looked at: its number in the archive, and where it lies. */
 export type LookedAt = { readonly number: number; readonly place: DirectoryPlace };
 
-type Task = Omit<ScanJob, 'job' | 'nowMs'> & { readonly volume: RootVolume; readonly depth: number };
+type Task = Omit<ScanJob, 'job' | 'nowMs'> & {
+  readonly volume: RootVolume;
+  readonly depth: number;
+  /** Of one that is new: what was seen of it without opening it. */
+  readonly attributes?: SourceAttributes;
+};
 
 type Truths = {
   rows: PendingRow[];
@@ -235,7 +241,8 @@ export class Pass {
     if (!this.#isWhole && !placed.isNew && !isVolume) return;
     const path = parent.path === undefined ? parent.volume.root.mountPoint : joinPath(parent.path, found.name);
     const names = isVolume ? [] : [...parent.names, found.name];
-    this.#push({ volume: parent.volume, names, path, sets: found.sets }, placed, parent.directory, found.name);
+    const { sets, attributes } = found;
+    this.#push({ volume: parent.volume, names, path, sets, attributes }, placed, parent.directory, found.name);
   }
 
   #push(
@@ -245,6 +252,7 @@ export class Pass {
       path: Uint8Array;
       sets: readonly number[];
       isForLinks?: boolean;
+      attributes?: SourceAttributes;
     },
     directory: { number: number; since: number; entries: Uint8Array; own: Uint8Array },
     parent: number,
@@ -252,7 +260,7 @@ export class Pass {
   ): void {
     if (this.#visited.has(directory.number)) return;
     this.#visited.add(directory.number);
-    const { volume, names, path, sets, isForLinks = false } = where;
+    const { volume, names, path, sets, isForLinks = false, attributes } = where;
     this.#queue.push({
       kind: 'scan',
       place: { root: volume.root, names },
@@ -268,6 +276,7 @@ export class Pass {
       own: directory.own,
       volume,
       depth: names.length,
+      ...(attributes && { attributes }),
     });
   }
 
@@ -299,11 +308,12 @@ export class Pass {
   }
 
   async #scan(task: Task): Promise<void> {
-    const { volume, depth: _depth, ...job } = task;
+    const { volume, depth: _depth, attributes: _attributes, ...job } = task;
     const reply = await this.#ports.pool.ask({ ...job, nowMs: this.#ports.clock.now() });
     if (reply.kind === 'failed') {
       // What could not be read stays as it was; the parent says so if it is gone.
       this.#ports.onProblem({ path: pathOfPlace(task.place), code: reply.code, message: reply.message });
+      if (task.own.length === 0 && !task.only) this.#settleUnread(task);
       return;
     }
     if (reply.kind === 'scanned') this.#take(task, volume, reply);
@@ -346,6 +356,18 @@ export class Pass {
     } catch (error) {
       this.#ports.onProblem(problemOf(path, error));
     }
+  }
+
+  /** A new directory that cannot be read is known by what was seen of it, or it would be new whenever it is looked at. */
+  #settleUnread({ attributes, sets, since, parent, name, directory }: Task): void {
+    if (!attributes) return;
+    const owner = this.#ports.source.ownerNames(attributes.uid, attributes.gid);
+    const place = { directoryNumber: parent, name };
+    const row = encodeRow({ type: 'directory', sets, ...metadataOf(attributes, owner), since, parent: place });
+    this.#addRow(this.#linkedRows, { directory, name: new Uint8Array(), row });
+    const { device, inode } = attributes;
+    const known = { number: directory, parent, name, since, device, inode, birth: birthOf(attributes) };
+    this.#linkedRows.directories.push({ ...known, own: digestOf(row), entries: new Uint8Array() });
   }
 
   /** Makes the directory known once everything in it is stored. */
