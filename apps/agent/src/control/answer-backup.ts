@@ -27,6 +27,10 @@ export async function answerBackup(
   return {
     ...report,
     sets: lookedAt.map(({ name }) => name),
+    leftOut: database
+      .sets()
+      .filter(({ name, number }) => (set ?? name) === name && !report.sets.includes(number))
+      .map(({ name }) => name),
     standings: standingsOf(parts, asking.caller).filter((standing) => set === undefined || standing.set === set),
     problems: report.problems.map(({ path, code, message }) => ({ path: pathToText(path), code, message })),
     missing: report.missing.map(({ path, reason }) => ({ path: pathToText(path), reason })),

@@ -107,6 +107,8 @@ export class Destinations {
   async remove(destinationId: number): Promise<void> {
     const slot = this.#find(destinationId);
     this.#slots = this.#slots.filter((other) => other !== slot);
+    // What it alone had need not be waited for any more.
+    this.rebind();
     await slot?.session?.close().catch(() => undefined);
   }
 

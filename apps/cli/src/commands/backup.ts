@@ -22,6 +22,8 @@ type Report = Counts & {
   readonly standings: readonly { readonly state: string }[];
   /** The backup sets that were looked at. */
   readonly sets: readonly string[];
+  /** Those that were not, since none of their destinations is there. */
+  readonly leftOut: readonly string[];
 };
 
 const backupErrors = defineErrors('backup', {
@@ -67,6 +69,7 @@ function reportText(report: Report): string {
     `${files.toLocaleString('en')} entries in ${directories.toLocaleString('en')} folders, ${bytesText(selectedBytes)}`,
     `${changedNames.toLocaleString('en')} changed since the last look, ${bytesText(newBytes)} new, ${bytesText(sentBytes)} sent`,
     ...storedText(report),
+    ...report.leftOut.map((set) => `left out: "${set}", none of its destinations is there`),
     ...missing.map(({ path }) => `not there: ${path}`),
     ...problems.slice(0, shownProblems).map(({ path, message }) => `not read: ${path}: ${message}`),
   ];
