@@ -94,7 +94,8 @@ export function rotatingFile(file: string, options: { maxBytes?: number; keep?: 
     write(line) {
       try {
         if (leftOut > 0) reopen();
-        if (leftOut > 0) append(`${JSON.stringify({ level: 'warn', leftOut, message: 'lines could not be written' })}\n`);
+        if (leftOut > 0)
+          append(`${JSON.stringify({ level: 'warn', leftOut, message: 'lines could not be written' })}\n`);
         leftOut = 0;
         append(line);
       } catch {

@@ -8,7 +8,7 @@ import { type Clock, CodedError } from '@holdfast/base';
 import { encodeRow } from '../format/row.ts';
 import type { MapEntry } from '../format/tree-node.ts';
 import type { OwnedRecords } from '../index/block-table.ts';
-import type { IndexedDirectory, IndexedLink } from '../index/directory-table.ts';
+import type { IndexedDirectory } from '../index/directory-table.ts';
 import type { LocalIndex } from '../index/local-index.ts';
 import { compareBytes, joinPath } from './bytes.ts';
 import type { CommitWriter, PendingRow } from './commit-writer.ts';
@@ -18,7 +18,6 @@ import type {
   DirectoryPlace,
   FoundDirectory,
   LostName,
-  FreshBlocks,
   MountedRoot,
   Problem,
   Reply,
@@ -28,12 +27,13 @@ import type {
 import { pathOfPlace, withPlace } from './open-place.ts';
 import { unpackLost, unpackRows } from './packed-rows.ts';
 import { birthOf, namesBelow, PassDirectories } from './pass-directories.ts';
-import { keyOf, LongFiles } from './partial-rows.ts';
+import { LongFiles } from './partial-rows.ts';
 import { type LeftInDirectory, PassFiles } from './pass-files.ts';
 import { findRoots, type MissingInclude, namesOnTheWay, type RootVolume } from './pass-roots.ts';
 import { problemOf } from './problem.ts';
 import type { Selection } from './selection.ts';
 import { emptySourceAttributes, type Source, type SourceAttributes } from './source.ts';
+import { bytesOf, emptyTruths, lastOfEach, type Truths } from './truths.ts';
 import type { NewJob, WorkerPool } from './worker-pool.ts';
 
 /** Counts of a pass so far. */
@@ -84,14 +84,6 @@ type Task = Omit<ScanJob, 'job' | 'nowMs'> & {
   readonly depth: number;
   /** Of one that is new: what was seen of it without opening it. */
   readonly attributes?: SourceAttributes;
-};
-
-type Truths = {
-  rows: PendingRow[];
-  directories: IndexedDirectory[];
-  links: IndexedLink[];
-  blocks: FreshBlocks[];
-  records: OwnedRecords[];
 };
 
 /** A pass over the whole selection, or over some directories of it. */
@@ -473,19 +465,4 @@ export class Pass {
       throw error;
     }
   }
-}
-
-function emptyTruths(): Truths {
-  return { rows: [], directories: [], links: [], blocks: [], records: [] };
-}
-
-function bytesOf({ row, name }: PendingRow): number {
-  return row.length + name.length + 32;
-}
-
-/** One row a name: the last that was made. */
-function lastOfEach(rows: readonly PendingRow[]): PendingRow[] {
-  const last = new Map<string, PendingRow>();
-  for (const row of rows) last.set(keyOf(row), row);
-  return [...last.values()];
 }
