@@ -176,6 +176,11 @@ test('a set whose folders are not there is taken, and the answer says which', as
   const absent = path.join(agent.folder, 'absent');
   const added = await agent.ask('set.add', { set: { name: 'usb', includes: [agent.tree, absent] } });
   assert.deepEqual(added['missing'], [absent]);
+  await agent.ask('backup');
+  const { standings } = await agent.ask('status');
+  const [home, usb] = standings as Fields[];
+  assert.deepEqual([usb!['set'], usb!['state'], usb!['completeAt']], ['usb', 'incomplete', undefined]);
+  assert.deepEqual([home!['set'], home!['state'], typeof home!['completeAt']], ['home', 'protected', 'string']);
   const changed = await agent.ask('set.change', { name: 'usb', set: { includes: [agent.tree] } });
   assert.deepEqual(changed['missing'], []);
 });

@@ -11,6 +11,7 @@ import { isBoundTo } from '../destinations/bindings.ts';
 import type { Connected } from '../destinations/destinations.ts';
 import { listMounts } from '../filesystem/index.ts';
 import { isPathAtOrBelow, type NumberedSet, selectedSet } from '../sets/backup-set.ts';
+import { setErrors } from '../sets/errors.ts';
 import { type Due, isPaused, minuteOf, nextDue } from './due.ts';
 import { protectionErrors } from './errors.ts';
 import { newSettings, type PassPorts, type PassProgress, type PassScope, runPass } from './run-pass.ts';
@@ -133,7 +134,7 @@ export class Protector {
     }
     signal.removeEventListener('abort', stop);
     await this.#turn.use(async () => this.#watch.close());
-    for (const { reject } of this.#waiting.splice(0)) reject(protectionErrors.stopping());
+    this.#refuseAll(protectionErrors.stopping());
   }
 
   /** Looks at everything now, or at one set; resolves with the report of a pass over it that began after the call. */
@@ -154,6 +155,7 @@ export class Protector {
       return await this.#turn.use(work);
     } finally {
       this.#selection = this.#newSelection();
+      if (this.#ports.database.sets().length === 0) this.#refuseAll(setErrors.none());
       if (options.isWholeNeeded) {
         this.#isWholeWanted = true;
         this.#areSettingsDue = true;
@@ -161,6 +163,10 @@ export class Protector {
       this.#notBeforeMs = 0;
       this.#poke();
     }
+  }
+
+  #refuseAll(error: CodedError): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
   }
 
   /** Stops watching; for an agent that never came to run. */
@@ -259,7 +265,7 @@ export class Protector {
     if (this.#hasGotOn(declared)) this.#failures = 0;
     this.#notBeforeMs = clock.monotonic() + retryDelaysMs[Math.min(this.#failures++, retryDelaysMs.length - 1)]!;
     this.#set({ failure: declared });
-    for (const { reject } of this.#waiting.splice(0)) reject(declared);
+    this.#refuseAll(declared);
   }
 
   /**
@@ -391,7 +397,9 @@ export class Protector {
   /** Writes down that all of these sets is durable now at the destinations that are ready and that have it. */
   #setComplete(numbers: readonly number[]): void {
     const { destinations, database, clock } = this.#ports;
-    for (const set of database.sets().filter(({ number }) => numbers.includes(number))) {
+    const away = new Set(this.#view.missing.map(({ path }) => Buffer.from(path).toString()));
+    const isWhole = ({ includes }: NumberedSet) => !includes.some((include) => away.has(include));
+    for (const set of database.sets().filter((each) => numbers.includes(each.number) && isWhole(each))) {
       const holding = this.#readyConfigs().filter(
         (config) => isBoundTo(set, config.name) && !destinations.hasGap(set.number, config),
       );
