@@ -21,7 +21,7 @@ function run(home: string, ...args: string[]) {
   const env = { ...process.env, HOLDFAST_HOME: home };
   const { status, stderr } = spawnSync(process.execPath, [launcher, ...args, '--json'], {
     env,
-    cwd: path.dirname(home),
+    cwd: tmpdir(),
     encoding: 'utf8',
     timeout: 60_000,
   });
