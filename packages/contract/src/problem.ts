@@ -29,7 +29,7 @@ export type Problem = z.infer<typeof Problem>;
 export const requestErrors = defineErrors('request', {
   invalid: ['invalid', 'The request does not have the declared shape'],
   invalid_json: ['invalid', 'The body is not well-formed JSON'],
-  invalid_text: ['invalid', 'Text contains a NUL character or broken Unicode'],
+  invalid_text: ['invalid', 'Text contains a NUL character or broken Unicode, or a field is called __proto__'],
   too_deep: ['invalid', 'The body is nested too deeply'],
   too_large: ['invalid', 'The request is larger than this address accepts'],
   unsupported_media: ['invalid', 'This address does not accept a body of that type'],
