@@ -22,6 +22,8 @@ export { runBackupWorker } from './backup/worker.ts';
 export type { StartWorker, WorkerThreadData } from './backup/worker-pool.ts';
 export type { KeptCommit } from './index/commit-table.ts';
 export { LocalIndex } from './index/local-index.ts';
+export { indexErrors } from './index/errors.ts';
+export { asStateError } from './index/sqlite-transaction.ts';
 export { commitChain, newestCommit, type RecordShelf } from './index/read-head.ts';
 export { isRebuilding, type RebuildCounts, rebuildIndex } from './index/rebuild-index.ts';
 export { type ArchiveKeys, bringInWriter, createArchive, sealKeyring, type WrapSlots } from './keyring/archive-keys.ts';
@@ -51,6 +53,7 @@ export { type Ordinal, ordinalOf, sequenceOf, writerOf } from './format/ordinal.
 export { compareTimes, millisecondsOf, type Time, timeOfMilliseconds } from './format/time.ts';
 export * from './restore/index.ts';
 export { LocalDestination } from './log/local-destination.ts';
+export { isDiskFull } from './log/disk.ts';
 export { nodeDisk } from './log/node-disk.ts';
 export { readLockHost } from './log/node-host.ts';
 export { logErrors } from './log/errors.ts';

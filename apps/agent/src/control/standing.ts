@@ -2,6 +2,7 @@ import type { DestinationStanding } from '../destinations/destinations.ts';
 import type { ProtectionView } from '../schedule/protector.ts';
 import { isPaused } from '../schedule/due.ts';
 import { isPathAtOrBelow, type NumberedSet } from '../sets/backup-set.ts';
+import { remedyOf } from './remedies.ts';
 
 /** How a backup set stands at a destination: one state, why, and what to do about it. */
 export type SetState =
@@ -63,23 +64,15 @@ function fromDestination({ destination }: StandingFacts): Judgement | undefined 
   return { state: 'failed', reason: 'there is no destination', remedy };
 }
 
-/** What to do about a destination that is away, by the code of the error, where waiting for it is not enough. */
-const remediesAway: Readonly<Record<string, string>> = {
-  'log.disk_full': 'make room on its disk; what it lacks is then sent by itself',
-  'storage.full': 'make room on the disk of the server; what it lacks is then sent by itself',
-  'storage.quota_exceeded': 'ask who runs the server for more room; what it lacks is then sent by itself',
-};
-
 /** How a destination that is not ready stands, whatever a set is about; undefined for one that is. */
 export function judgeDestination(destination: DestinationStanding): Judgement | undefined {
   if (destination.status === 'failed' || destination.status === 'away') {
-    const { code, message, details } = destination.error;
-    const own = typeof details['remedy'] === 'string' ? details['remedy'] : undefined;
+    const { message } = destination.error;
+    const known = remedyOf(destination.error);
     if (destination.status === 'failed') {
-      return { state: 'failed', reason: message, remedy: own ?? 'mend it, then: holdfast backup' };
+      return { state: 'failed', reason: message, remedy: known ?? 'mend it, then: holdfast backup' };
     }
-    const remedy = own ?? remediesAway[code] ?? 'connect it; what it lacks is then sent by itself';
-    return { state: 'behind', reason: message, remedy };
+    return { state: 'behind', reason: message, remedy: known ?? 'it is tried again by itself' };
   }
   if (destination.status === 'catching_up') {
     return { state: 'behind', reason: 'it is being sent what it lacks from another destination' };
@@ -89,7 +82,7 @@ export function judgeDestination(destination: DestinationStanding): Judgement | 
 
 function fromFailure({ view }: StandingFacts): Judgement | undefined {
   if (!view.failure) return undefined;
-  const remedy = "it is tried again by itself; the agent's log says more";
+  const remedy = remedyOf(view.failure) ?? "it is tried again by itself; the agent's log says more";
   return { state: 'failed', reason: view.failure.message, remedy };
 }
 

@@ -1,7 +1,15 @@
 /** A destination in a folder of a disk or a share: several devices may use one folder, each has a folder of its own in it. */
 import { mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { type CommitName, LocalDestination, nodeDisk, type Ordinal, readLockHost } from '@holdfast/archive';
+import {
+  type CommitName,
+  isDiskFull,
+  LocalDestination,
+  logErrors,
+  nodeDisk,
+  type Ordinal,
+  readLockHost,
+} from '@holdfast/archive';
 import { CodedError } from '@holdfast/base';
 import type { DestinationConfig } from '../state/agent-database.ts';
 import type { DestinationPlace, DestinationSession, OpenFacts } from './destination-place.ts';
@@ -127,6 +135,7 @@ function asAway(error: unknown, folder: string): unknown {
   const isMoved = error instanceof CodedError && causes(error).some(({ code }) => code === 'log.moved');
   if (isMoved) return destinationErrors.moved({ folder }, error);
   if (error instanceof CodedError) return error;
+  if (isDiskFull(error)) return logErrors.disk_full({ folder }, error);
   const isSystemError = error instanceof Error && 'syscall' in error;
   return isSystemError ? destinationErrors.away({ folder, problem: error.message }, error) : error;
 }

@@ -5,7 +5,7 @@
  * pass under way; the next one goes on where it was. Intervals are measured on the monotonic clock: wrong wall clocks and
  * their corrections change nothing but the times commits bear.
  */
-import { type BackupReport, type Problem, Selection } from '@holdfast/archive';
+import { asStateError, type BackupReport, type Problem, Selection } from '@holdfast/archive';
 import { CodedError, Semaphore } from '@holdfast/base';
 import { isBoundTo } from '../destinations/bindings.ts';
 import type { Connected } from '../destinations/destinations.ts';
@@ -260,12 +260,17 @@ export class Protector {
     this.#stopPass = undefined;
     this.#isWholeWanted = true;
     if (isStopped) return;
-    const declared = error instanceof CodedError ? error : protectionErrors.fault({}, error);
+    const declared = this.#declared(error);
     log.error('the pass did not come to its end', declared, error);
     if (this.#hasGotOn(declared)) this.#failures = 0;
     this.#notBeforeMs = clock.monotonic() + retryDelaysMs[Math.min(this.#failures++, retryDelaysMs.length - 1)]!;
     this.#set({ failure: declared });
     this.#refuseAll(declared);
+  }
+
+  #declared(error: unknown): CodedError {
+    const known = asStateError(error, this.#ports.archive.index.path);
+    return known instanceof CodedError ? known : protectionErrors.fault({}, error);
   }
 
   /**

@@ -5,7 +5,8 @@
  * this state folder: the operating system lets go of the lock when it ends, however it ends.
  */
 import { chmodSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import { asStateError } from '@holdfast/archive';
 import { defineErrors } from '@holdfast/base';
 import { BackupSet, type BoundSet, type NumberedSet } from '../sets/backup-set.ts';
 
@@ -72,12 +73,14 @@ const schema = `
   create table if not exists removed_sets (number integer primary key, destinations text not null) strict;
 `;
 
-/** The open database of an agent. */
+/** The open database of an agent. Everything that writes @throws state.disk_full */
 export class AgentDatabase {
   readonly #db: DatabaseSync;
+  readonly #file: string;
 
   /** @throws state.in_use while another process has it open */
   constructor(file: string) {
+    this.#file = file;
     this.#db = new DatabaseSync(file, { timeout: 0 });
     try {
       // Not WAL: its first write would open files that the lock does not cover.
@@ -85,7 +88,7 @@ export class AgentDatabase {
     } catch (error) {
       this.#db.close();
       if ((error as { errcode?: number }).errcode === sqliteBusy) throw stateErrors.in_use({ file }, error);
-      throw error;
+      throw asStateError(error, file);
     }
     chmodSync(file, 0o600);
     this.#db.exec(schema);
@@ -95,14 +98,22 @@ export class AgentDatabase {
     this.#db.close();
   }
 
+  #write(sql: string, ...values: readonly SQLInputValue[]): number {
+    try {
+      return Number(this.#db.prepare(sql).run(...values).lastInsertRowid);
+    } catch (error) {
+      throw asStateError(error, this.#file);
+    }
+  }
+
   fact(key: string): string | number | undefined {
     const value = this.#db.prepare('select value from facts where key = ?').get(key)?.['value'];
     return typeof value === 'string' || typeof value === 'number' ? value : undefined;
   }
 
   setFact(key: string, value: string | number | undefined): void {
-    if (value === undefined) this.#db.prepare('delete from facts where key = ?').run(key);
-    else this.#db.prepare('insert or replace into facts values (?, ?)').run(key, value);
+    if (value === undefined) this.#write('delete from facts where key = ?', key);
+    else this.#write('insert or replace into facts values (?, ?)', key, value);
   }
 
   /** The sets by rising number. */
@@ -115,21 +126,19 @@ export class AgentDatabase {
   }
 
   addSet(set: BackupSet): NumberedSet {
-    const { lastInsertRowid } = this.#db.prepare('insert into sets (definition) values (?)').run(JSON.stringify(set));
-    return { ...set, number: Number(lastInsertRowid) };
+    return { ...set, number: this.#write('insert into sets (definition) values (?)', JSON.stringify(set)) };
   }
 
   changeSet({ number, ...set }: NumberedSet): void {
-    this.#db.prepare('update sets set definition = ? where number = ?').run(JSON.stringify(set), number);
+    this.#write('update sets set definition = ? where number = ?', JSON.stringify(set), number);
   }
 
   removeSet(number: number): void {
     const bound = this.sets().find((set) => set.number === number)?.destinations;
     // Its versions stay where they are: what is bound to some destinations is not needed at others later.
-    const keep = this.#db.prepare('insert or replace into removed_sets values (?, ?)');
-    if (bound) keep.run(number, JSON.stringify(bound));
-    this.#db.prepare('delete from sets where number = ?').run(number);
-    this.#db.prepare('delete from standings where set_number = ?').run(number);
+    if (bound) this.#write('insert or replace into removed_sets values (?, ?)', number, JSON.stringify(bound));
+    this.#write('delete from sets where number = ?', number);
+    this.#write('delete from standings where set_number = ?', number);
   }
 
   /** What sets are bound to, those included that were removed and had a binding. */
@@ -155,13 +164,12 @@ export class AgentDatabase {
   }
 
   putGap({ setNumber, destinationId, markedAtHead, isReadAgain }: SetGap): void {
-    this.#db
-      .prepare('insert or replace into gaps values (?, ?, ?, ?)')
-      .run(setNumber, destinationId, markedAtHead, isReadAgain ? 1 : 0);
+    const sql = 'insert or replace into gaps values (?, ?, ?, ?)';
+    this.#write(sql, setNumber, destinationId, markedAtHead, isReadAgain ? 1 : 0);
   }
 
   closeGap(setNumber: number, destinationId: number): void {
-    this.#db.prepare('delete from gaps where set_number = ? and destination_id = ?').run(setNumber, destinationId);
+    this.#write('delete from gaps where set_number = ? and destination_id = ?', setNumber, destinationId);
   }
 
   /** The destinations in the order they were added. */
@@ -176,17 +184,16 @@ export class AgentDatabase {
   }
 
   addDestination(config: Omit<DestinationConfig, 'destinationId'>): DestinationConfig {
-    const insert = this.#db.prepare('insert into destinations (kind, name, folder) values (?, ?, ?)');
-    const { lastInsertRowid } = insert.run(config.kind, config.name, config.folder ?? null);
-    return { ...config, destinationId: Number(lastInsertRowid) };
+    const sql = 'insert into destinations (kind, name, folder) values (?, ?, ?)';
+    return { ...config, destinationId: this.#write(sql, config.kind, config.name, config.folder ?? null) };
   }
 
   removeDestination(destinationId: number): void {
-    this.#db.prepare('delete from destinations where destination_id = ?').run(destinationId);
-    this.#db.prepare('delete from standings where destination_id = ?').run(destinationId);
+    this.#write('delete from destinations where destination_id = ?', destinationId);
+    this.#write('delete from standings where destination_id = ?', destinationId);
     this.setFact(`acknowledged ${destinationId}`, undefined);
     this.setFact(`loss ${destinationId}`, undefined);
-    this.#db.prepare('delete from gaps where destination_id = ?').run(destinationId);
+    this.#write('delete from gaps where destination_id = ?', destinationId);
   }
 
   standings(): readonly StoredStanding[] {
@@ -218,8 +225,7 @@ export class AgentDatabase {
   }
 
   setComplete(setNumber: number, destinationId: number, completeAtMs: number): void {
-    this.#db
-      .prepare('insert or replace into standings values (?, ?, ?)')
-      .run(setNumber, destinationId, Math.round(completeAtMs));
+    const sql = 'insert or replace into standings values (?, ?, ?)';
+    this.#write(sql, setNumber, destinationId, Math.round(completeAtMs));
   }
 }

@@ -1,5 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { schemaNumber, schemaSql } from './schema.ts';
+import { asStateError, transactIn } from './sqlite-transaction.ts';
 
 /** The SQLite file under a local index: its statements, transactions, and single values. */
 export class IndexDatabase {
@@ -38,17 +39,9 @@ export class IndexDatabase {
     return statement;
   }
 
-  /** Runs `work` as one transaction on stable storage. */
+  /** Runs `work` as one transaction on stable storage. @throws state.disk_full */
   transact<T>(work: () => T): T {
-    this.#db.exec('begin immediate');
-    try {
-      const result = work();
-      this.#db.exec('commit');
-      return result;
-    } catch (error) {
-      this.#db.exec('rollback');
-      throw error;
-    }
+    return transactIn(this.#db, work);
   }
 
   getNumber(key: string): number | undefined {
@@ -62,7 +55,12 @@ export class IndexDatabase {
   }
 
   set(key: string, value: number | Uint8Array): void {
-    this.sql('insert into meta values (?, ?) on conflict (key) do update set value = excluded.value').run(key, value);
+    const statement = this.sql('insert into meta values (?, ?) on conflict (key) do update set value = excluded.value');
+    try {
+      statement.run(key, value);
+    } catch (error) {
+      throw asStateError(error, this.path);
+    }
   }
 
   remove(key: string): void {

@@ -1,5 +1,6 @@
 /** A plan as its execution sees it: what is left to do, where directories are, what became of entries. */
 import type { RestorePlan } from './restore-plan.ts';
+import { transactIn } from '../index/sqlite-transaction.ts';
 import { restoreErrors } from './errors.ts';
 import type { DirectoryResult, EntryResult, PieceWork, TargetDirectory } from './messages.ts';
 import { directoryStates as dirs, entryStates as states } from './plan-schema.ts';
@@ -365,14 +366,6 @@ export class RestoreJournal {
   }
 
   #transact(work: () => void): void {
-    const { database } = this.plan;
-    database.exec('begin immediate');
-    try {
-      work();
-      database.exec('commit');
-    } catch (error) {
-      database.exec('rollback');
-      throw error;
-    }
+    transactIn(this.plan.database, work);
   }
 }

@@ -1,0 +1,72 @@
+import type { CodedError } from '@holdfast/base';
+
+const byItself = 'what it lacks is then sent by itself';
+const wait = 'wait: it is tried again by itself';
+const connect = `connect it; ${byItself}`;
+const reach = `see that the server runs and that this computer reaches it; ${byItself}`;
+const askOperator = 'ask who runs the server to look at its log; it is tried again by itself';
+const proxy = `mend HTTPS_PROXY in the environment of the agent; ${byItself}`;
+const otherArchive = 'give it a folder of its own: holdfast destination add FOLDER';
+const replace =
+  'see what is wrong with it: holdfast verify; a new one gets everything that the others have: holdfast destination add FOLDER';
+
+/** What to do about an error that a destination or a backup can show, by its code. */
+const remedies: Readonly<Record<string, string>> = {
+  'log.disk_full': `make room on its disk; ${byItself}`,
+  'files.disk_full': `make room on its disk; ${byItself}`,
+  'files.quota_exceeded': `make room, or have the quota raised; ${byItself}`,
+  'state.disk_full': "make room on the disk of the agent's state; it goes on by itself",
+  'log.moved': connect,
+  'log.read_only': `make it writable; ${byItself}`,
+  'log.locked': 'wait until the other computer or program lets go of it; it is tried again by itself',
+  'log.fenced': wait,
+  'log.poisoned': `look at its disk; ${byItself}`,
+  'log.closed': wait,
+  'log.other_archive': otherArchive,
+  'log.segment_damaged': replace,
+  'log.record_refused': replace,
+  'log.ordinal_known': replace,
+  'storage.full': `make room on the disk of the server; ${byItself}`,
+  'storage.quota_exceeded': `ask who runs the server for more room; ${byItself}`,
+  'storage.busy': wait,
+  'storage.unavailable': askOperator,
+  'storage.records_unreadable': askOperator,
+  'storage.session_superseded': wait,
+  'storage.record_refused': replace,
+  'storage.ordinal_known': replace,
+  'storage.keyring_refused': replace,
+  'storage.archive_exists': 'enrol this computer anew: holdfast agent enroll',
+  'storage.not_found': askOperator,
+  'devices.deauthorized': 'ask who runs the server; to come back: holdfast agent enroll',
+  'auth.ended': 'ask who runs the server; to come back: holdfast agent enroll',
+  'auth.slow_down': wait,
+  'request.overloaded': wait,
+  'request.interrupted': wait,
+  'sdk.unreachable': reach,
+  'sdk.not_a_problem': `see that its address leads to the server, and that no proxy answers for it; ${byItself}`,
+  'sdk.server_bug': askOperator,
+  'proxy.address_invalid': proxy,
+  'proxy.unreachable': proxy,
+  'proxy.refused': proxy,
+  'proxy.wants_credentials': proxy,
+  'cloud_link.receipt_invalid': askOperator,
+  'cloud_link.reply_invalid': askOperator,
+  'cloud_link.session_ended': wait,
+  'destinations.away': connect,
+  'destinations.moved': `put the folder back where it was, or connect its disk; ${byItself}`,
+  'destinations.interrupted': wait,
+  'destinations.behind': 'connect the destinations that have it; it is then sent by itself',
+  'destinations.branched': 'add another destination instead: holdfast destination add FOLDER',
+  'destinations.overtaken': 'enrol this computer anew: holdfast agent enroll',
+  'protection.no_destination': 'connect a destination; what waits is then sent by itself',
+  'backup.no_destination': 'connect a destination; what waits is then sent by itself',
+  'backup.nowhere_to_go': 'connect a destination of the set; what waits is then sent by itself',
+  'backup.record_lost': wait,
+  'backup.worker_died': wait,
+  'backup.stopped': wait,
+};
+
+/** What a person can do about an error: what it says itself, or what its code says; undefined where nothing is known. */
+export function remedyOf({ code, details }: CodedError): string | undefined {
+  return typeof details['remedy'] === 'string' ? details['remedy'] : remedies[code];
+}
