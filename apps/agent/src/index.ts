@@ -8,6 +8,6 @@ export { parseTime } from './browse/parse-time.ts';
 export { pathToText, textToPath } from './browse/path-text.ts';
 export { askAgent, type Hearing } from './control/client.ts';
 export { controlErrors } from './control/errors.ts';
-export { type AgentLog, createLog, silentLog } from './log.ts';
+export { type AgentLog, createLog, lineWriter, silentLog } from './log.ts';
 export type { DestinationPlace, DestinationSession, MakePlace, OpenFacts } from './destinations/destination-place.ts';
 export { destinationErrors } from './destinations/errors.ts';

@@ -24,6 +24,30 @@ export function createLog(write: (line: string) => void, now: () => number = Dat
   };
 }
 
+/** What `lineWriter` needs of a stream like `process.stderr`. */
+export type LineStream = {
+  on(event: 'error', listener: () => void): unknown;
+  write(text: string, onDone: (error?: Error | null) => void): unknown;
+};
+
+/**
+ * Writes lines to a stream that may fail at any time: nobody reads it any more, or its disk is full. Such a line is lost, and
+ * how many were is said as soon as one can be written: a log must not end what it tells of.
+ */
+export function lineWriter(stream: LineStream): (line: string) => void {
+  let leftOut = 0;
+  // Without a listener an error of the stream ends the process.
+  stream.on('error', () => undefined);
+  return (line) => {
+    const missing = leftOut;
+    leftOut = 0;
+    const notice = { level: 'warn', message: 'lines could not be written', leftOut: missing };
+    stream.write(missing === 0 ? line : `${JSON.stringify(notice)}\n${line}`, (error) => {
+      if (error) leftOut += missing + 1;
+    });
+  };
+}
+
 /** Codes of declared errors, stacks of faults, down the chain of causes. */
 function causesOf(error: unknown): readonly string[] {
   const causes: string[] = [];

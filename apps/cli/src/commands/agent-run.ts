@@ -36,9 +36,9 @@ export function registerAgentRun(agent: Command): void {
       const { stateDir, socketPath, isShared, homeDir } = placesOf(options);
       ownFolderIn(homeDir, stateDir);
       await becomeEngineProcess(stateDir);
-      const { createLog } = await import('@holdfast/agent');
+      const { createLog, lineWriter } = await import('@holdfast/agent');
       const { startEnrolledAgent } = await import('@holdfast/agent/cloud');
-      const log = createLog((line) => void process.stderr.write(line));
+      const log = createLog(lineWriter(process.stderr));
       mkdirSync(path.dirname(socketPath), { recursive: true, mode: isShared ? 0o755 : 0o700 });
       const running = await startEnrolledAgent({
         ...deviceFacts(),
