@@ -18,7 +18,7 @@ test('a folder and a file that may not be read are seen once, with mode, and mak
   // Root without the capabilities that pass modes by is like any other user.
   const asRoot = ['--inh-caps=-all', '--bounding-set=-dac_override,-dac_read_search'];
   const drop = process.getuid?.() === 0 ? ['setpriv', ...asRoot] : [];
-  const [command, ...args] = [...drop, process.execPath, path.join(import.meta.dirname, 'unreadable.fixture.ts'), tree];
+  const [command, ...args] = [...drop, process.execPath, path.join(import.meta.dirname, 'unreadable-testing.ts'), tree];
   const { stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', timeout: 60_000 });
   const { changed, listing } = JSON.parse(stdout || `{"error":${JSON.stringify(stderr)}}`) as {
     changed: number[];

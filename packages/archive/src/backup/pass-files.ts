@@ -138,16 +138,9 @@ export class PassFiles {
       if (isReadInRanges(sizeBytes)) longFile ??= this.#longFiles.begin({ directory: file.directory, name, sets });
       const job = { kind: 'read', place: file.place, name, attributes, sets, ...(longFile && { longFile }) } as const;
       const replies = await Promise.all(rangesOf(sizeBytes).map((range) => this.#ask({ ...job, ...range })));
-      const failed = replies.find((reply) => reply.kind !== 'read');
-      if (failed) return { status: 'problem', ...failureOf(failed) };
-      const parts = replies.filter((reply) => reply.kind === 'read');
-      const extents = parts.map((part) => part.extents);
-      const after = parts.every((part) => part.after) ? parts.at(-1)?.after : undefined;
-      const isWhole = extents.reduce((sum, part) => sum + coveredBytes(part), 0) === attributes.sizeBytes;
-      const isFuzzy = parts.some((part) => part.isChanged) || !isWhole;
-      if (after && (!isFuzzy || tries >= maxReadTries)) {
-        return { status: 'read', attributes: after, extents, xattrs: parts.flatMap((part) => part.xattrs), isFuzzy };
-      }
+      const read = readingOf(replies, sizeBytes);
+      if (read.status === 'problem') return read;
+      if (read.attributes && (!read.isFuzzy || tries >= maxReadTries)) return { ...read, attributes: read.attributes };
       const now = this.#statAt(file.place, file.left.name);
       if (now?.type !== 'file' || tries >= maxReadTries) {
         const { code, message } = backupErrors.file_replaced();
@@ -156,6 +149,18 @@ export class PassFiles {
       attributes = now;
     }
   }
+}
+
+/** What the ranges of a file make together; without attributes where it did not hold still for all of them. */
+function readingOf(replies: readonly Reply[], sizeBytes: number) {
+  const failed = replies.find((reply) => reply.kind !== 'read');
+  if (failed) return { status: 'problem', ...failureOf(failed) } as const;
+  const parts = replies.filter((reply) => reply.kind === 'read');
+  const extents = parts.map((part) => part.extents);
+  const attributes = parts.every((part) => part.after) ? parts.at(-1)?.after : undefined;
+  const isWhole = extents.reduce((sum, part) => sum + coveredBytes(part), 0) === sizeBytes;
+  const isFuzzy = parts.some((part) => part.isChanged) || !isWhole;
+  return { status: 'read', attributes, extents, xattrs: parts.flatMap((part) => part.xattrs), isFuzzy } as const;
 }
 
 function rangesOf(sizeBytes: number): { offset: number; length: number }[] {
