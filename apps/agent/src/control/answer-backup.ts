@@ -3,6 +3,7 @@ import type { AgentParts } from '../agent.ts';
 import { pathToText } from '../browse/path-text.ts';
 import { setErrors } from '../sets/errors.ts';
 import type { DestinationStanding } from '../destinations/destinations.ts';
+import { destinationErrors } from '../destinations/errors.ts';
 import { verifyDestination, type VerifyReport } from '../verify/verify-destination.ts';
 import { standingsOf } from './answer-status.ts';
 import type { Asking } from './requests.ts';
@@ -80,7 +81,10 @@ async function verifyOne(
   const session = destinations.sessionOf(destinationId);
   if (!session || destinations.standingOf(destinationId).status !== 'ready') return undefined;
   try {
-    return await verifyDestination(archive, session, options);
+    const report = await verifyDestination(archive, session, options);
+    // It was taken for current: opened anew, it is judged by what it has and is sent what it lacks.
+    if (!report.isCurrent) await destinations.lose(session, destinationErrors.moved({ destination: session.name }));
+    return report;
   } catch (error) {
     options.signal.throwIfAborted();
     if (!isRetryable(error)) throw error;

@@ -92,6 +92,18 @@ test('what verify finds damaged is named by its path and record, without --full 
   }
 });
 
+test('a destination that verify finds behind, though it was taken for current, is filled again', async (t) => {
+  const agent = await protectedAgent(t, { file: 'x'.repeat(50_000) });
+  const [listed] = (await agent.ask('destination.list'))['destinations'] as { archiveFolder: string }[];
+  renameSync(listed!.archiveFolder, `${listed!.archiveFolder} aside`);
+  mkdirSync(listed!.archiveFolder);
+  const verify = async () => ((await agent.ask('verify', { full: true }))['destinations'] as Fields[])[0];
+  const found = await verify();
+  assert.deepEqual([found?.['isCurrent'], found?.['head']], [false, 0]);
+  await agent.ask('backup');
+  await agent.until(async () => (await verify())?.['isCurrent'] === true, 'it has the newest state again');
+});
+
 test('a restore of what is not there names the path, and --deleted where that would find it', async (t) => {
   const agent = await protectedAgent(t, { kept: '1', gone: '2', 'folder/gone too': '3' });
   rmSync(path.join(agent.tree, 'gone'));

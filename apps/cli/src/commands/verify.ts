@@ -75,7 +75,7 @@ function refuse({ destinations, notChecked }: Verified): void {
 const remedyForDamage =
   'a restore takes what is damaged here from another destination, where one has it; keep other copies of what none has whole. ' +
   'A folder is filled anew from the files that are there when its archive folder (holdfast destination list) is moved aside ' +
-  'and an empty one of its name is made: then holdfast backup';
+  'and an empty one of its name is made: then holdfast verify, which notices it, and holdfast backup';
 
 function verifiedText({ destinations, notChecked, head }: Verified): string {
   return [
