@@ -78,6 +78,8 @@ test('nobody gets status and why, without a path of others, and nothing else', {
   const status = as('status');
   assert.equal(status.status, 0, status.stderr);
   assert.equal(status.stdout.includes(agent.folder), false, status.stdout);
+  assert.doesNotMatch(status.stdout, /recovery/);
+  assert.match(agent.run('status').stdout, /recovery/);
   const why = as('why', path.join(agent.tree, 'bert/private of bert'));
   assert.deepEqual([why.status, why.value['status'], why.value['newest']], [0, 'selected', undefined]);
   const refused: readonly (readonly string[])[] = [

@@ -8,37 +8,39 @@ import { minuteOf } from '../schedule/due.ts';
 import type { DestinationConfig, DestinationLoss } from '../state/agent-database.ts';
 import { judgeStanding } from './standing.ts';
 import type { Asking } from './requests.ts';
+import { unreadEntries } from './unread-entries.ts';
 
 const listedProblems = 100;
 
-/** `status`: how every set stands at every destination. Only administrators see paths. */
+/** `status`: how every set stands at every destination. Only administrators see paths, and whether a recovery code is kept. */
 export function answerStatus(parts: AgentParts, _given: object, { caller }: Asking): object {
   const { archive, protector } = parts;
   const { view } = protector;
   const standings = standingsOf(parts, caller);
-  const hasCode = hasRecoverySlot(archive.stored);
+  const unread = unreadEntries(view.problems, protector.selection);
   return {
     standings,
-    recoveryCode: hasCode
-      ? { state: 'confirmed' }
-      : {
-          state: 'missing',
-          reason: 'only this computer can open its backups',
-          remedy: 'keep a recovery code: holdfast key show-recovery',
-        },
     activity: view.activity,
     ...(view.progress && { progress: view.progress }),
     archive: { archiveId: Buffer.from(archive.archiveId).toString('hex'), head: archive.index.head().number },
     watching: { directories: view.watchedDirectories, notWatched: view.unwatchedDirectories },
-    unreadable: view.problems.length + view.moreProblems,
+    unreadable: unread.length + view.moreProblems,
     ...(view.wholeAtMs !== undefined && { lookedAtAllAt: new Date(view.wholeAtMs).toISOString() }),
     ...(caller.isPrivileged && {
-      problems: view.problems
+      recoveryCode: recoveryCodeOf(parts),
+      problems: unread
         .slice(0, listedProblems)
         .map(({ path, code, message }) => ({ path: pathToText(path), code, message })),
       missing: view.missing.map(({ path, reason }) => ({ path: pathToText(path), reason })),
     }),
   };
+}
+
+/** Whether anybody but this computer could open its backups: nothing for those who may not. */
+function recoveryCodeOf({ archive }: AgentParts) {
+  if (hasRecoverySlot(archive.stored)) return { state: 'confirmed' };
+  const remedy = 'keep a recovery code: holdfast key show-recovery';
+  return { state: 'missing', reason: 'only this computer can open its backups', remedy };
 }
 
 /** Every set at every destination that it is bound to, or was. Without a destination each set stands alone. */
@@ -47,6 +49,7 @@ export function standingsOf(parts: AgentParts, caller: Caller) {
   const stored = database.standings();
   const minute = minuteOf(clock.now());
   const { configs } = destinations;
+  const unread = unreadEntries(protector.view.problems, protector.selection);
   return database.sets().flatMap((set) =>
     (configs.length === 0 ? [undefined] : configs).flatMap((config, place) => {
       const completeAtMs = stored.find(
@@ -54,7 +57,15 @@ export function standingsOf(parts: AgentParts, caller: Caller) {
       )?.completeAtMs;
       const there = standingAt(parts, set, config);
       if (!there.isBound && completeAtMs === undefined) return [];
-      const facts = { set, ...there, view: protector.view, completeAtMs, minute };
+      const facts = {
+        set,
+        ...there,
+        view: protector.view,
+        unreadEntries: unread.filter(({ sets }) => sets.includes(set.number)).length,
+        isToldPaths: caller.isPrivileged,
+        completeAtMs,
+        minute,
+      };
       return {
         set: set.name,
         destination: config && shownNameOf(config, place, caller),

@@ -23,6 +23,8 @@ const fine: StandingFacts = {
     failure: undefined,
     wholeAtMs: 1,
   },
+  unreadEntries: 0,
+  isToldPaths: true,
   completeAtMs: 1,
   minute: 600,
 };
@@ -42,9 +44,14 @@ test('a set is protected only when nothing speaks against it, and each state has
     [{ view: { ...view, failure: protectionErrors.fault() } }, 'failed'],
     [{ view: { ...view, missing: [{ path: Buffer.from('/home'), reason: 'missing' }] } }, 'incomplete'],
     [{ view: { ...view, missing: [{ path: Buffer.from('/other'), reason: 'missing' }] } }, 'protected'],
+    [{ unreadEntries: 1 }, 'incomplete'],
+    [{ unreadEntries: 2, isToldPaths: false }, 'incomplete'],
+    // Whose those are that are not listed any more is not known.
+    [{ view: { ...view, moreProblems: 1 } }, 'incomplete'],
+    // Of another set.
     [
-      { view: { ...view, problems: [{ path: Buffer.from('/home/x'), code: 'files.io_failed', message: '' }] } },
-      'incomplete',
+      { view: { ...view, problems: [{ path: Buffer.from('/other/x'), code: 'files.io_failed', message: '' }] } },
+      'protected',
     ],
     [{ view: { ...view, hasChanges: true } }, 'backing_up'],
     [{ view: { ...view, activity: 'looking' } }, 'backing_up'],

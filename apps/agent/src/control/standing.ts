@@ -31,6 +31,10 @@ export type StandingFacts = {
   /** Whether the destination lacks what the set stored before it went there. */
   readonly hasGap: boolean;
   readonly view: ProtectionView;
+  /** How many entries that the set selects could not be read. */
+  readonly unreadEntries: number;
+  /** Whether whoever asks is told which. */
+  readonly isToldPaths: boolean;
   readonly completeAtMs: number | undefined;
   readonly minute: number;
 };
@@ -86,16 +90,20 @@ function fromFailure({ view }: StandingFacts): Judgement | undefined {
   return { state: 'failed', reason: view.failure.message, remedy };
 }
 
-function fromWhatIsMissing({ view, set }: StandingFacts): Judgement | undefined {
+function fromWhatIsMissing({ view, set, unreadEntries, isToldPaths }: StandingFacts): Judgement | undefined {
   const isMissing = view.missing.some(({ path }) => set.includes.includes(Buffer.from(path).toString()));
   if (isMissing) {
     const remedy = 'connect its disk, or take the folder out of the set; nothing of it is taken for deleted';
     return { state: 'incomplete', reason: 'a folder of the set is not there', remedy };
   }
-  const unread = view.problems.length + view.moreProblems;
-  if (unread === 0) return undefined;
-  const reason = unread === 1 ? 'one entry could not be read' : `${unread} entries could not be read`;
-  return { state: 'incomplete', reason, remedy: 'see which: holdfast status --json, as administrator' };
+  const isListWhole = view.moreProblems === 0;
+  if (unreadEntries === 0 && isListWhole) return undefined;
+  const count = unreadEntries === 1 ? 'one entry' : `${unreadEntries} entries`;
+  const reason = isListWhole ? `${count} could not be read` : `${count}, or more, could not be read`;
+  const remedy = isToldPaths
+    ? 'let the agent read what is listed as not read, or exclude it from the set'
+    : 'see which, as administrator: holdfast status';
+  return { state: 'incomplete', reason, remedy };
 }
 
 function fromProgress({ view, set, minute, completeAtMs }: StandingFacts): Judgement {

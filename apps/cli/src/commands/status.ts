@@ -14,7 +14,11 @@ type Standing = {
 };
 type Status = {
   readonly standings: readonly Standing[];
-  readonly recoveryCode: { readonly state: string; readonly reason?: string; readonly remedy?: string };
+  /** For administrators. */
+  readonly recoveryCode?: { readonly state: string; readonly reason?: string; readonly remedy?: string };
+  readonly unreadable: number;
+  /** For administrators. */
+  readonly problems?: readonly { readonly path: string; readonly message: string }[];
   readonly watching: { readonly directories: number; readonly notWatched: number };
 };
 
@@ -30,25 +34,42 @@ export function registerStatus(program: Command): void {
     });
 }
 
-function statusText({ standings, recoveryCode, watching }: Status, output: Output): string {
+/** How many of the entries that could not be read are named. */
+const shownUnread = 5;
+
+function statusText(status: Status, output: Output): string {
+  const { standings, recoveryCode, watching } = status;
   const lines = standings.flatMap((standing) => {
     const { set, destination, state, reason, remedy, completeAt, loss } = standing;
     const where = destination === undefined ? '' : ` at ${destination}`;
     return [
       `${output.strong(state.replace('_', ' '))}  ${set}${where}: ${reason}`,
-      ...(completeAt === undefined ? [] : [`  complete as of ${timeText(completeAt)}`]),
+      ...(completeAt === undefined ? [] : [`  ${completeText(state)} as of ${timeText(completeAt)}`]),
       ...(loss === undefined ? [] : [lossText(loss)]),
       ...(remedy === undefined ? [] : [`  What to do: ${remedy}`]),
     ];
   });
   if (standings.length === 0) lines.push('There is no backup set. What to do: holdfast set add NAME FOLDER...');
-  const { reason, remedy } = recoveryCode;
+  lines.push(...unreadLines(status));
+  const { reason, remedy } = recoveryCode ?? {};
   if (reason !== undefined) lines.push(`${output.strong('no recovery code')}  ${reason}`, `  What to do: ${remedy}`);
   if (watching.notWatched > 0) {
     lines.push(`${watching.notWatched} folders are looked at every 15 minutes: the system gives no more watches`);
   }
   lines.push(`agent: ${findAgentSocket()}, watching ${watching.directories} folders`);
   return lines.join('\n');
+}
+
+/** What is missing was missing at that time, too. */
+function completeText(state: string): string {
+  return state === 'incomplete' ? 'all the rest is stored' : 'complete';
+}
+
+function unreadLines({ problems = [], unreadable }: Status): readonly string[] {
+  const shown = problems.slice(0, shownUnread);
+  const lines = shown.map(({ path, message }) => `not read: ${path}: ${message}`);
+  const more = unreadable - shown.length;
+  return shown.length > 0 && more > 0 ? [...lines, `not read: ${more} more, listed by: holdfast status --json`] : lines;
 }
 
 function lossText({ at, fromCommit, toCommit }: NonNullable<Standing['loss']>): string {
