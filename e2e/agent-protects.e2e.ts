@@ -57,8 +57,10 @@ test('a recovery code that was typed back opens the archive, and the one before 
   const shown = JSON.parse(wrong.stdout.trim().split('\n')[0]!) as { code: string };
   const refused = agent.runWith({ input: `${shown.code}\n` }, 'recover', destination, '--to', `${out} 2`);
   assert.notEqual(refused.status, 0, 'a code that was never typed back opens nothing');
-  for (const name of readdirSync(agent.stateDir)) {
-    const bytes = readFileSync(path.join(agent.stateDir, name));
+  for (const name of readdirSync(agent.stateDir, { recursive: true, encoding: 'utf8' })) {
+    const file = path.join(agent.stateDir, name);
+    if (!statSync(file).isFile()) continue;
+    const bytes = readFileSync(file);
     assert.equal(bytes.includes(code.split(' ').slice(0, 3).join(' ')), false, `${name} holds the code`);
   }
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { cpSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { until } from './process-tree.ts';
@@ -57,6 +57,19 @@ test('a folder destination that is renamed while the agent runs is behind within
   const again = agent.run('backup');
   assert.equal(again.status, 0, again.stderr);
   assert.deepEqual(recovered(agent, destination, 'out'), { early: 'early', late: 'late' });
+});
+
+test('an empty folder in the place of a destination gets everything, although there was nothing new to send', async (t) => {
+  const agent = new RunningAgentProcess(t);
+  agent.write('early', 'early');
+  await agent.start();
+  const destination = agent.addDestination();
+  assert.equal(agent.run('backup').status, 0);
+  const archive = path.join(destination, readdirSync(destination)[0]!);
+  renameSync(archive, `${destination} aside`);
+  mkdirSync(archive);
+  await until(() => agent.run('backup').status === 0 && isProtected(agent), 'a backup into the new folder', 30_000);
+  assert.deepEqual(recovered(agent, archive, 'out'), { early: 'early' });
 });
 
 test('a folder destination that was rolled back is told so, and what it lacks is sent again from the files', async (t) => {

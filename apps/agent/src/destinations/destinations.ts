@@ -207,6 +207,7 @@ export class Destinations {
    * every destination
    */
   async connect(): Promise<Connected> {
+    await this.check();
     const before = this.sessions();
     const opened = await this.#openDue();
     const isTakenOver = opened.length > 0 && (await this.#settleAll(opened));
@@ -222,7 +223,10 @@ export class Destinations {
   async check(): Promise<void> {
     for (const slot of this.#slots) {
       const { session } = slot;
-      if (session?.expectInPlace) await this.#try(slot, () => session.expectInPlace!()).catch(() => undefined);
+      if (!session?.expectInPlace) continue;
+      const isInPlace = await this.#try(slot, () => session.expectInPlace!()).catch(() => false);
+      // Something else may be there already.
+      if (!isInPlace) slot.retryAtMs = 0;
     }
   }
 
