@@ -5,10 +5,13 @@ import { momentAt } from '../browse/browse.ts';
 import { findLostPath, foldersOnTheWay, wayKey } from '../browse/lost-path.ts';
 import { joined, pathToText, textToPath } from '../browse/path-text.ts';
 import { readerFor } from '../browse/permitted-reader.ts';
+import { fileErrors } from '../filesystem/errors.ts';
 import { planForCaller } from '../user-restore/dry-run.ts';
 import { type CallerRestore, restoreForCaller } from '../user-restore/restore-for-caller.ts';
 import type { Asking } from './requests.ts';
 import { throttled } from './throttled.ts';
+
+const roomErrors: readonly string[] = [fileErrors.disk_full.code, fileErrors.quota_exceeded.code];
 
 type Given = {
   readonly paths: readonly string[];
@@ -74,12 +77,23 @@ async function planned(parts: AgentParts, wanted: CallerRestore, { caller, send 
   return { dryRun: true, ...counts };
 }
 
-/** A path that is not there is named, with what finds it. */
+/** A target that takes no more: where that was, what is there by now, and how to go on. */
+function withPlace(error: CodedError, target: Uint8Array): CodedError {
+  const { code, kind, message, details } = error;
+  const { path } = details;
+  const place = path instanceof Uint8Array ? { path: pathToText(joined(target, path)) } : {};
+  const remedy = 'make room there, then restore again: what is restored already is kept, and not fetched anew';
+  return new CodedError({ code, kind, message, details: { ...details, ...place, remedy } }, { cause: error });
+}
+
+/** A path that is not there is named, with what finds it; a full disk with what was at hand. */
 async function explained(
   { archive }: AgentParts,
-  { paths, commit, deleted }: CallerRestore,
+  { paths, commit, deleted, target = Buffer.from('/') }: CallerRestore,
   { error, asking }: { readonly error: unknown; readonly asking: Asking },
 ): Promise<unknown> {
+  const isFull = error instanceof CodedError && roomErrors.includes(error.code);
+  if (isFull) return withPlace(error, target);
   if (!(error instanceof CodedError) || error.code !== restoreErrors.not_found.code) return error;
   const lost = await findLostPath(readerFor(archive.state(), asking.caller), paths, { commit, deleted });
   if (!lost) return error;

@@ -71,6 +71,7 @@ export async function restoreForCaller(
         setuid: restore.setuid,
         owners: caller.isPrivileged && isRoot ? 'recorded' : 'caller',
         sync: 'end',
+        isOnlyRun: true,
         ...hooks,
       };
       const target = Buffer.from(restore.target ?? '/');

@@ -5,6 +5,7 @@
  * Nothing has its final name before it is whole and proven. Whatever ends a run, the next one with the same plan goes
  * on: it fetches nothing that is on disk.
  */
+import { CodedError } from '@holdfast/base';
 import type { Destination } from '../backup/destination.ts';
 import type { OpenKeys } from '../format/seal.node.ts';
 import { restoreErrors } from './errors.ts';
@@ -28,6 +29,8 @@ export type RestoreSources = RestorePolicy & {
   readonly destinations: readonly Destination[];
   readonly keys: OpenKeys;
   readonly signal?: AbortSignal;
+  /** Nobody goes on with this plan if it fails: files that are not whole are removed then. */
+  readonly isOnlyRun?: boolean;
   readonly onProgress?: (progress: RestoreProgress) => void;
 };
 
@@ -75,11 +78,29 @@ async function run(plan: RestorePlan, sources: RestoreSources, pool: RestorePool
     await restoreAll(run, sources);
     return reportOf(plan);
   } catch (error) {
-    throw sources.signal?.aborted ? restoreErrors.stopped({}, error) : error;
+    if (sources.signal?.aborted) throw restoreErrors.stopped({}, error);
+    run.journal.flush();
+    throw withPath(plan, error);
   } finally {
     run.journal.flush();
     await pool.close();
   }
+}
+
+/** The error of a target as a whole, with where it happened and what was restored by then. */
+function withPath(plan: RestorePlan, error: unknown): unknown {
+  if (!(error instanceof CodedError) || error.kind !== 'exhausted') return error;
+  const { code, kind, message, details } = error;
+  const { entry, ...others } = details;
+  const row = typeof entry === 'number' ? placeInPlan(plan, entry) : undefined;
+  const { restored, restoredBytes } = reportOf(plan);
+  const facts = { ...others, ...(row && { path: plan.pathOf(row.directory, row.name) }), restored, restoredBytes };
+  return new CodedError({ code, kind, message, details: facts }, { cause: error });
+}
+
+function placeInPlan(plan: RestorePlan, entry: number) {
+  const row = plan.sql('select directory, name from entries where entry = ?').get(entry);
+  return row as { readonly directory: number; readonly name: Uint8Array } | undefined;
 }
 
 function policyOf({ onConflict, setuid, owners, sync }: RestorePolicy): RestorePolicy {
@@ -91,7 +112,18 @@ async function restoreAll(run: RestoreRun, sources: RestoreSources): Promise<voi
   await makeDirectories(run);
   if (isResumed) await placeLeftovers(run);
   const files = new LongFiles(run);
-  await surveyTarget(run, files, isResumed);
+  try {
+    await surveyTarget(run, files, isResumed);
+    await restoreEntries(run, files, sources);
+  } catch (error) {
+    if (sources.isOnlyRun) await files.discardAll();
+    throw error;
+  }
+  await settleDirectories(run);
+  await run.sync();
+}
+
+async function restoreEntries(run: RestoreRun, files: LongFiles, sources: RestoreSources): Promise<void> {
   for (let isMore = true; isMore;) {
     await makeContentless(run);
     await restoreContents(run, files, sources);
@@ -99,8 +131,6 @@ async function restoreAll(run: RestoreRun, sources: RestoreSources): Promise<voi
     isMore = await linkNames(run);
   }
   await run.settleEntries();
-  await settleDirectories(run);
-  await run.sync();
 }
 
 async function makeDirectories(run: RestoreRun): Promise<void> {

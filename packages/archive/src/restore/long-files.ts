@@ -57,6 +57,11 @@ export class LongFiles {
     await this.#run.pool.ask('done', { kind: 'discard', places, entries: [{ place: 0, temporary }] });
   }
 
+  /** Removes all that are not whole: nobody goes on with them. What cannot be removed stays. */
+  async discardAll(): Promise<void> {
+    for (const { entry } of this.#files.values()) await this.giveUp(entry).catch(() => undefined);
+  }
+
   /** How a worker reaches a file that was begun. */
   temporaryOf(entry: OpenEntry, inode: bigint, places: JobPlaces): TemporaryFile {
     const place = places.add(this.#run.placeOf(entry.directory));

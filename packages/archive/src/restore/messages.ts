@@ -308,4 +308,6 @@ export type RestoreReply =
       readonly errorKind: ErrorKind;
       readonly message: string;
       readonly isBug: boolean;
+      /** The entry it was at. */
+      readonly entry?: number;
     };

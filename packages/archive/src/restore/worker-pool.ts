@@ -60,8 +60,9 @@ export class RestorePool {
   }
 }
 
-function failureOf({ code, errorKind, message, isBug }: Reply<'failed'>): Error {
-  return isBug ? new Error(message) : new CodedError({ code, kind: errorKind, message });
+function failureOf({ code, errorKind, message, isBug, entry }: Reply<'failed'>): Error {
+  const details = entry === undefined ? {} : { entry };
+  return isBug ? new Error(message) : new CodedError({ code, kind: errorKind, message, details });
 }
 
 type Asked = { readonly resolve: (reply: RestoreReply) => void; readonly reject: (error: unknown) => void };

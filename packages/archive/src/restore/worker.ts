@@ -52,6 +52,8 @@ export class RestoreWorker {
   readonly #open: OpenDirectories;
   readonly #files = new RecordFiles();
   #writing: Writing;
+  /** The entry that is worked on. */
+  #at: number | undefined;
 
   constructor(setup: RestoreSetup, target: Target) {
     this.#setup = setup;
@@ -63,10 +65,13 @@ export class RestoreWorker {
   /** Does a job; whatever goes wrong is in the answer. */
   serve(job: RestoreJob): RestoreReply {
     this.#writing = { target: this.#target, policy: this.#setup.policy, notes: emptyNotes() };
+    this.#at = job.kind === 'begin' ? job.entry.entry : undefined;
     try {
       return this.#do(job);
     } catch (error) {
-      return { kind: 'failed', job: job.job, ...factsOf(error) };
+      // Settling is about directories.
+      const at = this.#at === undefined || job.kind === 'settle' ? {} : { entry: this.#at };
+      return { kind: 'failed', job: job.job, ...factsOf(error), ...at };
     }
   }
 
@@ -150,6 +155,7 @@ export class RestoreWorker {
   /** One entry's failure is its result, and the others go on. */
   #each<T extends { readonly entry: number }>(entries: readonly T[], work: (entry: T) => EntryResult): EntryResult[] {
     return entries.map((entry) => {
+      this.#at = entry.entry;
       try {
         return work(entry);
       } catch (error) {

@@ -56,6 +56,9 @@ export function beginFile(target: Target, directoryFd: number, work: EntryWork &
   try {
     target.truncate(fd, work.sizeBytes);
     return target.statDescriptor(fd).inode;
+  } catch (error) {
+    target.remove(directoryFd, work.temporary);
+    throw error;
   } finally {
     target.close(fd);
   }
