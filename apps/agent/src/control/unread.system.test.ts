@@ -9,7 +9,7 @@ test('what could not be read is counted against the set that selects it, and nam
   // Root without the capabilities that pass modes by is like any other user.
   const asRoot = ['--inh-caps=-all', '--bounding-set=-dac_override,-dac_read_search'];
   const drop = process.getuid?.() === 0 ? ['setpriv', ...asRoot] : [];
-  const [command, ...args] = [...drop, process.execPath, path.join(import.meta.dirname, 'unread.fixture.ts')];
+  const [command, ...args] = [...drop, process.execPath, path.join(import.meta.dirname, 'unread-testing.ts')];
   const { stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', timeout: 60_000 });
   assert.notEqual(stdout, '', stderr);
   const { status, tree } = JSON.parse(stdout) as { status: Fields; tree: string };
