@@ -378,6 +378,8 @@ export class Protector {
     const { number } = archive.index.head();
     for (const { destinationId } of this.#readyConfigs()) database.setAcknowledged(destinationId, number);
     if (isWhole) this.#wholeEndedAtMs = clock.monotonic();
+    // What came while this pass was under way was perhaps seen by it, and may be gone before the next look.
+    this.#lookForMounts();
     const problems = isWhole ? report.problems : [...this.#view.problems, ...report.problems].slice(-1000);
     const isInside = (path: Uint8Array) => this.#selection.decide(path).status === 'selected';
     const isTold = (path: Uint8Array) => report.missing.some((each) => Buffer.compare(each.path, path) === 0);
@@ -424,12 +426,17 @@ export class Protector {
     if (elapsedMs < upkeepMs - 1000) return false;
     const jumpedMs = now.wall - this.#lastUpkeep.wall - elapsedMs;
     this.#lastUpkeep = now;
-    const mounts = this.#readMounts();
+    this.#lookForMounts();
     // A machine that slept has a wall clock ahead of the monotonic one; events may be missing.
-    if (jumpedMs < clockJumpMs && mounts === this.#mounts) return true;
-    this.#mounts = mounts;
-    this.#isWholeWanted = true;
+    if (jumpedMs >= clockJumpMs) this.#isWholeWanted = true;
     return true;
+  }
+
+  /** Everything is looked at anew when something was mounted or unmounted since the last look. */
+  #lookForMounts(): void {
+    const mounts = this.#readMounts();
+    if (mounts !== this.#mounts) this.#isWholeWanted = true;
+    this.#mounts = mounts;
   }
 
   /** What is mounted where, as far as a change of it matters: above or below what is protected. */
