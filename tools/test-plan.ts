@@ -13,7 +13,7 @@ const kinds = [
   { suite: 'system', pattern: '{packages,apps,tools}/**/*.system.test.ts', timeoutMs: 300_000, concurrency: 2 },
   { suite: 'database', pattern: '{packages,apps,tools}/**/*.db.test.ts', timeoutMs: 240_000, concurrency: 2 },
   { suite: 'crash', pattern: '{packages,apps,tools}/**/*.crash.test.ts', timeoutMs: 600_000, concurrency: 1 },
-  { suite: 'end to end', pattern: 'e2e/**/*.e2e.ts', timeoutMs: 900_000, concurrency: 1 },
+  { suite: 'end to end', pattern: 'e2e/**/*.e2e.ts', timeoutMs: 900_000, concurrency: 2 },
 ] as const;
 
 /** Tests of everything may take this many times longer. */
