@@ -1,3 +1,4 @@
+import { backupErrors } from './errors.ts';
 import type { FragmentWriter } from './fragment-writer.ts';
 import type { DestinationMask } from './routes.ts';
 
@@ -12,13 +13,13 @@ export class FragmentRouter {
     this.#make = make;
   }
 
-  /** The writer of what goes to these destinations. */
+  /** The writer of what goes to these destinations. @throws backup.stopped */
   writerFor(destinations: DestinationMask): FragmentWriter {
     let writer = this.#writers.get(destinations);
     if (!writer) {
       // Each holds a buffer while something is in it.
       if (this.#writers.size >= maxWriters) {
-        this.flush();
+        if (!this.flush()) throw backupErrors.stopped();
         this.#writers.clear();
       }
       this.#writers.set(destinations, (writer = this.#make(destinations)));

@@ -10,6 +10,7 @@ import { BlockLookup } from '../index/block-table.ts';
 import { joinPath } from './bytes.ts';
 import { bundledBelowBytes, ContentStore } from './content-store.ts';
 import { decodeExtents } from './extent-parts.ts';
+import { backupErrors } from './errors.ts';
 import { FragmentRouter } from './fragment-router.ts';
 import { FragmentWriter } from './fragment-writer.ts';
 import { makeRow, makeStream, makeXattrStream } from './make-row.ts';
@@ -127,9 +128,10 @@ class BackupWorker {
   /** Also in the middle of another job: what that one stored so far is handed over with the rest. */
   #flush(job: number): void {
     if (job <= this.#flushed) return;
-    this.#flushed = job;
     this.#content.flush();
-    this.#fragments.flush();
+    // What was not handed over must not be told of: it would be committed.
+    if (!this.#fragments.flush()) throw backupErrors.stopped();
+    this.#flushed = job;
     this.#send({ kind: 'progress', readBytes: this.#readBytes });
     this.#readBytes = 0;
     this.#gatherFresh();
