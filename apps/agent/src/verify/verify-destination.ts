@@ -85,7 +85,8 @@ export async function verifyDestination(
   }
   const { rows, pieces, checkedBytes, damagedCount, piecesElsewhere } = check;
   const damaged = await Promise.all(check.damaged.map((found) => named(found, state)));
-  const isCurrent = head === archive.index.head().number;
+  // What holds nothing is never good: the device may just have found out that all of it is gone.
+  const isCurrent = head > 0 && head === archive.index.head().number;
   const found = { rows, pieces, checkedBytes, damaged, damagedCount, piecesElsewhere };
   return { destination: session.name, head, isCurrent, ...found };
 }
