@@ -224,7 +224,7 @@ export class Destinations {
     for (const slot of this.#slots) {
       const { session } = slot;
       if (!session?.expectInPlace) continue;
-      const isInPlace = await this.#try(slot, () => session.expectInPlace!()).catch(() => false);
+      const isInPlace = await this.#try(slot, () => session.expectInPlace!());
       // Something else may be there already.
       if (!isInPlace) slot.retryAtMs = 0;
     }

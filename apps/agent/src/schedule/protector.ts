@@ -130,7 +130,10 @@ export class Protector {
       const waitMs = due.atMs - this.#ports.clock.monotonic();
       if (waitMs > 0) await this.#wait(Math.min(waitMs, upkeepMs));
       else await this.#turn.use(() => (signal.aborted ? Promise.resolve() : this.#act(due)));
-      if (this.#upkeep()) await this.#turn.use(() => this.#ports.destinations.check());
+      if (this.#upkeep()) {
+        const checked = this.#turn.use(() => this.#ports.destinations.check());
+        await checked.catch((error: unknown) => this.#fail(error));
+      }
     }
     signal.removeEventListener('abort', stop);
     await this.#turn.use(async () => this.#watch.close());
