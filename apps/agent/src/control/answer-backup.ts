@@ -2,7 +2,7 @@ import { isRetryable } from '@holdfast/base';
 import type { AgentParts } from '../agent.ts';
 import { pathToText } from '../browse/path-text.ts';
 import { setErrors } from '../sets/errors.ts';
-import type { DestinationStanding } from '../destinations/destinations.ts';
+import type { DestinationStanding } from '../destinations/slot.ts';
 import { destinationErrors } from '../destinations/errors.ts';
 import { verifyDestination, type VerifyReport } from '../verify/verify-destination.ts';
 import { standingsOf } from './answer-status.ts';
@@ -60,7 +60,7 @@ export async function answerVerify(
         const report = await verifyOne(parts, destinationId, {
           full,
           signal: asking.signal,
-          isNeeded: destinations.neededAt(name),
+          isNeeded: destinations.sets.neededAt(name),
           onProgress: (progress) => send({ progress: { destination: name, ...progress } }),
         });
         if (report) reports.push({ ...report, destination: name });

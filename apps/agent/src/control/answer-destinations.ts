@@ -78,7 +78,7 @@ export async function answerDestinationRemove(parts: AgentParts, { name }: { nam
         const remedy = `holdfast set change "${only.name}" --destination NAME`;
         throw destinationErrors.only_of_set({ name, set: only.name, remedy });
       }
-      const isNeeded = archive.index.head().number > 0 && (!isElsewhere || destinations.isOnlyHolder(config));
+      const isNeeded = archive.index.head().number > 0 && (!isElsewhere || destinations.sets.isOnlyHolder(config));
       if (isNeeded) {
         throw destinationErrors.only_copy({ name, remedy: 'add another destination and wait until it is protected' });
       }

@@ -93,6 +93,6 @@ function standingAt({ destinations }: AgentParts, set: NumberedSet, config: Dest
   return {
     destination: destinations.standingOf(config.destinationId),
     isBound: isBoundTo(set, config.name),
-    hasGap: destinations.hasGap(set.number, config),
+    hasGap: destinations.sets.hasGap(set.number, config),
   };
 }

@@ -1,5 +1,5 @@
-import type { DestinationStanding } from '../destinations/destinations.ts';
-import type { ProtectionView } from '../schedule/protector.ts';
+import type { DestinationStanding } from '../destinations/slot.ts';
+import type { ProtectionView } from '../schedule/protection-view.ts';
 import { isPaused } from '../schedule/due.ts';
 import { isPathAtOrBelow, type NumberedSet } from '../sets/backup-set.ts';
 import { remedyOf } from './remedies.ts';

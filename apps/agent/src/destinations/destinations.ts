@@ -4,36 +4,17 @@
  * `connect` opens those that are there and settles each against what the device knows: the same head, a head whose answer
  * was lost, a destination that lags, or another life of this device. One that is away does not stop the others.
  */
-import { type CommitName, judgeSession, type Ordinal, type RoutePlan, type SessionVerdict } from '@holdfast/archive';
-import { CodedError, isRetryable, retryDelayMs } from '@holdfast/base';
+import type { Ordinal } from '@holdfast/archive';
 import type { DeviceArchive } from '../archive/device-archive.ts';
 import type { DestinationConfig } from '../state/agent-database.ts';
 import { catchUp, sendKeyRecords } from './catch-up.ts';
 import type { DestinationPlace, DestinationSession } from './destination-place.ts';
 import { destinationErrors } from './errors.ts';
 import type { GapBook } from './gap-book.ts';
-import type { BoundSet } from '../sets/backup-set.ts';
-import { recordedDestinations, routesOf } from './bindings.ts';
-import {
-  isRightfulWriter,
-  readKeyrings,
-  remedyForCopies,
-  takeForeignKeyrings,
-  takeOver,
-  type TakeOverPorts,
-} from './take-over.ts';
-
-/** How a destination stands with the device. */
-export type DestinationStanding =
-  | { readonly status: 'closed' }
-  /** Open, and at the device's head. */
-  | { readonly status: 'ready' }
-  /** Records are being copied to it from another one. */
-  | { readonly status: 'catching_up'; readonly copiedBytes: number }
-  /** Not to be had; tried again by itself. */
-  | { readonly status: 'away'; readonly error: CodedError }
-  /** A person has to act. */
-  | { readonly status: 'failed'; readonly error: CodedError };
+import { findForeign, judge, knownHead } from './judge-session.ts';
+import { SetRoutes } from './set-routes.ts';
+import { closeSlot, type DestinationStanding, failSlot, newSlot, type Slot } from './slot.ts';
+import { remedyForCopies, takeForeignKeyrings, takeOver, type TakeOverPorts } from './take-over.ts';
 
 /** What connecting did. */
 export type Connected = {
@@ -57,21 +38,10 @@ export type DestinationMemory = {
   noteLoss(destinationId: number, loss: { readonly acknowledged: number; readonly found: number }): void;
 };
 
-type Slot = {
-  readonly place: DestinationPlace;
-  session: DestinationSession | undefined;
-  standing: DestinationStanding;
-  tries: number;
-  retryAtMs: number;
-  /** Somebody else opened a session while ours was in use. */
-  wasSuperseded: boolean;
-};
-
-const mayBeGone: readonly string[] = ['log.locked', 'log.fenced'];
-const retryPolicy = { attempts: Number.POSITIVE_INFINITY, firstDelayMs: 2000, maxDelayMs: 300_000 };
-
 /** The destinations of one device. Not for several callers at once. */
 export class Destinations {
+  /** Where sets have what they stored. */
+  readonly sets: SetRoutes;
   readonly #archive: DeviceArchive;
   readonly #ports: TakeOverPorts & { readonly memory: DestinationMemory };
   readonly #gaps: GapBook;
@@ -89,6 +59,7 @@ export class Destinations {
     this.#ports = ports;
     this.#gaps = ports.gaps;
     this.#slots = places.map(newSlot);
+    this.sets = new SetRoutes(ports.gaps, archive.index, () => this.#slots);
     archive.readFrom(() => this.sessions());
   }
 
@@ -121,60 +92,10 @@ export class Destinations {
     return this.#find(destinationId)?.session;
   }
 
-  /** Where the records of sets go, by the names of sessions. */
-  routePlan(): Omit<RoutePlan, 'ready'> {
-    const { destinations, bindings } = this.#gaps.routePlan();
-    const names = new Map(this.#slots.map(({ place, session }) => [place.config.name, session?.name]));
-    const nameOf = (name: string) => names.get(name) ?? name;
-    return {
-      destinations: destinations.map(nameOf),
-      bindings: bindings.map(({ set, sendsTo, heldBy }) => ({
-        set,
-        ...(sendsTo && { sendsTo: sendsTo.map(nameOf) }),
-        ...(heldBy && { heldBy: heldBy.map(nameOf) }),
-      })),
-    };
-  }
-
-  /** The names of the destinations that are ready, as they were added. */
-  #readyNames(): readonly string[] {
-    return this.#slots.flatMap(({ place, standing }) => (standing.status === 'ready' ? [place.config.name] : []));
-  }
-
-  /** Whether a set has a destination that takes records now. */
-  canStore(setNumber: number): boolean {
-    return routesOf(this.#gaps.facts(), this.#readyNames()).canStore([setNumber]);
-  }
-
-  /** What the archive is to say of a set: the destinations that have all of it; undefined where every one has. */
-  recordedDestinations(set: BoundSet): readonly string[] | undefined {
-    return recordedDestinations(set, this.#gaps.facts());
-  }
-
-  /** Whether a destination lacks blocks of a set that is bound to it. */
-  hasGap(setNumber: number, config: DestinationConfig): boolean {
-    return this.#gaps.at(config).some((gap) => gap.setNumber === setNumber);
-  }
-
-  /** Whether a destination has to have what these sets stored. */
-  neededAt(name: string): (sets: readonly number[]) => boolean {
-    const routes = routesOf(this.#gaps.facts(), []);
-    const bit = routes.bitOf(name);
-    return (sets) => (routes.heldBy(sets) & bit) !== 0;
-  }
-
   /** Takes down that a set is bound to these destinations from now on: they lack what it stored before. */
   bind(setNumber: number, configs: readonly DestinationConfig[]): void {
     for (const config of configs) this.#gaps.mark([setNumber], config);
     this.rebind();
-  }
-
-  /** Whether something of the archive would be at no destination that is there, were this one gone. */
-  isOnlyHolder({ name }: DestinationConfig): boolean {
-    const routes = routesOf(this.#gaps.facts(), this.#readyNames());
-    const bit = routes.bitOf(name);
-    const isOnly = (held: number) => (held & bit) !== 0 && (held & ~bit & routes.ready) === 0;
-    return this.#archive.index.setLists().some((list) => isOnly(routes.heldBy(list)));
   }
 
   /** What sets are bound to has changed: the next `connect` sends what destinations lack now. */
@@ -233,17 +154,11 @@ export class Destinations {
   /** Drops a session that failed; it is opened anew later. */
   async lose(session: DestinationSession, error: unknown): Promise<void> {
     const slot = this.#slots.find((each) => each.session === session);
-    if (slot) await this.#fail(slot, error);
+    if (slot) await failSlot(slot, error, this.#ports);
   }
 
   async closeAll(): Promise<void> {
-    for (const slot of this.#slots) {
-      if (!slot.session) continue;
-      slot.wasSuperseded ||= slot.session.isSuperseded === true;
-      await slot.session.close().catch(() => undefined);
-      slot.session = undefined;
-      slot.standing = { status: 'closed' };
-    }
+    for (const slot of this.#slots) if (slot.session) await closeSlot(slot);
   }
 
   async #openDue(): Promise<Slot[]> {
@@ -256,9 +171,8 @@ export class Destinations {
   }
 
   async #open(slot: Slot): Promise<void> {
-    const { archiveId, stored, index } = this.#archive;
-    const { number, sha256 } = index.head();
-    const known = number === 0 ? undefined : { number, sha256: Buffer.from(sha256).toString('hex') };
+    const { archiveId, stored } = this.#archive;
+    const known = knownHead(this.#archive);
     slot.session = await slot.place.open({ archiveId, known, keyRecords: stored.keyRecords, ...this.#ports });
     const { memory } = this.#ports;
     const { destinationId } = slot.place.config;
@@ -268,7 +182,9 @@ export class Destinations {
 
   /** @returns whether the device goes on as another writer */
   async #settleAll(opened: readonly Slot[]): Promise<boolean> {
-    const foreign = await this.#findForeign(opened);
+    const isAnyAway = this.#slots.some(({ session }) => !session);
+    const others = { isAnyReady: this.sessions().length > 0, isAnyAway };
+    const foreign = await findForeign(this.#archive, opened, others);
     if (foreign) {
       if (!(await this.#goOnFrom(foreign))) {
         const canOthersGoOn = foreign.standing.status === 'failed' && !this.#archive.isIndexLost;
@@ -303,64 +219,14 @@ export class Destinations {
   async #reopenOthers(foreign: Slot): Promise<void> {
     for (const slot of this.#slots) {
       if (slot === foreign || !slot.session) continue;
-      await slot.session.close().catch(() => undefined);
-      slot.session = undefined;
-      slot.standing = { status: 'closed' };
+      await closeSlot(slot);
       await this.#try(slot, () => this.#open(slot));
     }
   }
 
-  /** The destination whose state this device has to go on from, if its own is not to be relied on. */
-  async #findForeign(opened: readonly Slot[]): Promise<Slot | undefined> {
-    const byHead = opened.toSorted((a, b) => headOf(b) - headOf(a));
-    if (this.#archive.isIndexLost) return byHead[0];
-    const own = this.#archive.index.head().number;
-    for (const slot of byHead) {
-      const verdict = await this.#judge(slot.session!);
-      if (verdict.status === 'new_writer' && verdict.head.number > own) return slot;
-      if ((await this.#hasUnknownOrdinals(slot.session!)) || (await this.#isTakenByOther(slot.session!))) return slot;
-    }
-    // All that are left lag behind: what is lost with the others is made again from the files.
-    const isAnyAhead = this.sessions().length > 0 || (await this.#isAnyAtHead(opened));
-    const isAnyAway = this.#slots.some(({ session }) => !session);
-    return isAnyAhead || isAnyAway || own === 0 ? undefined : byHead[0];
-  }
-
-  async #isAnyAtHead(opened: readonly Slot[]): Promise<boolean> {
-    for (const { session } of opened) {
-      const { status } = await this.#judge(session!);
-      if (status === 'go_on' || status === 'take_up') return true;
-    }
-    return false;
-  }
-
-  /** Whether records of this writer are there that it cannot have made: those of a clone, or of a time after a rollback. */
-  async #hasUnknownOrdinals(session: DestinationSession): Promise<boolean> {
-    const { index, stored } = this.#archive;
-    const highest = await session.highestSequence(stored.keys.writerNumber);
-    return highest !== undefined && highest >= (index.getNumber('ordinals') ?? 0);
-  }
-
-  /** Whether a newer keyring there has made another life of this device the writer. */
-  async #isTakenByOther(session: DestinationSession): Promise<boolean> {
-    const { stored } = this.#archive;
-    if (session.keyringNumber <= stored.keys.keyring.number) return false;
-    return !isRightfulWriter(await readKeyrings(this.#archive, session), session);
-  }
-
-  async #judge(session: DestinationSession): Promise<SessionVerdict> {
-    const { index } = this.#archive;
-    const { number, sha256 } = index.head();
-    const known: CommitName | undefined =
-      number === 0 ? undefined : { number, sha256: Buffer.from(sha256).toString('hex') };
-    const { head } = session;
-    const own = head && (await this.#archive.commitHash(head.number));
-    return judgeSession(head, known, () => own);
-  }
-
   async #takeUp(slot: Slot): Promise<void> {
     const session = slot.session!;
-    const verdict = await this.#judge(session);
+    const verdict = await judge(this.#archive, session);
     // Before anything is sent: our keyring would not fit there.
     if (verdict.status === 'new_writer') throw destinationErrors.branched({ destination: session.name });
     await takeForeignKeyrings(this.#archive, session);
@@ -447,37 +313,12 @@ export class Destinations {
       return true;
     } catch (error) {
       this.#ports.signal.throwIfAborted();
-      await this.#fail(slot, error);
+      await failSlot(slot, error, this.#ports);
       return false;
     }
-  }
-
-  async #fail(slot: Slot, error: unknown): Promise<void> {
-    const { session } = slot;
-    slot.wasSuperseded ||= session?.isSuperseded === true;
-    slot.session = undefined;
-    await session?.close().catch(() => undefined);
-    if (!(error instanceof CodedError)) {
-      slot.standing = { status: 'failed', error: destinationErrors.interrupted({}, error) };
-      throw error;
-    }
-    const { clock, random } = this.#ports;
-    const unit = new DataView(random(4).buffer).getUint32(0) / 2 ** 32;
-    slot.retryAtMs = clock.monotonic() + retryDelayMs(retryPolicy, ++slot.tries, unit);
-    // A lock that another machine holds, or a fence, may be gone the next time; who opened a newer session may have written nothing.
-    const isAway = isRetryable(error) || session?.isSuperseded || mayBeGone.includes(error.code);
-    slot.standing = { status: isAway ? 'away' : 'failed', error };
   }
 
   #find(destinationId: number): Slot | undefined {
     return this.#slots.find(({ place }) => place.config.destinationId === destinationId);
   }
-}
-
-function headOf({ session }: Slot): number {
-  return session?.head?.number ?? 0;
-}
-
-function newSlot(place: DestinationPlace): Slot {
-  return { place, session: undefined, standing: { status: 'closed' }, tries: 0, retryAtMs: 0, wasSuperseded: false };
 }

@@ -5,41 +5,19 @@
  * pass under way; the next one goes on where it was. Intervals are measured on the monotonic clock: wrong wall clocks and
  * their corrections change nothing but the times commits bear.
  */
-import { asStateError, type BackupReport, type Problem, Selection } from '@holdfast/archive';
+import { asStateError, type BackupReport, Selection } from '@holdfast/archive';
 import { CodedError, Semaphore } from '@holdfast/base';
-import { isBoundTo } from '../destinations/bindings.ts';
 import type { Connected } from '../destinations/destinations.ts';
-import { listMounts } from '../filesystem/index.ts';
-import { isPathAtOrBelow, type NumberedSet, selectedSet } from '../sets/backup-set.ts';
+import { type NumberedSet, selectedSet } from '../sets/backup-set.ts';
 import { setErrors } from '../sets/errors.ts';
+import { noteComplete, readyConfigs } from './completeness.ts';
 import { type Due, isPaused, minuteOf, nextDue } from './due.ts';
 import { protectionErrors } from './errors.ts';
+import { MountWatch } from './mount-watch.ts';
+import { nothingYet, type ProtectionView } from './protection-view.ts';
 import { newSettings, type PassPorts, type PassProgress, type PassScope, runPass } from './run-pass.ts';
 import { TreeWatch } from './tree-watch.ts';
 import { unmountedPlaces } from './unmounted.ts';
-
-/** Something selected that is not there: an include, or a volume that was mounted inside one. */
-export type MissingPlace = {
-  readonly path: Uint8Array;
-  readonly reason: BackupReport['missing'][number]['reason'] | 'unmounted';
-};
-
-/** What is known about how protection goes, for `status`. */
-export type ProtectionView = {
-  readonly activity: 'idle' | 'connecting' | 'looking';
-  readonly progress: PassProgress | undefined;
-  readonly isEverComplete: boolean;
-  readonly hasChanges: boolean;
-  readonly watchedDirectories: number;
-  readonly unwatchedDirectories: number;
-  readonly missing: readonly MissingPlace[];
-  readonly problems: readonly Problem[];
-  readonly moreProblems: number;
-  /** Why the last pass did not come to its end. */
-  readonly failure: CodedError | undefined;
-  /** Wall clock of the last whole pass that came to its end, milliseconds since 1970. */
-  readonly wholeAtMs: number | undefined;
-};
 
 type Waiting = {
   /** The only set that is asked for. */
@@ -77,22 +55,10 @@ export class Protector {
   #failures = 0;
   #failedAtHead = 0;
   #notBeforeMs = 0;
-  #mounts = '';
+  readonly #mounts = new MountWatch(() => this.#selection.roots());
   #unmounted: readonly Uint8Array[] = [];
   #lastUpkeep = { monotonic: 0, wall: 0 };
-  #view: ProtectionView = {
-    activity: 'idle',
-    progress: undefined,
-    isEverComplete: false,
-    hasChanges: false,
-    watchedDirectories: 0,
-    unwatchedDirectories: 0,
-    missing: [],
-    problems: [],
-    moreProblems: 0,
-    failure: undefined,
-    wholeAtMs: undefined,
-  };
+  #view: ProtectionView = nothingYet;
 
   constructor(ports: PassPorts) {
     this.#ports = ports;
@@ -325,7 +291,7 @@ export class Protector {
     this.#watch.takeBlindness();
     this.#held = [];
     this.#isWholeWanted = false;
-    this.#mounts = this.#readMounts();
+    this.#mounts.look();
     const { archive } = this.#ports;
     this.#unmounted = archive.index.head().number === 0 ? [] : await unmountedPlaces(archive.state());
   }
@@ -337,7 +303,7 @@ export class Protector {
     const isHeld = (path: Uint8Array) => {
       const decision = this.#selection.decide(path);
       if (decision.status !== 'selected') return false;
-      return decision.sets.every((number) => paused.includes(number) || !destinations.canStore(number));
+      return decision.sets.every((number) => paused.includes(number) || !destinations.sets.canStore(number));
     };
     this.#held = paths.filter(isHeld);
     return paths.filter((path) => !isHeld(path));
@@ -379,7 +345,7 @@ export class Protector {
       if (session) await destinations.lose(session, error);
     }
     const { number } = archive.index.head();
-    for (const { destinationId } of this.#readyConfigs()) database.setAcknowledged(destinationId, number);
+    for (const { destinationId } of readyConfigs(destinations)) database.setAcknowledged(destinationId, number);
     if (isWhole) this.#wholeEndedAtMs = clock.monotonic();
     // What came while this pass was under way was perhaps seen by it, and may be gone before the next look.
     this.#lookForMounts();
@@ -404,22 +370,8 @@ export class Protector {
     this.#setComplete(numbersOf(this.#ports.database.sets()).filter((set) => !this.#skipped.includes(set)));
   }
 
-  /** Writes down that all of these sets is durable now at the destinations that are ready and that have it. */
   #setComplete(numbers: readonly number[]): void {
-    const { destinations, database, clock } = this.#ports;
-    const away = new Set(this.#view.missing.map(({ path }) => Buffer.from(path).toString()));
-    const isWhole = ({ includes }: NumberedSet) => !includes.some((include) => away.has(include));
-    for (const set of database.sets().filter((each) => numbers.includes(each.number) && isWhole(each))) {
-      const holding = this.#readyConfigs().filter(
-        (config) => isBoundTo(set, config.name) && !destinations.hasGap(set.number, config),
-      );
-      for (const { destinationId } of holding) database.setComplete(set.number, destinationId, clock.now());
-    }
-  }
-
-  #readyConfigs() {
-    const { destinations } = this.#ports;
-    return destinations.configs.filter((config) => destinations.standingOf(config.destinationId).status === 'ready');
+    noteComplete(this.#ports, numbers, this.#view.missing);
   }
 
   /** Every few seconds: volumes that came or went, and a machine that slept. Returns whether it was time. */
@@ -437,20 +389,7 @@ export class Protector {
 
   /** Everything is looked at anew when something was mounted or unmounted since the last look. */
   #lookForMounts(): void {
-    const mounts = this.#readMounts();
-    if (mounts !== this.#mounts) this.#isWholeWanted = true;
-    this.#mounts = mounts;
-  }
-
-  /** What is mounted where, as far as a change of it matters: above or below what is protected. */
-  #readMounts(): string {
-    const roots = this.#selection.roots().map((path) => Buffer.from(path).toString());
-    const matters = (mountPoint: string) =>
-      roots.some((root) => isPathAtOrBelow(root, mountPoint) || isPathAtOrBelow(mountPoint, root));
-    return listMounts()
-      .filter(({ mountPoint }) => matters(Buffer.from(mountPoint).toString()))
-      .map(({ mountId, device }) => `${mountId}:${device}`)
-      .join(' ');
+    if (this.#mounts.look()) this.#isWholeWanted = true;
   }
 
   #clocks() {

@@ -62,7 +62,7 @@ export async function runPass(ports: PassPorts, scope: PassScope, hooks: PassHoo
     source,
     sets: withoutUnmounted(all, unmounted).sets,
     never: never(),
-    routes: destinations.routePlan(),
+    routes: destinations.sets.routePlan(),
     ...scope,
     onLost: (lost) => dropLost(destinations, lost),
     startWorker,
@@ -94,7 +94,7 @@ function dropLost(destinations: Destinations, { destination, error }: LostDestin
 export async function newSettings({ archive, database, destinations }: PassPorts): Promise<readonly MapEntry[]> {
   const state = archive.state();
   const entries = database.sets().map((set) => {
-    const bound = destinations.recordedDestinations(set);
+    const bound = destinations.sets.recordedDestinations(set);
     const definition = definitionOf(set);
     return setSetting(set.number, { name: set.name, definition, ...(bound && { destinations: bound }) });
   });
