@@ -66,3 +66,39 @@ test('settings are shown without the password of the database', () => {
   assert.equal(shown.includes('hunter2'), false);
   assert.ok(shown.includes('db/x'));
 });
+
+test('what is wrong with a setting is said in plain words, with what it must be', () => {
+  const told = (env: Readonly<Record<string, string>>) => {
+    try {
+      readCloudConfig(env);
+      return [];
+    } catch (error) {
+      return (error as { details: { problems: string[] } }).details.problems;
+    }
+  };
+  for (const [env, expected] of [
+    [{ HOLDFAST_LISTEN: '8443' }, 'HOLDFAST_LISTEN: it must be HOST:PORT, such as 127.0.0.1:8443'],
+    [{ HOLDFAST_LISTEN: 'a:70000' }, 'HOLDFAST_LISTEN: it must have a port of 65535 or less'],
+    [
+      { HOLDFAST_PUBLIC_URL: 'backup' },
+      'HOLDFAST_PUBLIC_URL: it must be an address such as https://backup.example.org',
+    ],
+    [{ HOLDFAST_PUBLIC_URL: 'https://a/b' }, 'HOLDFAST_PUBLIC_URL: it must have no path, user or query'],
+    [
+      { HOLDFAST_TRUSTED_PROXIES: 'x' },
+      'HOLDFAST_TRUSTED_PROXIES: it must be addresses or networks such as 10.0.0.0/8, separated by commas',
+    ],
+    [
+      { HOLDFAST_DATABASE_URL: 'mysql://a' },
+      'HOLDFAST_DATABASE_URL: it must be an address such as postgresql://user:password@host/database',
+    ],
+    [{ HOLDFAST_LOG_LEVEL: 'loud' }, 'HOLDFAST_LOG_LEVEL: it must be one of debug, info, warn, error'],
+    [
+      { HOLDFAST_TLS_KEY_FILE: 'k' },
+      'HOLDFAST_TLS_KEY_FILE: it must be set together with HOLDFAST_TLS_CERT_FILE: either both or neither',
+    ],
+    [{ HOLDFAST_LISTEN: '127.0.0.1:1', HOLDFAST_LOG_LEVEL: 'info' }, undefined],
+  ] as const) {
+    assert.deepEqual(told(env), expected === undefined ? [] : [expected]);
+  }
+});

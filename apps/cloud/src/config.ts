@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { defineErrors } from '@holdfast/base';
+import { problemsInWords } from '@holdfast/contract';
 import { z } from 'zod';
 import { parseNetwork } from './platform/egress.ts';
 import { logLevels } from './platform/log.ts';
@@ -11,12 +12,12 @@ export const configErrors = defineErrors('config', {
 
 const HostPort = z
   .string()
-  .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, 'must be HOST:PORT')
+  .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, 'it must be HOST:PORT, such as 127.0.0.1:8443')
   .transform((text) => {
     const [, host = '', port = ''] = /^\[?([^\]]+?)\]?:(\d+)$/.exec(text) ?? [];
     return { host, port: Number(port) };
   })
-  .refine(({ port }) => port <= 65_535, 'the port must be 65535 or less');
+  .refine(({ port }) => port <= 65_535, 'it must have a port of 65535 or less');
 
 const Networks = z
   .string()
@@ -26,18 +27,27 @@ const Networks = z
       .map((item) => item.trim())
       .filter((item) => item !== ''),
   )
-  .refine((items) => items.every(isNetwork), 'must be addresses or CIDR networks, separated by commas');
+  .refine(
+    (items) => items.every(isNetwork),
+    'it must be addresses or networks such as 10.0.0.0/8, separated by commas',
+  );
 
 const PublicUrl = z
-  .url({ protocol: /^https$/, error: 'must be an https:// address' })
-  .refine((text) => originOf(text) === text.replace(/\/$/, ''), 'must have no path, user or query')
+  .url({ protocol: /^https$/, error: 'it must be an address such as https://backup.example.org' })
+  .refine(
+    (text) => !URL.canParse(text) || originOf(text) === text.replace(/\/$/, ''),
+    'it must have no path, user or query',
+  )
   .transform(originOf);
 
 function originOf(text: string): string {
   return URL.canParse(text) ? new URL(text).origin : '';
 }
 
-const DatabaseUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgresql:// address' });
+const DatabaseUrl = z.url({
+  protocol: /^postgres(ql)?$/,
+  error: 'it must be an address such as postgresql://user:password@host/database',
+});
 
 const Environment = z
   .object({
@@ -64,7 +74,7 @@ const Environment = z
   })
   .refine((env) => (env.HOLDFAST_TLS_CERT_FILE === undefined) === (env.HOLDFAST_TLS_KEY_FILE === undefined), {
     path: ['HOLDFAST_TLS_KEY_FILE'],
-    message: 'HOLDFAST_TLS_CERT_FILE and HOLDFAST_TLS_KEY_FILE go together',
+    message: 'it must be set together with HOLDFAST_TLS_CERT_FILE: either both or neither',
   });
 
 /** The settings of a server; what each means stands at its environment variable above. */
@@ -90,8 +100,8 @@ export function readCloudConfig(env: Readonly<Record<string, string | undefined>
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = Environment.safeParse(given);
   if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
-    throw configErrors.invalid({ problems });
+    const problems = problemsInWords(parsed.error, given);
+    throw configErrors.invalid({ problems: problems.map(({ field, problem }) => `${field}: ${problem}`) });
   }
   const read = parsed.data;
   const { HOLDFAST_TLS_CERT_FILE: certFile, HOLDFAST_TLS_KEY_FILE: keyFile } = read;

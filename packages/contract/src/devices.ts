@@ -2,10 +2,7 @@ import { defineErrors } from '@holdfast/base';
 import { z } from 'zod';
 import { PolicySettings } from './policies.ts';
 import { defineRoute, nothing, open } from './route.ts';
-import { DisplayName, Instant } from './shapes.ts';
-
-const Sha256Hex = z.string().regex(/^[0-9a-f]{64}$/);
-const Base64Url = (bytes: number) => z.string().regex(new RegExp(`^[\\w-]{${Math.ceil((bytes * 4) / 3)}}$`));
+import { base64UrlBytes, DisplayName, Instant, Sha256Hex } from './shapes.ts';
 
 /**
  * What an agent is given to enrol with, by file or standard input: an invitation, and what it must find at the address.
@@ -15,11 +12,11 @@ const Base64Url = (bytes: number) => z.string().regex(new RegExp(`^[\\w-]{${Math
 export const EnrollmentToken = z.strictObject({
   version: z.literal(1),
   /** Where the server is, without a final slash; agents take `https:` alone. */
-  url: z.url({ protocol: /^https?$/ }),
+  url: z.url({ protocol: /^https?$/, error: 'it must be an address such as https://backup.example.org' }),
   installationId: z.uuid(),
   tenantUid: z.uuid(),
   /** 256 random bits. */
-  token: Base64Url(32),
+  token: base64UrlBytes(32),
   /** SHA-256 of the DER form of the CA's certificate; null where the system's own list of CAs counts. */
   caSha256: Sha256Hex.nullable(),
   /** SHA-256 of the verifier key (its text) of the tenant's log. */
@@ -62,7 +59,7 @@ export const deviceErrors = defineErrors('devices', {
 export const DevicePublicJwk = z.strictObject({
   kty: z.literal('OKP'),
   crv: z.literal('Ed25519'),
-  x: Base64Url(32),
+  x: base64UrlBytes(32),
 });
 export type DevicePublicJwk = z.infer<typeof DevicePublicJwk>;
 
@@ -131,9 +128,9 @@ export const deviceRoutes = {
       token: z.string().min(1).max(200),
       publicJwk: DevicePublicJwk,
       /** Ed25519 over the label, the installation id (16 bytes), the SHA-256 of the token and the public key. */
-      proof: Base64Url(64),
+      proof: base64UrlBytes(64),
       /** Random, made with the key: a request sent again after a lost answer is known by it. */
-      attempt: Base64Url(16),
+      attempt: base64UrlBytes(16),
       hostname: DisplayName,
       os: DisplayName,
       agentVersion: DisplayName,

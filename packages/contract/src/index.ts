@@ -11,6 +11,7 @@ export * from './oauth.ts';
 export * from './orgs.ts';
 export * from './permissions.ts';
 export * from './policies.ts';
+export * from './problem-in-words.ts';
 export * from './problem.ts';
 export * from './route.ts';
 export * from './routes.ts';

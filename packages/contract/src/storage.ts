@@ -2,7 +2,7 @@ import { defineErrors } from '@holdfast/base';
 import { z } from 'zod';
 import { deviceErrors } from './devices.ts';
 import { bytes, defineRoute } from './route.ts';
-import { Instant, queryNumber } from './shapes.ts';
+import { Instant, queryNumber, Sha256Hex } from './shapes.ts';
 
 /** Most bytes of one fragment: 4 MiB of whole records, or one record that is longer. */
 export const MAX_FRAGMENT_BYTES = 9 * 1024 * 1024;
@@ -11,7 +11,6 @@ export const MAX_READ_ORDINALS = 65_536;
 /** Fragments that may be under way at once. */
 export const FRAGMENT_WINDOW = 8;
 
-const Sha256Hex = z.string().regex(/^[0-9a-f]{64}$/);
 const count = z.number().int().min(0);
 
 /** A commit by its number and the SHA-256 of its whole record. */

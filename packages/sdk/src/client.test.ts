@@ -138,3 +138,14 @@ test('a page sends its token and lets the browser add the cookie', async () => {
   assert.equal(sent[0]?.init.headers['x-csrf-token'], 'page');
   assert.equal(sent[0]?.init.credentials, 'include');
 });
+
+test('an address that answers as no server of ours does is said to be none, for tokens as for all else', async () => {
+  const secret = { clientId: 'id', clientSecret: 'secret' };
+  const isNone = (error: unknown) => error instanceof CodedError && error.code === 'sdk.not_a_problem';
+  for (const answer of [json({ token: 1 }), () => new Response('<html>', { status: 200 }), json([])]) {
+    const { fetch } = serverOf({ '/v1/oauth': answer, '/v1/customer': answer });
+    const credentials = clientCredentials(secret, { baseUrl, fetch, nowMs: () => 0 });
+    await assert.rejects(createClient({ baseUrl, fetch, credentials }).customer.get({}), isNone);
+    await assert.rejects(createClient({ baseUrl, fetch, credentials: bearer('t') }).customer.get({}), isNone);
+  }
+});

@@ -1,6 +1,6 @@
 import { createHash, createPrivateKey, generateKeyPairSync, sign, X509Certificate } from 'node:crypto';
 import { CodedError, parseUuid, systemRandom, type Random } from '@holdfast/base';
-import { deviceRoutes, EnrollmentToken, ENROLLMENT_PROOF_LABEL } from '@holdfast/contract';
+import { deviceRoutes, EnrollmentToken, ENROLLMENT_PROOF_LABEL, problemsInWords } from '@holdfast/contract';
 import { anonymous, call } from '@holdfast/sdk';
 import type { DeviceKey, Enrollment, EnrollmentStore, PendingEnrollment } from './enrollment-store.ts';
 import { cloudErrors } from './errors.ts';
@@ -68,9 +68,10 @@ function parseToken({ tokenText, url }: EnrollRequest): EnrollmentToken {
     throw cloudErrors.token_invalid({ problem: 'it is not JSON' });
   }
   const parsed = EnrollmentToken.safeParse(json);
-  if (!parsed.success) throw cloudErrors.token_invalid({ field: parsed.error.issues[0]?.path.join('.') });
+  if (!parsed.success) throw cloudErrors.token_invalid(problemsInWords(parsed.error, json)[0]);
   const token = parsed.data;
-  if (new URL(token.url).protocol !== 'https:') throw cloudErrors.token_invalid({ field: 'url' });
+  if (new URL(token.url).protocol !== 'https:')
+    throw cloudErrors.token_invalid({ field: 'url', problem: 'it must begin with https://' });
   const asked = url === undefined || (URL.canParse(url) && new URL(url).origin === new URL(token.url).origin);
   if (!asked) throw cloudErrors.other_address({ asked: url, token: token.url });
   return { ...token, url: new URL(token.url).origin };

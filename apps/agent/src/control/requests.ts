@@ -1,8 +1,8 @@
 /** What can be asked on the control socket, by whom, and who answers. */
+import { problemsInWords } from '@holdfast/contract';
 import { z } from 'zod';
 import type { AgentParts } from '../agent.ts';
 import type { Caller } from '../browse/caller.ts';
-import { ruleInWords } from '../rule-in-words.ts';
 import { controlErrors } from './errors.ts';
 import { answerFind, answerList, answerVersions, answerWhy } from './answer-browse.ts';
 import { answerDestinationAdd, answerDestinationList, answerDestinationRemove } from './answer-destinations.ts';
@@ -80,15 +80,15 @@ export const requests: Readonly<Record<string, Definition>> = {
 /** Answers one request. @throws control.invalid with the field, control.not_allowed, and what the answer throws */
 export async function answerRequest(parts: AgentParts, message: unknown, asking: Asking): Promise<object> {
   const named = z.looseObject({ request: z.string() }).safeParse(message);
-  if (!named.success) throw controlErrors.invalid({ field: 'request' });
+  if (!named.success) throw controlErrors.invalid({ field: 'request', problem: 'it must be the name of a request' });
   const { request, ...rest } = named.data;
   const definition = Object.hasOwn(requests, request) ? requests[request] : undefined;
   if (!definition) throw controlErrors.invalid({ field: 'request', problem: 'it must be a request that there is' });
   if (definition.who === 'privileged' && !asking.caller.isPrivileged) throw controlErrors.not_allowed({ request });
   const given = definition.arguments.safeParse(rest);
   if (!given.success) {
-    const issue = given.error.issues[0]!;
-    throw controlErrors.invalid({ field: issue.path.join('.') || 'request', problem: ruleInWords(issue) });
+    const [{ field, problem }] = problemsInWords(given.error, rest);
+    throw controlErrors.invalid({ field: field || 'request', problem });
   }
   return definition.answer(parts, given.data as never, asking);
 }

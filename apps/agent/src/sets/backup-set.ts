@@ -1,9 +1,9 @@
 /** A backup set: what is protected, what is left out and why, when, and where it goes. */
 import path from 'node:path';
 import { z } from 'zod';
+import { problemsInWords } from '@holdfast/contract';
 import { canonicalJson, type Json } from '@holdfast/trust';
 import type { ExclusionRule, SelectedSet } from '@holdfast/archive';
-import { ruleInWords } from '../rule-in-words.ts';
 import { setErrors } from './errors.ts';
 
 const PathText = z
@@ -57,8 +57,8 @@ function minuteOfDay() {
 export function parseBackupSet(input: unknown, never: readonly ExclusionRule[]): BackupSet {
   const parsed = BackupSet.safeParse(input);
   if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    throw setErrors.invalid({ field: issue.path.join('.') || 'set', problem: ruleInWords(issue) });
+    const [{ field, problem }] = problemsInWords(parsed.error, input);
+    throw setErrors.invalid({ field: field || 'set', problem });
   }
   const includes = parsed.data.includes.map((include, index) => {
     const field = `includes.${index}`;

@@ -6,6 +6,7 @@ import {
   isOpen,
   nothing,
   principalsOf,
+  problemsInWords,
   requestErrors,
   roleOf,
   type Permission,
@@ -292,11 +293,13 @@ function part(shape: z.ZodType | undefined, name: string, value: unknown): objec
   if (!shape) return {};
   const parsed = shape.safeParse(value);
   if (parsed.success) return { [name]: parsed.data };
-  const problems = parsed.error.issues.slice(0, 10).map(({ path, message }) => ({
-    field: [name, ...path.map(String)].join('.'),
-    message,
-  }));
-  throw requestErrors.invalid({ problems });
+  const problems = problemsInWords(parsed.error, value).slice(0, 10);
+  throw requestErrors.invalid({
+    problems: problems.map(({ field, problem }) => ({
+      field: field === '' ? name : `${name}.${field}`,
+      message: problem,
+    })),
+  });
 }
 
 /** Checks the reply against the contract, so that nothing undeclared ever leaves; a mismatch is a bug. */
