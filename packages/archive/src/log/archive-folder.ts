@@ -1,16 +1,16 @@
 import { type Clock, Semaphore } from '@holdfast/base';
 import type { Ordinal } from '../format/ordinal.ts';
 import { RecordKind } from '../format/record.ts';
-import { Catalogue, type SegmentSummary, type SequenceRange, summarize } from './catalogue.ts';
+import { Catalogue, type SequenceRange } from './catalogue.ts';
 import { type Disk, isDiskFull } from './disk.ts';
 import { logErrors } from './errors.ts';
+import { folderStatus, type FolderStatus, isIndexBehind } from './folder-status.ts';
 import { FolderReader, type ReadOutcome } from './folder-reader.ts';
 import { archiveOfHead, maxBodyBytes, segmentHeadBytes, type SegmentEntry } from './footer.ts';
 import { splitFragment } from './fragment.ts';
 import { expectKeyNameFree, keyFileName, writeKeyFiles } from './key-files.ts';
 import { GroupRun } from './group-run.ts';
 import { type IndexedRecord, OrdinalIndex } from './ordinal-index.ts';
-import type { SegmentDamage } from './recover-segment.ts';
 import { repairFolder, type RepairReport } from './repair.ts';
 import { keyRecordsIn, type ScrubbedFolder, scrubFolder, type ScrubOptions, type ScrubReport } from './scrub.ts';
 import { SegmentSet } from './segment-set.ts';
@@ -52,19 +52,6 @@ export type ExaminedFragment = {
   readonly known: ReadonlySet<Ordinal>;
   /** How often records had been added before. */
   readonly afterAppends: number;
-};
-
-/** What a folder holds. */
-export type FolderStatus = {
-  /** Records and their bytes by kind. */
-  readonly kinds: ReadonlyMap<number, { readonly records: number; readonly bytes: number }>;
-  /** The greatest sequence number of each writer. */
-  readonly highestSequences: ReadonlyMap<number, number>;
-  readonly segments: number;
-  /** Segments the catalogue knows and that are not there. */
-  readonly missingSegments: readonly number[];
-  /** Damage to acknowledged records that opening found in segments that were not sealed. */
-  readonly damage: readonly SegmentDamage[];
 };
 
 type Parts = {
@@ -230,21 +217,8 @@ export class ArchiveFolder {
 
   async status(): Promise<FolderStatus> {
     this.#usable();
-    const { segments, options } = this.#parts;
-    if (options.mode === 'read') await this.#refresh();
-    const there = new Set(await segments.numbers());
-    const sealed = segments.sealed();
-    // One that is being sealed is known both ways for a moment.
-    const known = new Set(sealed.map(({ segment }) => segment));
-    const open = [...segments.tables].filter(([segment]) => !known.has(segment));
-    const summaries = [...sealed, ...open.map(([segment, table]) => summarize(table, openPlace(segment)))];
-    const missingSegments = summaries.flatMap(({ segment }) => (there.has(segment) ? [] : [segment]));
-    return {
-      ...totals(summaries),
-      segments: there.size,
-      missingSegments,
-      damage: this.#writers?.segments.damage ?? [],
-    };
+    if (this.#parts.options.mode === 'read') await this.#refresh();
+    return folderStatus(this.#parts.segments, this.#writers?.segments.damage ?? []);
   }
 
   /** Reads everything and says what is damaged; changes nothing but index entries that are wrong. */
@@ -445,29 +419,4 @@ function isKeptTwice(kind: number): boolean {
 
 function foundBytes(outcome: ReadOutcome): Uint8Array | undefined {
   return outcome.status === 'found' ? outcome.bytes : undefined;
-}
-
-function openPlace(segment: number) {
-  return { folder: 'segments', segment, state: 'full', endOffset: 0, fileBytes: 0 } as const;
-}
-
-async function isIndexBehind(catalogue: Catalogue, index: OrdinalIndex): Promise<boolean> {
-  const highest = totals(catalogue.of('segments').filter(({ state }) => state === 'sealed')).highestSequences;
-  for (const [writer, sequence] of highest) if ((await index.lastSequence(writer)) < sequence) return true;
-  return false;
-}
-
-function totals(summaries: readonly SegmentSummary[]) {
-  const kinds = new Map<number, { records: number; bytes: number }>();
-  const highestSequences = new Map<number, number>();
-  for (const summary of summaries) {
-    for (const [kind, [records, bytes]] of Object.entries(summary.kinds)) {
-      const sum = kinds.get(Number(kind)) ?? { records: 0, bytes: 0 };
-      kinds.set(Number(kind), { records: sum.records + records, bytes: sum.bytes + bytes });
-    }
-    for (const [writer, , last] of summary.ranges) {
-      highestSequences.set(writer, Math.max(last, highestSequences.get(writer) ?? 0));
-    }
-  }
-  return { kinds, highestSequences };
 }
