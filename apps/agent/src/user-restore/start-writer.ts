@@ -17,7 +17,8 @@ export async function startWriter(setup: WriterSetup, signal: AbortSignal): Prom
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     env: {},
-    execArgv: ['--max-old-space-size=96', '--max-semi-space-size=4'],
+    // The user may send it signals: at SIGUSR1 Node would let whoever asks run code in it, with our channel in hand.
+    execArgv: ['--disable-sigusr1', '--max-old-space-size=96', '--max-semi-space-size=4'],
     cwd: '/',
   });
   try {

@@ -12,6 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { constants } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { Destination } from '@holdfast/archive';
@@ -223,6 +224,28 @@ test(
     assert.equal(asAnna(ordinary.pid!), 0);
   },
 );
+
+test('no signal of the user opens a debugger in the process that writes for them', { skip: needsRoot }, async (t) => {
+  const at = await scene(t);
+  const ordinary = spawn(process.execPath, ['-e', 'console.log(1);setInterval(()=>{},1e6)'], { stdio: 'pipe' });
+  t.after(() => ordinary.kill('SIGKILL'));
+  await once(ordinary.stdout, 'data');
+  let isHeard: boolean | undefined;
+  await restore(at, callerOf(anna), () => {
+    const [pid] = writers();
+    assert.ok(pid !== undefined);
+    isHeard = catchesUserSignal(pid);
+    return Promise.resolve();
+  });
+  assert.equal(isHeard, false);
+  assert.equal(catchesUserSignal(ordinary.pid!), true);
+});
+
+/** Whether a process has a handler for SIGUSR1, at which Node opens its debugger to all users of the machine. */
+function catchesUserSignal(pid: number): boolean {
+  const [, mask = ''] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return (BigInt(`0x${mask}`) & (1n << BigInt(constants.signals.SIGUSR1 - 1))) !== 0n;
+}
 
 test(
   'a user gets what they may not write as an error, and root gets everything with its owners',
