@@ -2,21 +2,10 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { contentOf, isFuzzy, parseSetSetting, setSetting } from '@holdfast/archive';
 import { CodedError } from '@holdfast/base';
-import { TestDevice } from '@holdfast/agent/engine/testing';
-
-const devices: TestDevice[] = [];
-after(() => devices.forEach((device) => device.remove()));
-
-function newDevice(): { device: TestDevice; tree: string } {
-  const device = new TestDevice();
-  devices.push(device);
-  const tree = path.join(device.folder, 'tree');
-  fs.mkdirSync(tree);
-  return { device, tree };
-}
+import { newDevice } from '@holdfast/agent/engine/testing';
 
 function write(file: string, content: string | Uint8Array): void {
   fs.mkdirSync(path.dirname(file), { recursive: true });
@@ -34,8 +23,8 @@ function noise(length: number, seed: number): Buffer {
   return bytes;
 }
 
-test('five edits are five versions, each as it was', async () => {
-  const { device, tree } = newDevice();
+test('five edits are five versions, each as it was', async (t) => {
+  const { device, tree } = newDevice(t);
   const file = path.join(tree, 'report.txt');
   const heads: number[] = [];
   for (let edit = 1; edit <= 5; edit++) {
@@ -48,8 +37,8 @@ test('five edits are five versions, each as it was', async () => {
   }
 });
 
-test('an unchanged tree is not read again and makes no commit', async () => {
-  const { device, tree } = newDevice();
+test('an unchanged tree is not read again and makes no commit', async (t) => {
+  const { device, tree } = newDevice(t);
   write(path.join(tree, 'a/one'), 'one');
   write(path.join(tree, 'b/two'), noise(300_000, 2));
   device.aheadSeconds = 60;
@@ -59,16 +48,16 @@ test('an unchanged tree is not read again and makes no commit', async () => {
   assert.equal(second.head, first.head);
 });
 
-test('what changed just before it was read is read again, and an equal row is not put again', async () => {
-  const { device, tree } = newDevice();
+test('what changed just before it was read is read again, and an equal row is not put again', async (t) => {
+  const { device, tree } = newDevice(t);
   write(path.join(tree, 'one'), 'one');
   await device.backup(tree);
   const second = await device.backup(tree);
   assert.deepEqual([second.changedNames, second.readBytes, second.newBytes], [0, 3, 0]);
 });
 
-test('equal files are stored once, in one backup and in the next', async () => {
-  const { device, tree } = newDevice();
+test('equal files are stored once, in one backup and in the next', async (t) => {
+  const { device, tree } = newDevice(t);
   const content = noise(2_000_000, 7);
   write(path.join(tree, 'first'), content);
   const first = await device.backup(tree);
@@ -80,8 +69,8 @@ test('equal files are stored once, in one backup and in the next', async () => {
   assert.deepEqual(Buffer.from(await device.contentOf(row!)), content);
 });
 
-test('a change in the middle of a large file sends a few blocks', async () => {
-  const { device, tree } = newDevice();
+test('a change in the middle of a large file sends a few blocks', async (t) => {
+  const { device, tree } = newDevice(t);
   const content = noise(16 * 1024 * 1024, 3);
   write(path.join(tree, 'large'), content);
   await device.backup(tree);
@@ -93,8 +82,8 @@ test('a change in the middle of a large file sends a few blocks', async () => {
   assert.deepEqual(Buffer.from(await device.contentOf(row!)), changed);
 });
 
-test('a renamed folder of 10,000 files sends no data and three rows', async () => {
-  const { device, tree } = newDevice();
+test('a renamed folder of 10,000 files sends no data and three rows', async (t) => {
+  const { device, tree } = newDevice(t);
   for (let at = 0; at < 10_000; at++) write(path.join(tree, 'old', `${at % 10}`, `file ${at}`), `content ${at}`);
   device.aheadSeconds = 60;
   await device.backup(tree);
@@ -107,8 +96,8 @@ test('a renamed folder of 10,000 files sends no data and three rows', async () =
   assert.ok(![...listing.keys()].some((name) => name.startsWith(path.join(tree, 'old'))));
 });
 
-test('two folders that change places keep their files', async () => {
-  const { device, tree } = newDevice();
+test('two folders that change places keep their files', async (t) => {
+  const { device, tree } = newDevice(t);
   write(path.join(tree, 'a/x'), 'of a');
   write(path.join(tree, 'b/y'), 'of b');
   await device.backup(tree);
@@ -123,8 +112,8 @@ test('two folders that change places keep their files', async () => {
   );
 });
 
-test('a folder that is deleted and comes back shows only what it has now, and its past where it was', async () => {
-  const { device, tree } = newDevice();
+test('a folder that is deleted and comes back shows only what it has now, and its past where it was', async (t) => {
+  const { device, tree } = newDevice(t);
   write(path.join(tree, 'd/kept'), '1');
   write(path.join(tree, 'd/lost'), '2');
   const before = await device.backup(tree);
@@ -137,8 +126,8 @@ test('a folder that is deleted and comes back shows only what it has now, and it
   assert.deepEqual([await below(before.head), await below(without.head), await below()], [3, 0, 2]);
 });
 
-test('a file and a folder replace each other under one name', async () => {
-  const { device, tree } = newDevice();
+test('a file and a folder replace each other under one name', async (t) => {
+  const { device, tree } = newDevice(t);
   write(path.join(tree, 'name'), 'file');
   await device.backup(tree);
   fs.rmSync(path.join(tree, 'name'));
@@ -153,8 +142,8 @@ test('a file and a folder replace each other under one name', async () => {
   assert.ok(!(await device.listing()).has(path.join(tree, 'name/inside')));
 });
 
-test('an include that is not there is said, and nothing about it changes', async () => {
-  const { device, tree } = newDevice();
+test('an include that is not there is said, and nothing about it changes', async (t) => {
+  const { device, tree } = newDevice(t);
   write(path.join(tree, 'there/file'), '1');
   write(path.join(tree, 'away/file'), '2');
   const includes = [path.join(tree, 'there'), path.join(tree, 'away')];
@@ -169,8 +158,8 @@ test('an include that is not there is said, and nothing about it changes', async
   assert.ok((await device.listing()).has(path.join(tree, 'there/file')));
 });
 
-test('what leaves the selection is absent, and says that it was not deleted', async () => {
-  const { device, tree } = newDevice();
+test('what leaves the selection is absent, and says that it was not deleted', async (t) => {
+  const { device, tree } = newDevice(t);
   write(path.join(tree, 'a/file'), '1');
   write(path.join(tree, 'cache/file'), '2');
   const first = await device.backup(tree);
@@ -181,8 +170,8 @@ test('what leaves the selection is absent, and says that it was not deleted', as
   assert.ok((await device.listing()).has(path.join(tree, 'a/file')));
 });
 
-test('hard links are one file, read once, and change in one commit', async () => {
-  const { device, tree } = newDevice();
+test('hard links are one file, read once, and change in one commit', async (t) => {
+  const { device, tree } = newDevice(t);
   write(path.join(tree, 'a/one'), noise(200_000, 5));
   fs.mkdirSync(path.join(tree, 'b'));
   fs.linkSync(path.join(tree, 'a/one'), path.join(tree, 'b/two'));
@@ -201,8 +190,8 @@ test('hard links are one file, read once, and change in one commit', async () =>
   assert.equal(second.head, report.head + 1);
 });
 
-test('symbolic links and pipes with several names are one, too', async () => {
-  const { device, tree } = newDevice();
+test('symbolic links and pipes with several names are one, too', async (t) => {
+  const { device, tree } = newDevice(t);
   fs.symlinkSync('nowhere', path.join(tree, 'link'));
   fs.linkSync(path.join(tree, 'link'), path.join(tree, 'link again'));
   spawnSync('mkfifo', [path.join(tree, 'pipe')]);
@@ -215,8 +204,8 @@ test('symbolic links and pipes with several names are one, too', async () => {
   assert.notEqual(group('link'), group('pipe'));
 });
 
-test('a sparse file keeps its holes', async () => {
-  const { device, tree } = newDevice();
+test('a sparse file keeps its holes', async (t) => {
+  const { device, tree } = newDevice(t);
   const file = path.join(tree, 'sparse');
   const fd = fs.openSync(file, 'w');
   fs.writeSync(fd, noise(100_000, 9), 0, 100_000, 50_000_000);
@@ -230,8 +219,8 @@ test('a sparse file keeps its holes', async () => {
   assert.deepEqual(Buffer.from(content.subarray(50_000_000, 50_100_000)), noise(100_000, 9));
 });
 
-test('a file longer than a range comes back from its pieces', async () => {
-  const { device, tree } = newDevice();
+test('a file longer than a range comes back from its pieces', async (t) => {
+  const { device, tree } = newDevice(t);
   const content = noise(150 * 1024 * 1024 + 17, 11);
   write(path.join(tree, 'long'), content);
   await device.backup(tree);
@@ -239,8 +228,8 @@ test('a file longer than a range comes back from its pieces', async () => {
   assert.equal(Buffer.compare(await device.contentOf(row!), content), 0);
 });
 
-test('a destination that fails ends the backup with its error, and the next goes on', async () => {
-  const { device, tree } = newDevice();
+test('a destination that fails ends the backup with its error, and the next goes on', async (t) => {
+  const { device, tree } = newDevice(t);
   write(path.join(tree, 'data'), noise(40 * 1024 * 1024, 13));
   device.destination.failFrom = 3;
   await assert.rejects(device.backup(tree), /told to fail/);
@@ -252,8 +241,8 @@ test('a destination that fails ends the backup with its error, and the next goes
   assert.equal(Buffer.compare(await device.contentOf(row!), noise(40 * 1024 * 1024, 13)), 0);
 });
 
-test('a backup that is stopped says so, and the next goes on', async () => {
-  const { device, tree } = newDevice();
+test('a backup that is stopped says so, and the next goes on', async (t) => {
+  const { device, tree } = newDevice(t);
   write(path.join(tree, 'data'), noise(100 * 1024 * 1024, 17));
   const controller = new AbortController();
   const stopping = device.backup(tree, { signal: controller.signal, onProgress: () => controller.abort() });
@@ -262,8 +251,8 @@ test('a backup that is stopped says so, and the next goes on', async () => {
   assert.ok((await device.listing()).has(path.join(tree, 'data')));
 });
 
-test('a file that changes each time it is read is stored and said to be fuzzy; one that holds still is not', async () => {
-  const { device, tree } = newDevice();
+test('a file that changes each time it is read is stored and said to be fuzzy; one that holds still is not', async (t) => {
+  const { device, tree } = newDevice(t);
   write(path.join(tree, 'still'), noise(80 * 1024 * 1024, 19));
   write(path.join(tree, 'grows'), noise(80 * 1024 * 1024, 23));
   const timer = setInterval(() => fs.appendFileSync(path.join(tree, 'grows'), 'more'), 5);
@@ -277,8 +266,8 @@ test('a file that changes each time it is read is stored and said to be fuzzy; o
   assert.equal(isFuzzy(listing.get(path.join(tree, 'still'))!), false);
 });
 
-test('many commits fold into a tree that says the same', async () => {
-  const { device, tree } = newDevice();
+test('many commits fold into a tree that says the same', async (t) => {
+  const { device, tree } = newDevice(t);
   for (let at = 0; at < 30_000; at++) write(path.join(tree, `${at % 100}`, `${at}`), '');
   const report = await device.backup(tree);
   assert.ok(device.index.head().checkpoint > 0, 'a checkpoint was written');
@@ -286,8 +275,8 @@ test('many commits fold into a tree that says the same', async () => {
   assert.equal([...listing.values()].filter((row) => row.type === 'file').length, 30_000);
 });
 
-test('each directory is announced before it is looked at, and settings come with the last commit', async () => {
-  const { device, tree } = newDevice();
+test('each directory is announced before it is looked at, and settings come with the last commit', async (t) => {
+  const { device, tree } = newDevice(t);
   write(path.join(tree, 'a/b/file'), '1');
   const announced: string[] = [];
   const definition = '{"includes":["/x"]}';
@@ -305,8 +294,8 @@ test('each directory is announced before it is looked at, and settings come with
   assert.deepEqual(parseSetSetting(value!), { name: 'Ä', definition });
 });
 
-test('a name that is given to other files while they are read never joins one content with another owner', async () => {
-  const { device, tree } = newDevice();
+test('a name that is given to other files while they are read never joins one content with another owner', async (t) => {
+  const { device, tree } = newDevice(t);
   const names = ['a', 'b'].map((name) => path.join(device.folder, name));
   write(names[0]!, noise(70 * 1024 * 1024, 29));
   write(names[1]!, noise(70 * 1024 * 1024, 31));
@@ -339,7 +328,7 @@ test(
   'a folder above a mount point that is exchanged for a link leads nobody elsewhere',
   { skip: process.getuid?.() !== 0 && 'needs root' },
   async (t) => {
-    const { device, tree } = newDevice();
+    const { device, tree } = newDevice(t);
     const elsewhere = path.join(device.folder, 'elsewhere');
     write(path.join(elsewhere, 'secret'), 'of somebody else');
     const disk = path.join(device.folder, 'disk');

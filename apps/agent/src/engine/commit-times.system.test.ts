@@ -1,20 +1,17 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { type CommitClock, millisecondsOf, timeOfMilliseconds } from '@holdfast/archive';
-import { TestDevice } from './testing.ts';
-
-const devices: TestDevice[] = [];
-after(() => devices.forEach((device) => device.remove()));
+import { newDevice, type TestDevice } from './testing.ts';
 
 const day = 24 * 3600 * 1000;
 const serverStart = Date.UTC(2026, 5, 1);
 
 /** A machine whose wall clock is wrong, and which may hear from a server. */
 class Machine {
-  readonly device = new TestDevice();
-  readonly tree = path.join(this.device.folder, 'tree');
+  readonly device: TestDevice;
+  readonly tree: string;
   /** What has passed since the beginning. */
   passedMs = 0;
   wallErrorMs = 0;
@@ -23,9 +20,8 @@ class Machine {
   hasReceipt = false;
   #files = 0;
 
-  constructor() {
-    devices.push(this.device);
-    fs.mkdirSync(this.tree);
+  constructor(t: TestContext) {
+    ({ device: this.device, tree: this.tree } = newDevice(t));
   }
 
   get serverMs(): number {
@@ -68,8 +64,8 @@ class Machine {
   }
 }
 
-test('with a receipt commits bear the time of the server, wherever the wall clock is set', async () => {
-  const machine = new Machine();
+test('with a receipt commits bear the time of the server, wherever the wall clock is set', async (t) => {
+  const machine = new Machine(t);
   machine.hasReceipt = true;
   const heads = [];
   for (const wallErrorMs of [2 * day, -2 * day, 0]) {
@@ -83,9 +79,9 @@ test('with a receipt commits bear the time of the server, wherever the wall cloc
   );
 });
 
-test('without a receipt the wall clock counts, and the first receipt corrects what it said', async () => {
+test('without a receipt the wall clock counts, and the first receipt corrects what it said', async (t) => {
   for (const wallErrorMs of [2 * day, -2 * day]) {
-    const machine = new Machine();
+    const machine = new Machine(t);
     machine.wallErrorMs = wallErrorMs;
     const first = (await machine.backup(1000)).head;
     const second = (await machine.backup(60_000)).head;
@@ -116,8 +112,8 @@ test('without a receipt the wall clock counts, and the first receipt corrects wh
   }
 });
 
-test('a correction comes with a commit of its own where nothing else changes, and only once', async () => {
-  const machine = new Machine();
+test('a correction comes with a commit of its own where nothing else changes, and only once', async (t) => {
+  const machine = new Machine(t);
   machine.wallErrorMs = -5 * day;
   const first = await machine.backup(1000);
   machine.hasReceipt = true;
@@ -128,8 +124,8 @@ test('a correction comes with a commit of its own where nothing else changes, an
   assert.equal(third.head, again.head);
 });
 
-test('a wall clock that was right needs no correction', async () => {
-  const machine = new Machine();
+test('a wall clock that was right needs no correction', async (t) => {
+  const machine = new Machine(t);
   machine.wallErrorMs = 400;
   await machine.backup(1000);
   machine.hasReceipt = true;
@@ -138,12 +134,12 @@ test('a wall clock that was right needs no correction', async () => {
   assert.equal((await machine.times()).get(1), 1400);
 });
 
-test('commits of an earlier start are only moved back where they claim to be younger than what came later', async () => {
+test('commits of an earlier start are only moved back where they claim to be younger than what came later', async (t) => {
   for (const [wallErrorMs, expected] of [
     [10 * day, 120_000],
     [-10 * day, 60_000 - 10 * day],
   ] as const) {
-    const machine = new Machine();
+    const machine = new Machine(t);
     machine.wallErrorMs = wallErrorMs;
     const early = (await machine.backup(60_000)).head;
     machine.restart();
@@ -155,8 +151,8 @@ test('commits of an earlier start are only moved back where they claim to be you
   }
 });
 
-test('a correction whose answer was lost is taken up and not applied again', async () => {
-  const machine = new Machine();
+test('a correction whose answer was lost is taken up and not applied again', async (t) => {
+  const machine = new Machine(t);
   const { device } = machine;
   machine.wallErrorMs = 2 * day;
   const { head } = await machine.backup(1000);

@@ -1,22 +1,11 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import type { Source } from '@holdfast/archive';
 import { fileErrors } from '../filesystem/index.ts';
 import { createLinuxSource } from './linux-source.ts';
-import { TestDevice } from './testing.ts';
-
-const devices: TestDevice[] = [];
-after(() => devices.forEach((device) => device.remove()));
-
-function newDevice(): { device: TestDevice; tree: string } {
-  const device = new TestDevice();
-  devices.push(device);
-  const tree = path.join(device.folder, 'tree');
-  fs.mkdirSync(tree);
-  return { device, tree };
-}
+import { newDevice } from './testing.ts';
 
 /** The machine's files, but that looking at one name on the main thread ends in `failure`. */
 function failingAt(name: string, failure: Error): { source: Source; failures: () => number } {
@@ -33,9 +22,9 @@ function failingAt(name: string, failure: Error): { source: Source; failures: ()
 const refusals = [fileErrors.permission_denied(), fileErrors.not_found()];
 const bug = new TypeError('a bug');
 
-test('where a folder was and cannot be looked at, it has moved; a bug in looking is no such thing', async () => {
+test('where a folder was and cannot be looked at, it has moved; a bug in looking is no such thing', async (t) => {
   for (const failure of [...refusals, bug]) {
-    const { device, tree } = newDevice();
+    const { device, tree } = newDevice(t);
     for (const name of ['a', 'b/moved']) fs.mkdirSync(path.join(tree, name), { recursive: true });
     fs.writeFileSync(path.join(tree, 'b/moved/file'), 'content');
     await device.backup(tree, { workers: 1 });
@@ -55,9 +44,9 @@ test('where a folder was and cannot be looked at, it has moved; a bug in looking
   }
 });
 
-test('a file that changed while it was read and cannot be looked at is a problem; a bug in looking ends the backup', async () => {
+test('a file that changed while it was read and cannot be looked at is a problem; a bug in looking ends the backup', async (t) => {
   for (const failure of [...refusals, bug]) {
-    const { device, tree } = newDevice();
+    const { device, tree } = newDevice(t);
     const file = path.join(tree, 'grows');
     fs.writeFileSync(file, Buffer.alloc(8 * 1024 * 1024, 'x'));
     fs.linkSync(file, path.join(tree, 'second name'));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import {
   bringInWriter,
   commitChain,
@@ -12,18 +12,7 @@ import {
 } from '@holdfast/archive';
 import { systemClock } from '@holdfast/base';
 import { createLinuxSource } from './linux-source.ts';
-import { TestDevice } from './testing.ts';
-
-const devices: TestDevice[] = [];
-after(() => devices.forEach((device) => device.remove()));
-
-function newDevice(): { device: TestDevice; tree: string } {
-  const device = new TestDevice();
-  devices.push(device);
-  const tree = path.join(device.folder, 'tree');
-  fs.mkdirSync(tree);
-  return { device, tree };
-}
+import { newDevice, type TestDevice } from './testing.ts';
 
 function write(file: string, content: string | Uint8Array): void {
   fs.mkdirSync(path.dirname(file), { recursive: true });
@@ -58,8 +47,8 @@ async function loseIndex(device: TestDevice) {
   return counts;
 }
 
-test('losing the index costs no upload of data, and every version is still there', async () => {
-  const { device, tree } = newDevice();
+test('losing the index costs no upload of data, and every version is still there', async (t) => {
+  const { device, tree } = newDevice(t);
   const random = Buffer.alloc(3_000_000, 'x').map((_, at) => (at * 2654435761) >>> 13);
   write(path.join(tree, 'large'), random);
   for (let at = 0; at < 500; at++) write(path.join(tree, `${at % 7}/deep/${at}`), `content ${at}`);
@@ -88,8 +77,8 @@ test('losing the index costs no upload of data, and every version is still there
   assert.equal(listing.get(path.join(tree, '3/linked'))?.linkGroup, listing.get(path.join(tree, 'large'))?.linkGroup);
 });
 
-test('what changed, came or went while the index was lost is found, and old files are not read again', async () => {
-  const { device, tree } = newDevice();
+test('what changed, came or went while the index was lost is found, and old files are not read again', async (t) => {
+  const { device, tree } = newDevice(t);
   device.aheadSeconds = 60;
   for (const name of ['same', 'changed', 'gone']) write(path.join(tree, name), `${name} before`);
   await device.backup(tree);
@@ -110,8 +99,8 @@ test('what changed, came or went while the index was lost is found, and old file
   assert.equal(report.readBytes, 'changed after'.length);
 });
 
-test('an archive without commits gives an empty index', async () => {
-  const { device, tree } = newDevice();
+test('an archive without commits gives an empty index', async (t) => {
+  const { device, tree } = newDevice(t);
   write(path.join(tree, 'file'), '1');
   const counts = await loseIndex(device);
   assert.deepEqual(counts, { rows: 0, pieces: 0, directories: 0, adoptedEntries: 0 });
@@ -119,8 +108,8 @@ test('an archive without commits gives an empty index', async () => {
   assert.ok((await device.listing()).has(path.join(tree, 'file')));
 });
 
-test('a folder that is gone when the index is lost takes its number again when it comes back, those in it too', async () => {
-  const { device, tree } = newDevice();
+test('a folder that is gone when the index is lost takes its number again when it comes back, those in it too', async (t) => {
+  const { device, tree } = newDevice(t);
   const numberOf = async (name: string, commit = device.index.head().number) => {
     const state = device.state();
     const volumes = await Array.fromAsync(state.list({ directoryNumber: 0, since: 0 }, commit));

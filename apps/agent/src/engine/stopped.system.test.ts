@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { CodedError } from '@holdfast/base';
-import { TestDevice } from './testing.ts';
-
-const devices: TestDevice[] = [];
-after(() => devices.forEach((device) => device.remove()));
+import { newDevice, type TestDevice } from './testing.ts';
 
 /** How long a backup of the device takes once its files have changed, in milliseconds. */
 async function durationOf(device: TestDevice, tree: string): Promise<number> {
@@ -15,11 +12,8 @@ async function durationOf(device: TestDevice, tree: string): Promise<number> {
   return performance.now() - begun;
 }
 
-test('a backup that is stopped at any moment has committed nothing whose records did not arrive', async () => {
-  const device = new TestDevice();
-  devices.push(device);
-  const tree = path.join(device.folder, 'tree');
-  fs.mkdirSync(tree);
+test('a backup that is stopped at any moment has committed nothing whose records did not arrive', async (t) => {
+  const { device, tree } = newDevice(t);
   const file = path.join(tree, 'file');
   fs.writeFileSync(file, 'first');
   await durationOf(device, tree);

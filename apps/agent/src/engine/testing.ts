@@ -1,8 +1,9 @@
 /** Backups in tests: a destination in memory, and reading back what it holds. */
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { TestContext } from 'node:test';
 import {
   type ArchiveState,
   type BackupReport,
@@ -54,6 +55,15 @@ export class MemoryDestination implements Destination {
       if (record) yield record;
     }
   }
+}
+
+/** A device that is removed when the test ends, and an empty folder to back up. */
+export function newDevice(t: TestContext): { readonly device: TestDevice; readonly tree: string } {
+  const device = new TestDevice();
+  t.after(() => device.remove());
+  const tree = path.join(device.folder, 'tree');
+  mkdirSync(tree);
+  return { device, tree };
 }
 
 /** A device of its own with one backup set, in a folder below the system's temporary one. */
