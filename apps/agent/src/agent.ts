@@ -26,7 +26,7 @@ import { AgentDatabase } from './state/agent-database.ts';
 export type AgentOptions = {
   /** Folder of its state, made where it is missing: keys, index, sets. Mode 0700. */
   readonly stateDir: string;
-  /** Control socket; its folder is there. */
+  /** Control socket; its folder is made where it is missing. */
   readonly socketPath: string;
   /** 0600 for one user's agent; 0666 in a folder that only root can write to. */
   readonly socketMode: number;
@@ -73,7 +73,7 @@ export type AgentParts = {
 /**
  * Starts an agent; resolves when it answers on its control socket.
  *
- * @throws state.in_use while another one runs on the same state, keys.*
+ * @throws state.in_use while another one runs on the same state, keys.*, control.cannot_listen
  */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const stopping = new AbortController();

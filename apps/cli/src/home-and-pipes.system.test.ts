@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -43,6 +52,56 @@ test('a state folder that cannot be made is a declared error that says what to d
     }
   }
 });
+
+test(
+  'a control socket that cannot be made there is a declared error that says what to do',
+  { timeout: 120_000 },
+  (t) => {
+    const folder = newFolder(t);
+    const file = path.join(folder, 'a file');
+    writeFileSync(file, 'kept');
+    const refused = [
+      path.join(file, 'agent.sock'),
+      path.join(file, 'below', 'agent.sock'),
+      '/proc/nowhere/agent.sock',
+      folder,
+      file,
+    ];
+    for (const socket of refused) {
+      const { status, code, remedy, stderr } = run(path.join(folder, 'home'), 'agent', 'run', '--socket', socket);
+      assert.deepEqual([status, code], [8, 'control.cannot_listen'], `${socket}: ${stderr}`);
+      assert.match(remedy, /--socket/);
+      assert.doesNotMatch(stderr, /node:fs|at .*:\d+:\d+/);
+    }
+    assert.equal(readFileSync(file, 'utf8'), 'kept');
+  },
+);
+
+test(
+  'a control socket in a folder that is not there yet is made, and one left over is replaced',
+  { timeout: 60_000 },
+  async (t) => {
+    const folder = newFolder(t);
+    const socket = path.join(folder, 'not', 'there yet', 'agent.sock');
+    for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+      const agent = spawn(
+        process.execPath,
+        [launcher, 'agent', 'run', '--state', path.join(folder, 'state'), '--socket', socket],
+        {
+          stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+          cwd: folder,
+        },
+      );
+      t.after(() => agent.kill('SIGKILL'));
+      const [message] = (await once(agent, 'message')) as [{ socketPath: string }];
+      assert.equal(message.socketPath, socket);
+      assert.ok(existsSync(socket));
+      agent.kill(signal);
+      await once(agent, 'exit');
+    }
+    assert.equal(existsSync(socket), false);
+  },
+);
 
 test(
   'nothing is written into a state folder of another user',

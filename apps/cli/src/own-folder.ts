@@ -1,5 +1,6 @@
-import { closeSync, constants, fstatSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import path from 'node:path';
+import { makeFolder } from '@holdfast/agent/filesystem/make-folder';
 import { homeErrors } from './errors.ts';
 
 /**
@@ -10,7 +11,7 @@ import { homeErrors } from './errors.ts';
  */
 export function ownFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
     if (process.platform === 'win32') return;
     const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
     try {

@@ -37,6 +37,7 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'config.invalid': () => 'set the variables named above to usable values, or unset them',
   'control.not_running': () =>
     'start it: holdfast up, or holdfast agent install-service; HOLDFAST_HOME, or HOLDFAST_SOCKET, chooses which agent is meant',
+  'control.cannot_listen': () => 'choose another place for the socket: --socket FILE, or HOLDFAST_SOCKET',
   'control.no_permission': () => 'this agent belongs to another user',
   'control.not_allowed': () => 'run it as root, or as the user the agent runs as',
   'state.in_use': () => 'use the one that runs: holdfast status',

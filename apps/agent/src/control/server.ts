@@ -14,6 +14,7 @@ import { peerOf } from '../filesystem/index.ts';
 import { controlErrors } from './errors.ts';
 import { answerRequest } from './requests.ts';
 import { withSocketPath } from './socket-path.ts';
+import { cannotListenAfter, prepareSocketPlace } from './socket-place.ts';
 
 const mostConnections = 64;
 const mostLineBytes = 1024 * 1024;
@@ -30,12 +31,12 @@ export class ControlServer {
     this.#socketPath = socketPath;
   }
 
-  /** Listens; a socket left by an agent that was killed is replaced: the state's lock says that none runs. */
+  /** Listens; a socket left by an agent that was killed is replaced: the state's lock says that none runs. @throws control.cannot_listen */
   static async listen(
     parts: AgentParts,
     { socketPath, socketMode }: { readonly socketPath: string; readonly socketMode: number },
   ): Promise<ControlServer> {
-    rmSync(socketPath, { force: true });
+    prepareSocketPlace(socketPath, socketMode);
     const server = createServer();
     const control = new ControlServer(server, socketPath);
     server.on('connection', (socket) => control.#serve(socket, parts));
@@ -51,7 +52,7 @@ export class ControlServer {
           }),
       );
     } catch (error) {
-      throw controlErrors.cannot_listen({ socket: socketPath, problem: (error as Error).message }, error);
+      throw cannotListenAfter(socketPath, error);
     } finally {
       process.umask(before);
     }

@@ -39,7 +39,6 @@ export function registerAgentRun(agent: Command): void {
       const { createLog, lineWriter } = await import('@holdfast/agent');
       const { startEnrolledAgent } = await import('@holdfast/agent/cloud');
       const log = createLog(lineWriter(process.stderr));
-      mkdirSync(path.dirname(socketPath), { recursive: true, mode: isShared ? 0o755 : 0o700 });
       const running = await startEnrolledAgent({
         ...deviceFacts(),
         stateDir,
