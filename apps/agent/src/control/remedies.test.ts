@@ -21,6 +21,7 @@ const shown = [
   logErrors.segment_damaged,
   logErrors.record_refused,
   logErrors.other_archive,
+  logErrors.not_a_file,
   storageErrors.quota_exceeded,
   storageErrors.unavailable,
   storageErrors.busy,

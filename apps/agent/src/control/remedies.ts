@@ -23,6 +23,8 @@ const remedies: Readonly<Record<string, string>> = {
   'log.poisoned': `look at its disk; ${byItself}`,
   'log.closed': wait,
   'log.other_archive': otherArchive,
+  'log.not_a_file':
+    'find out who put it there and take it away, then: holdfast backup; others should not be able to write there',
   'log.segment_damaged': replace,
   'log.record_refused': replace,
   'log.ordinal_known': replace,

@@ -10,6 +10,7 @@ export const logErrors = defineErrors('log', {
   closed: ['unavailable', 'The archive folder is closed'],
   disk_full: ['exhausted', 'The disk of the archive folder is full'],
   read_only: ['conflict', 'The archive folder was opened for reading only'],
+  not_a_file: ['conflict', 'A link or a special file stands where the archive folder has a file or folder of its own'],
   other_archive: ['conflict', 'The folder belongs to another archive'],
   segment_damaged: ['corrupt', 'A segment is damaged beyond what was asked of it'],
   locked: ['conflict', 'Somebody else is writing to this archive folder'],

@@ -1,12 +1,26 @@
-import { type FileHandle, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { readBodyInThread } from './body-thread-pool.ts';
 import { type Disk, type DiskFile, type OpenMode, systemErrorCode } from './disk.ts';
+import { logErrors } from './errors.ts';
 
-const flags = { read: 'r', write: 'r+', create: 'wx+' } as const satisfies Record<OpenMode, string>;
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants as Partial<typeof constants>;
+/** Never through a link, never waiting for the other end of a FIFO. */
+const always = O_NOFOLLOW | O_NONBLOCK;
+const flags = {
+  read: O_RDONLY! | always,
+  write: O_RDWR! | always,
+  create: O_RDWR! | O_CREAT! | O_EXCL! | always,
+} as const satisfies Record<OpenMode, number>;
 
-/** The machine's own file system. Files are made for the owner alone. */
+/**
+ * The machine's own file system. Files are made for the owner alone.
+ *
+ * Others may be able to write where an archive folder lies, and whoever writes there for a service writes as root: what
+ * stands in place of a file or folder and is none is refused. @throws log.not_a_file
+ */
 export const nodeDisk: Disk = {
-  open: async (path, mode) => wrap(await open(path, flags[mode], 0o600)),
+  open: openPlainFile,
   list: async (path) => {
     const names = await readdir(path).catch(unless('ENOENT', [] as string[]));
     return names.toSorted();
@@ -17,6 +31,7 @@ export const nodeDisk: Disk = {
   },
   makeDirectory: async (path) => {
     await mkdir(path, { recursive: true, mode: 0o700 });
+    if (!(await lstat(path)).isDirectory()) throw logErrors.not_a_file({ path });
   },
   rename,
   link: async (from, to) => {
@@ -32,6 +47,19 @@ export const nodeDisk: Disk = {
   syncDirectory,
   readBody: readBodyInThread,
 };
+
+async function openPlainFile(path: string, mode: OpenMode): Promise<DiskFile> {
+  const handle = await open(path, flags[mode], 0o600).catch((error: unknown) => {
+    throw systemErrorCode(error) === 'ELOOP' ? logErrors.not_a_file({ path }, error) : error;
+  });
+  try {
+    if (!(await handle.stat()).isFile()) throw logErrors.not_a_file({ path });
+    return wrap(handle);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
 
 /** Windows has no way to flush a directory through a handle Node can open; NTFS journals names itself. */
 async function syncDirectory(path: string): Promise<void> {
