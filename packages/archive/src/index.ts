@@ -9,14 +9,16 @@ export { rereadSets } from './backup/reread-sets.ts';
 export { backupErrors } from './backup/errors.ts';
 export type { Problem } from './backup/messages.ts';
 export { type Decision, type ExclusionRule, type SelectedSet, Selection } from './backup/selection.ts';
-export type {
-  OwnerNames,
-  Source,
-  SourceAttribute,
-  SourceAttributes,
-  SourceNames,
-  SourceRange,
-  SourceVolume,
+export {
+  emptySourceAttributes,
+  type OwnerNames,
+  type Source,
+  type SourceAttribute,
+  type SourceAttributes,
+  type SourceNames,
+  type SourceRange,
+  type SourceType,
+  type SourceVolume,
 } from './backup/source.ts';
 export { runBackupWorker } from './backup/worker.ts';
 export type { StartWorker, WorkerThreadData } from './backup/worker-pool.ts';
@@ -47,7 +49,7 @@ export {
 } from './format/keyring.ts';
 export { parseSetSetting, type SetSetting, setSetting } from './format/settings.ts';
 export type { MapEntry } from './format/tree-node.ts';
-export type { LookedAt } from './backup/pass.ts';
+export type { LookedAt } from './backup/pass-ports.ts';
 export { type CommitOpen, parseCommitOpen, parseCommitSealed } from './format/commit.ts';
 export { type Ordinal, ordinalOf, sequenceOf, writerOf } from './format/ordinal.ts';
 export { compareTimes, millisecondsOf, type Time, timeOfMilliseconds } from './format/time.ts';

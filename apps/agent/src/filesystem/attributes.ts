@@ -1,46 +1,21 @@
 /** What a file system says about an entry, without following it and without opening it. */
 import { constants } from 'node:os';
+import { emptySourceAttributes, type SourceAttributes, type SourceType } from '@holdfast/archive';
 import { fail, lastErrno, nameOffset, native, putName, scratch, scratchView, structOffset } from './native.ts';
 
 /** The kind of an entry. */
-export type FileType = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'character_device' | 'block_device';
+export type FileType = SourceType;
 
 /**
  * Everything `statx` tells. Instants are whole seconds since 1970 (negative before) and the nanoseconds after them;
- * seconds are exact up to 2^53. Filled in place where the caller gives one, so that a walk allocates nothing.
+ * seconds are exact up to 2^53. Where the file system does not say when it was created, `birthKnown` is false. Filled in
+ * place where the caller gives one, so that a walk allocates nothing.
  */
-export type FileAttributes = {
-  type: FileType;
-  /** The lower twelve bits: permissions, setuid, setgid and sticky. */
-  mode: number;
-  uid: number;
-  gid: number;
-  /** Bytes of content; of a symlink, of its target. */
-  sizeBytes: number;
-  /** Allocated 512-byte blocks. */
-  blocks: number;
-  links: number;
-  /** Unique within `device` while the file exists; a file system may use it again. */
-  inode: bigint;
-  /** The file system: major number × 2^20 + minor number. Not stable over a restart of the machine. */
-  device: number;
+export type FileAttributes = SourceAttributes & {
   /** The number of the mount it was reached through; 0 before Linux 5.8. Bind mounts differ here, not in `device`. */
   mountId: number;
-  /** The entry is the root of a mount, so what is in it belongs to another volume; false before Linux 5.8. */
-  mountRoot: boolean;
-  /** Of a device node: what it stands for. */
-  rdevMajor: number;
-  rdevMinor: number;
   atimeSeconds: number;
   atimeNanoseconds: number;
-  mtimeSeconds: number;
-  mtimeNanoseconds: number;
-  ctimeSeconds: number;
-  ctimeNanoseconds: number;
-  /** When it was created; where the file system does not say, `birthKnown` is false and these are 0. */
-  birthSeconds: number;
-  birthNanoseconds: number;
-  birthKnown: boolean;
   /** No byte, name or attribute of it can be changed (`chattr +i`). */
   immutable: boolean;
   /** Can only grow (`chattr +a`). */
@@ -50,28 +25,10 @@ export type FileAttributes = {
 /** Attributes to be filled: a caller keeps one and passes it again and again. */
 export function emptyAttributes(): FileAttributes {
   return {
-    type: 'file',
-    mode: 0,
-    uid: 0,
-    gid: 0,
-    sizeBytes: 0,
-    blocks: 0,
-    links: 0,
-    inode: 0n,
-    device: 0,
+    ...emptySourceAttributes(),
     mountId: 0,
-    mountRoot: false,
-    rdevMajor: 0,
-    rdevMinor: 0,
     atimeSeconds: 0,
     atimeNanoseconds: 0,
-    mtimeSeconds: 0,
-    mtimeNanoseconds: 0,
-    ctimeSeconds: 0,
-    ctimeNanoseconds: 0,
-    birthSeconds: 0,
-    birthNanoseconds: 0,
-    birthKnown: false,
     immutable: false,
     appendOnly: false,
   };
@@ -140,7 +97,8 @@ const attributeImmutable = 0x10;
 const attributeAppend = 0x20;
 const attributeMountRoot = 0x2000;
 
-const types: readonly (FileType | undefined)[] = [
+/** By the numbers of S_IFMT over 4096, which DT_* of dirent.h are too; 0 is unknown. */
+export const fileTypes: readonly (FileType | undefined)[] = [
   undefined,
   'fifo',
   'character_device',
@@ -162,7 +120,7 @@ function decode(into: FileAttributes): FileAttributes {
   const mask = view.getUint32(structOffset, true);
   const attributes = view.getUint32(structOffset + 8, true);
   const mode = view.getUint16(structOffset + 28, true);
-  into.type = types[mode >> 12] ?? 'file';
+  into.type = fileTypes[mode >> 12] ?? 'file';
   into.mode = mode & 0o7777;
   into.links = view.getUint32(structOffset + 16, true);
   into.uid = view.getUint32(structOffset + 20, true);

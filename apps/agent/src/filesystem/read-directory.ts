@@ -1,5 +1,5 @@
 /** Reading directories: raw names, in the order of the archive, of any number. */
-import type { FileType } from './attributes.ts';
+import { type FileType, fileTypes } from './attributes.ts';
 import { fileErrors } from './errors.ts';
 import { bulkBytes, bulkOffset, fail, native, scratch, scratchView } from './native.ts';
 import type { Descriptor } from './open-relative.ts';
@@ -102,7 +102,7 @@ class NamePack {
         const start = starts[entry] as number;
         return bytes.subarray(start, start + (lengths[entry] as number));
       },
-      typeAt: (place) => typeOf[types[entryAt(place)] as number],
+      typeAt: (place) => fileTypes[types[entryAt(place)] as number],
     };
   }
 }
@@ -116,20 +116,3 @@ function grown<T extends Uint8Array | Uint16Array | Uint32Array>(from: T): T {
   larger.set(from);
   return larger;
 }
-
-/** DT_* of dirent.h; 0 is unknown. */
-const typeOf: readonly (FileType | undefined)[] = [
-  undefined,
-  'fifo',
-  'character_device',
-  undefined,
-  'directory',
-  undefined,
-  'block_device',
-  undefined,
-  'file',
-  undefined,
-  'symlink',
-  undefined,
-  'socket',
-];
