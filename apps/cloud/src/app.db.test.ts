@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { afterwards } from '@holdfast/testing';
 import { sql } from 'kysely';
-import { migrateCloud, startCloud, type Cloud } from './app.ts';
+import { migrateCloud, operateCloud, startCloud, type Cloud } from './app.ts';
 import { bootstrapQuickstart } from './bootstrap.ts';
 import { readCloudConfig } from './config.ts';
 import { examineCloud } from './doctor.ts';
@@ -51,6 +51,37 @@ test('no server starts in a folder of somebody else', { skip: notRoot }, async (
   await assert.rejects(migrateCloud(configOf(homeDir), edges), { code: 'state_folder.foreign' });
   assert.deepEqual(readdirSync(homeDir), []);
 });
+
+test(
+  'who does not own the folder and its keys operates no server of it, whether it runs or not',
+  { skip: notRoot },
+  async (t) => {
+    const homeDir = home(t);
+    const keys = path.join(homeDir, 'master-keys.json');
+    const operate = () => operateCloud(configOf(homeDir), edges, async ({ server }) => server.installationId);
+    await assert.rejects(operate(), { code: 'cloud.never_started' });
+    assert.equal(existsSync(homeDir), false);
+    const cloud = await start(t, homeDir);
+    const { installationId } = cloud.api;
+    assert.equal(await operate(), installationId);
+    const refusals = async () => {
+      chownSync(homeDir, 65_534, 65_534);
+      await assert.rejects(operate(), { code: 'state_folder.foreign' });
+      chownSync(homeDir, 0, 0);
+      chownSync(keys, 65_534, 65_534);
+      await assert.rejects(operate(), { code: 'kms.foreign_key_file' });
+      chownSync(keys, 0, 0);
+      chmodSync(keys, 0o640);
+      await assert.rejects(operate(), { code: 'kms.exposed_key_file' });
+      chmodSync(keys, 0o600);
+    };
+    await refusals();
+    assert.equal(await operate(), installationId);
+    await cloud.stop();
+    await refusals();
+    assert.equal(await operate(), installationId);
+  },
+);
 
 test('one folder has one server, and its state outlives it', async (t) => {
   const homeDir = home(t);

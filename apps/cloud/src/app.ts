@@ -123,7 +123,9 @@ export type Operator = { readonly bootstrap: BootstrapDeps; readonly server: Ser
 /**
  * Runs an operator's work on the server of a folder, whether it runs or not; what is done is recorded as the operator's.
  *
- * @throws cloud.never_started where there is no server yet
+ * Nobody signs in for it: an operator is who owns the folder and reads its master keys, from which the logins of the
+ * database follow. No other login may add a tenant, and no route does.
+ * @throws cloud.never_started where there is no server yet, state_folder.foreign, kms.foreign_key_file
  */
 export async function operateCloud<T>(
   config: CloudConfig,
@@ -133,6 +135,7 @@ export async function operateCloud<T>(
   const assembly = newAssembly(config, edges);
   const { homeDir } = config;
   if (!existsSync(path.join(homeDir, MASTER_KEY_FILE))) throw cloudErrors.never_started({ homeDir });
+  await ownFolder(homeDir);
   try {
     const lock = lockFile(path.join(homeDir, 'cloud.lock'));
     if (lock) assembly.undo.defer(() => lock.release());

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { clientCredentials } from '@holdfast/sdk';
 import { bootstrapQuickstart, createTenant, prepareInstallation, type BootstrapDeps } from './bootstrap.ts';
+import { locate } from './modules/tenants/index.ts';
+import { logins } from './platform/postgres.ts';
 import { replaceCredentials } from './replace-credentials.ts';
 import {
   makeWorld,
@@ -37,6 +39,19 @@ async function canEnter(credentials: { slug: string; adminUsername: string; admi
 test('an installation gets one identity, however many nodes prepare it', async () => {
   const ids = await Promise.all([1, 2, 3, 4].map(() => prepareInstallation(deps)));
   assert.deepEqual(new Set(ids), new Set([cloud.api.installationId]));
+});
+
+test('a tenant is made by the login of the operator, and by no other that the server has', async () => {
+  const about = { name: 'Made', adminUsername: 'admin' };
+  for (const login of logins.filter((each) => each !== 'hf_system' && each !== 'hf_migrate')) {
+    const system = cloud.testDatabase.open(login);
+    const made = createTenant({ ...deps, system }, { ...about, slug: `by-${login.replace('_', '-')}` });
+    // One that may not look into the schema at all finds no table there.
+    await assert.rejects(made, { code: login === 'hf_keystore' ? '42P01' : '42501' }, login);
+    assert.equal(await locate(deps.system, 'tenant_slug', `by-${login.replace('_', '-')}`), undefined);
+  }
+  const made = await createTenant(deps, { ...about, slug: 'by-hf-system' });
+  assert.equal(await locate(deps.system, 'tenant_slug', 'by-hf-system'), made.tenantUid);
 });
 
 test('the first start makes a tenant whose credentials work, later starts keep it, and lost ones are replaced', async () => {

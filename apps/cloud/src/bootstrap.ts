@@ -10,7 +10,10 @@ import { hashPassword } from './platform/password.ts';
 import type { Database, TenantTx } from './platform/postgres.ts';
 import { newPassword, replaceCredentials } from './replace-credentials.ts';
 
-/** What making tenants needs: the connections of `hf_system` and the `Kms` of the role api. */
+/**
+ * What making tenants needs: the connections of `hf_system` and the `Kms` of the role api. Whoever has both is an operator:
+ * they come from the master keys alone, and the database lets no other login add a tenant.
+ */
 export type BootstrapDeps = { readonly system: Database; readonly kms: Kms; readonly clock: Clock };
 
 /** A tenant that was made, with the credentials that are shown this once. */

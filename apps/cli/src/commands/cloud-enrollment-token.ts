@@ -4,7 +4,6 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { defineErrors } from '@holdfast/base';
 import { environmentFor, findHome, homeToStart } from '../config.ts';
 import { createOutput } from '../output.ts';
-import { ownFolder } from '../own-folder.ts';
 
 const tokenErrors = defineErrors('enrollment_token', {
   file_exists: ['conflict', 'There is a file of that name already'],
@@ -31,7 +30,6 @@ export function registerEnrollmentToken(cloud: Command): void {
     .action(async (options: Options) => {
       const { inviteDevices, operateCloud, readCloudConfig, silentLog } = await import('@holdfast/cloud');
       const config = readCloudConfig(environmentFor(findHome(process.cwd()) ?? homeToStart(process.cwd())));
-      ownFolder(config.homeDir);
       const { tenant: slug, uses, days, out } = options;
       // Made first: a token that cannot be handed over must not exist.
       const file = out === '-' ? undefined : createFile(path.resolve(out));

@@ -1,7 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { environmentFor, findHome, homeToStart } from '../config.ts';
 import { createOutput } from '../output.ts';
-import { ownFolder } from '../own-folder.ts';
 
 type Options = { readonly name?: string; readonly admin: string; readonly json?: boolean };
 
@@ -16,7 +15,6 @@ export function registerTenantCreate(cloud: Command): void {
     .action(async (slug: string, options: Options) => {
       const { createTenant, operateCloud, readCloudConfig, silentLog } = await import('@holdfast/cloud');
       const config = readCloudConfig(environmentFor(findHome(process.cwd()) ?? homeToStart(process.cwd())));
-      ownFolder(config.homeDir);
       const made = await operateCloud(config, { log: silentLog }, async ({ bootstrap, server }) => {
         const wanted = { slug, name: options.name ?? slug, adminUsername: options.admin };
         return { ...(await createTenant(bootstrap, wanted)), url: server.publicUrl() };
