@@ -6,6 +6,9 @@ import { parityBytesOf, sectorBytes } from './parity.ts';
 /** The most a segment's body may have, head and padding included. */
 export const maxBodyBytes = 64 * 1024 * 1024;
 
+/** More than body, parity and footer of any segment take: what lies behind it in a file is not looked at. */
+export const mostSegmentBytes = 2 * maxBodyBytes;
+
 /** The most records of a segment; not a rule of the format, it bounds the memory an open segment takes. */
 export const maxSegmentRecords = 131_072;
 

@@ -1,10 +1,22 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { storedRecord } from './fixtures.ts';
+import { segmentHeadBytes } from './footer.ts';
 import { nodeDisk } from './node-disk.ts';
+import { scanRecords } from './scan.ts';
 
 const isWindows = process.platform === 'win32' && 'links need rights there';
 
@@ -69,4 +81,22 @@ test('a link is not taken for a folder, wherever the folder that is meant may li
   await nodeDisk.makeDirectory(path.join(folder, 'there'));
   await nodeDisk.makeDirectory(path.join(folder, 'link', 'below'));
   assert.deepEqual(await nodeDisk.list(path.join(folder, 'there')), ['below']);
+});
+
+test('a file that was made long without end is read no further than a segment reaches', async (t) => {
+  const file = path.join(folderOf(t), 'segment');
+  const records = [storedRecord(3, 500), storedRecord(4, 70_000)];
+  const found = async (sizeBytes?: number) => {
+    writeFileSync(file, Buffer.concat([new Uint8Array(segmentHeadBytes), ...records]));
+    if (sizeBytes !== undefined) truncateSync(file, sizeBytes);
+    const open = await nodeDisk.open(file, 'read');
+    try {
+      const findings = await Array.fromAsync(scanRecords(open));
+      return findings.map((finding) => (finding.found === 'record' ? finding.ordinal : finding.found));
+    } finally {
+      await open.close();
+    }
+  };
+  // As many zeros as would take hours; what a crash leaves behind the last record; and nothing.
+  for (const sizeBytes of [1024 ** 4, 1024 ** 2, undefined]) assert.deepEqual(await found(sizeBytes), [3, 4]);
 });

@@ -1,6 +1,6 @@
 import type { Ordinal } from '../format/ordinal.ts';
 import { type Disk, type DiskFile, withFile } from './disk.ts';
-import { encodeSegmentHead, EntryTable, isSegmentHead, segmentHeadBytes } from './footer.ts';
+import { encodeSegmentHead, EntryTable, isSegmentHead, mostSegmentBytes, segmentHeadBytes } from './footer.ts';
 import { keepRetired } from './retired.ts';
 import { readAround, type ScanFinding, scanRecords } from './scan.ts';
 
@@ -72,7 +72,7 @@ export async function recoverSegment(source: RecoverySource): Promise<RecoveredS
 }
 
 async function surveyFile(file: DiskFile, source: RecoverySource): Promise<Survey> {
-  const fileBytes = await file.size();
+  const fileBytes = Math.min(await file.size(), mostSegmentBytes);
   const head = new Uint8Array(segmentHeadBytes);
   await readAround(file, head, 0);
   const records = new EntryTable();

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { type Ordinal, sequenceOf, writerOf } from '../format/ordinal.ts';
 import { type DiskFile, systemErrorCode } from './disk.ts';
-import { segmentHeadBytes, type SegmentEntry } from './footer.ts';
+import { mostSegmentBytes, segmentHeadBytes, type SegmentEntry } from './footer.ts';
 import { sectorBytes } from './parity.ts';
 import { recordHeaderBytes } from '../format/record.ts';
 import { readFrame, recordMagic } from './record-frame.ts';
@@ -30,7 +30,7 @@ export async function* scanRecords(
   file: DiskFile,
   range: { readonly start?: number; readonly end?: number } = {},
 ): AsyncGenerator<ScanFinding> {
-  const end = range.end ?? (await file.size());
+  const end = Math.min(range.end ?? (await file.size()), mostSegmentBytes);
   const window = new ScanWindow(file, end);
   let damageFrom: number | undefined;
   let before: Ordinal | undefined;
