@@ -2,7 +2,7 @@ import { type Clock, Semaphore } from '@holdfast/base';
 import type { Ordinal } from '../format/ordinal.ts';
 import { RecordKind } from '../format/record.ts';
 import { Catalogue, type SequenceRange } from './catalogue.ts';
-import { type Disk, isDiskFull } from './disk.ts';
+import { closeAll, type Disk, isDiskFull } from './disk.ts';
 import { logErrors } from './errors.ts';
 import { folderStatus, type FolderStatus, isIndexBehind } from './folder-status.ts';
 import { FolderReader, type ReadOutcome } from './folder-reader.ts';
@@ -407,7 +407,7 @@ export class ArchiveFolder {
   async #release(): Promise<void> {
     const { catalogue, index, segments, copies } = this.#parts;
     const parts = [this.#writers?.segments, this.#writers?.copies, catalogue, index, segments, copies];
-    for (const part of parts) await part?.close();
+    await closeAll(parts.map((part) => async () => part?.close()));
   }
 }
 

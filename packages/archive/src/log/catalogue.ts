@@ -122,8 +122,9 @@ export class Catalogue {
   }
 
   async close(): Promise<void> {
-    await this.#file?.close();
+    const file = this.#file;
     this.#file = undefined;
+    await file?.close();
   }
 
   async #rewrite(): Promise<void> {

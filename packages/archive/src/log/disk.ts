@@ -69,6 +69,13 @@ export async function withFile<T>(
   }
 }
 
+/** Closes several things, all of them whatever happens. @throws what the first one that failed threw */
+export async function closeAll(closes: readonly (() => Promise<void>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const close of closes) await close().catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
+}
+
 /** The whole of a small file; undefined where it does not exist. @throws the system's error where it is longer than `limitBytes`. */
 export async function readSmallFile(
   disk: Disk,

@@ -301,3 +301,76 @@ test('an older copy of the segments shows the head it has, and the state beside 
   }
   assert.deepEqual(heads, [fragments[2]!.head, fragments[3]!.head, undefined]);
 });
+
+/** A disk that counts the files that are open; of the closes, one fails. */
+function counting(
+  disk: Disk,
+  failingClose: number,
+): { readonly disk: Disk; readonly open: Set<string>; readonly closes: () => number } {
+  const open = new Set<string>();
+  let opened = 0;
+  let closed = 0;
+  const counted: Disk = {
+    ...boundTo(disk),
+    open: async (path, mode) => {
+      const file = await disk.open(path, mode);
+      const name = `${path} (${mode}, ${++opened})`;
+      open.add(name);
+      const close = async () => {
+        open.delete(name);
+        await file.close();
+        if (++closed === failingClose) throw Object.assign(new Error('close'), { code: 'EIO', syscall: 'close' });
+      };
+      return { ...boundTo(file), close };
+    },
+  };
+  return { disk: counted, open, closes: () => closed };
+}
+
+/** An object with all methods of another, bound to it. */
+function boundTo<T extends object>(object: T): T {
+  const names = [...Object.keys(object), ...Object.getOwnPropertyNames(Object.getPrototypeOf(object))];
+  const methods = names.map((name) => [name, Reflect.get(object, name) as unknown] as const);
+  const bound = methods.flatMap(([name, method]) =>
+    typeof method === 'function' ? [[name, (method as (...values: unknown[]) => unknown).bind(object)]] : [],
+  );
+  return Object.fromEntries(bound) as T;
+}
+
+test('whichever call of the disk fails, no file stays open', async () => {
+  const writer = new LogWriter();
+  const fragments = fragmentsOf(writer, 8);
+  const simulated = new SimulatedDisk();
+  const before = await open(writer, simulated);
+  const session = await before.openSession(undefined);
+  for (const [i, { bytes }] of fragments.slice(0, 7).entries()) await before.append(session.sessionEpoch, i + 1, bytes);
+  const files = simulated.files();
+  /** Where the call fails: opening recovers what was not closed, then something is added, sealed and closed. */
+  const run = async (failing: number, failure: string, failingClose = 0) => {
+    simulated.load(files);
+    simulated.fault = undefined;
+    const first = simulated.calls;
+    simulated.fault = ({ number }) => (number === first + failing ? { code: failure } : undefined);
+    const { disk, open: stillOpen, closes } = counting(simulated, failingClose);
+    let destination: LocalDestination | undefined;
+    try {
+      destination = await open(writer, disk, { breakLock: true });
+      const { sessionEpoch, nextFragment } = await destination.openSession(undefined);
+      for (const [i, { bytes }] of fragments.slice(7).entries()) {
+        await destination.append(sessionEpoch, nextFragment + i, bytes);
+      }
+      await destination.folder.seal();
+    } catch {
+      // What fails, and how, is the business of other tests.
+    }
+    await destination?.close().catch(() => undefined);
+    assert.deepEqual([...stillOpen], [], `${failure} at call ${failing}`);
+    return { calls: simulated.calls - first, closes: closes() };
+  };
+  const { calls, closes } = await run(0, 'EIO');
+  assert.ok(calls > 100 && closes > 10);
+  for (const failure of ['EIO', 'ENOSPC']) {
+    for (let failing = 1; failing <= calls; failing++) await run(failing, failure);
+  }
+  for (let failing = 1; failing <= closes; failing++) await run(0, 'EIO', failing);
+});

@@ -3,7 +3,7 @@ import { parseCommitOpen } from '../format/commit.ts';
 import { parseKeyring } from '../format/keyring.ts';
 import { RecordKind, splitRecord } from '../format/record.ts';
 import { ArchiveFolder, type FolderPosition } from './archive-folder.ts';
-import type { Disk } from './disk.ts';
+import { closeAll, type Disk } from './disk.ts';
 import { logErrors } from './errors.ts';
 import { type LockHost, takeLock } from './folder-lock.ts';
 import { fragmentDigest } from './fragment.ts';
@@ -141,12 +141,11 @@ export class LocalDestination {
   /** Closes the folder and gives the lock back. */
   async close(): Promise<void> {
     await this.#persisting.settle();
-    try {
-      await this.#turn.use(() => this.folder.close());
-      await this.#file.close();
-    } finally {
-      await this.#lock.release();
-    }
+    await closeAll([
+      () => this.#turn.use(() => this.folder.close()),
+      () => this.#file.close(),
+      () => this.#lock.release(),
+    ]);
   }
 
   async #store(fragment: { sessionEpoch: number; sequence: number; sha256: string }, bytes: Uint8Array): Promise<void> {

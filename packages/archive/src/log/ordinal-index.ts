@@ -1,5 +1,5 @@
 import { type Ordinal, ordinalOf, sequenceOf, writerOf } from '../format/ordinal.ts';
-import { type Disk, type DiskFile, systemErrorCode } from './disk.ts';
+import { closeAll, type Disk, type DiskFile, systemErrorCode } from './disk.ts';
 import { segmentHeadBytes } from './footer.ts';
 
 /** Where a record lies. */
@@ -136,10 +136,9 @@ export class OrdinalIndex {
   }
 
   async close(): Promise<void> {
-    for (const file of await Promise.allSettled(this.#files.values())) {
-      if (file.status === 'fulfilled') await file.value.close();
-    }
+    const files = await Promise.allSettled(this.#files.values());
     this.#files.clear();
+    await closeAll(files.flatMap((file) => (file.status === 'fulfilled' ? [() => file.value.close()] : [])));
   }
 
   async #fileOf(writer: number, mode: 'read' | 'write'): Promise<DiskFile | undefined> {

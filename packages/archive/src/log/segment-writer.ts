@@ -1,6 +1,6 @@
 import { Semaphore } from '@holdfast/base';
 import { type Catalogue, type SegmentSummary, summarize } from './catalogue.ts';
-import { type Disk, type DiskFile, isDiskFull } from './disk.ts';
+import { closeAll, type Disk, type DiskFile, isDiskFull } from './disk.ts';
 import { logErrors } from './errors.ts';
 import { encodeSegmentHead, EntryTable, maxSegmentRecords, segmentHeadBytes } from './footer.ts';
 import type { IndexedRecord, OrdinalIndex } from './ordinal-index.ts';
@@ -67,28 +67,38 @@ export class SegmentWriter {
   /** Recovers a folder: seals what was full, brings back what was open, and puts into the index what it may lack. */
   static async open(options: SegmentWriterOptions, acknowledged?: SegmentPosition): Promise<SegmentWriter> {
     const writer = new SegmentWriter(options);
-    const { set, disk, catalogue } = options;
+    try {
+      await writer.#adoptAll(acknowledged);
+    } catch (error) {
+      // A file that is left open ends the process when its memory is collected.
+      await writer.close();
+      throw error;
+    }
+    for (const segment of writer.#unsealed.splice(0)) writer.#startSealing(segment);
+    return writer;
+  }
+
+  async #adoptAll(acknowledged: SegmentPosition | undefined): Promise<void> {
+    const { set, disk, catalogue, index } = this.#options;
     await disk.makeDirectory(set.directory);
     for (const name of await disk.list(set.directory)) {
       if (name.endsWith('.tmp')) await disk.remove(`${set.directory}/${name}`);
     }
     const numbers = await set.numbers();
     const known = catalogue.of(set.folder);
-    writer.#lastSegment = Math.max(0, numbers.at(-1) ?? 0, known.at(-1)?.segment ?? 0);
-    writer.#isBehind = acknowledged !== undefined && (await isBehind(disk, set, acknowledged));
+    this.#lastSegment = Math.max(0, numbers.at(-1) ?? 0, known.at(-1)?.segment ?? 0);
+    this.#isBehind = acknowledged !== undefined && (await isBehind(disk, set, acknowledged));
     const summaries: SegmentSummary[] = [];
     for (const segment of numbers) {
-      const summary = await writer.#adopt(segment, acknowledged);
+      const summary = await this.#adopt(segment, acknowledged);
       if (summary) summaries.push(summary);
     }
     // The names of segments may not have reached the disk before whoever made them died.
-    await writer.#guarded(() => disk.syncDirectory(set.directory));
-    await writer.sync();
-    await writer.#guarded(async () => options.index?.sync());
+    await this.#guarded(() => disk.syncDirectory(set.directory));
+    await this.sync();
+    await this.#guarded(async () => index?.sync());
     if (summaries.length > 0) await catalogue.put(...summaries);
     for (const { segment } of summaries) await set.changed(segment);
-    for (const segment of writer.#unsealed.splice(0)) writer.#startSealing(segment);
-    return writer;
   }
 
   /** Up to where records were appended; undefined before the first. */
@@ -158,9 +168,15 @@ export class SegmentWriter {
 
   async close(): Promise<void> {
     await this.settle();
-    await this.#open?.file.close();
+    const open = [...(this.#open ? [this.#open] : []), ...this.#unsealed.splice(0)];
     this.#open = undefined;
-    for (const { file } of this.#unsealed.splice(0)) await file.close();
+    await closeAll(
+      open.map(
+        ({ file }) =>
+          () =>
+            file.close(),
+      ),
+    );
   }
 
   /** Makes a segment known; the summary of one that is sealed and was not in the catalogue. */
@@ -186,12 +202,12 @@ export class SegmentWriter {
     const recovered = await recoverSegment({ disk, ...place, acknowledgedBytes });
     this.damage.push(...recovered.damage);
     await set.changed(segment);
-    const file = await disk.open(path, 'write');
-    // What is kept was perhaps never synced by whoever wrote it.
-    this.#unsynced.add(file);
     await this.#record(segment, recovered.entries);
     set.tables.set(segment, recovered.entries);
     const identity = (await disk.stat(path))?.identity;
+    const file = await disk.open(path, 'write');
+    // What is kept was perhaps never synced by whoever wrote it.
+    this.#unsynced.add(file);
     const open = { segment, file, identity, entries: recovered.entries, position: recovered.endOffset };
     const isNewest = segment === this.#lastSegment;
     if (isNewest && recovered.isAppendable && recovered.endOffset < bodyBytes) this.#open = open;
@@ -229,12 +245,19 @@ export class SegmentWriter {
       await disk.remove(path).catch(() => undefined);
       throw this.#judged(error);
     }
-    await this.#guarded(() => disk.syncDirectory(set.directory));
-    this.#lastSegment = segment;
-    this.#unsynced.add(file);
-    set.tables.set(segment, entries);
-    const identity = (await disk.stat(path))?.identity;
-    return { segment, file, identity, entries, position: segmentHeadBytes };
+    try {
+      const identity = await this.#guarded(async () => {
+        await disk.syncDirectory(set.directory);
+        return (await disk.stat(path))?.identity;
+      });
+      this.#lastSegment = segment;
+      this.#unsynced.add(file);
+      set.tables.set(segment, entries);
+      return { segment, file, identity, entries, position: segmentHeadBytes };
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
 
   #fits(open: OpenSegment, lengthBytes: number, records: number): boolean {
@@ -297,9 +320,9 @@ export class SegmentWriter {
   }
 
   /** Runs a sync that must not fail. */
-  async #guarded(work: () => Promise<void>): Promise<void> {
+  async #guarded<T>(work: () => Promise<T>): Promise<T> {
     try {
-      await work();
+      return await work();
     } catch (error) {
       throw this.#broke(error);
     }

@@ -26,10 +26,15 @@ export class StateFile<T> {
     const path = `${directory}/${name}`;
     const isThere = (await disk.stat(path)) !== undefined;
     const file = await disk.open(path, isThere ? 'write' : 'create');
-    await disk.syncDirectory(directory);
-    const slots = [await readSlot(file, 0), await readSlot(file, 1)].filter((slot) => slot !== undefined);
-    const newest = slots.sort((a, b) => b.counter - a.counter)[0];
-    return new StateFile(file, newest?.counter ?? 0, newest?.value as T | undefined);
+    try {
+      await disk.syncDirectory(directory);
+      const slots = [await readSlot(file, 0), await readSlot(file, 1)].filter((slot) => slot !== undefined);
+      const newest = slots.sort((a, b) => b.counter - a.counter)[0];
+      return new StateFile(file, newest?.counter ?? 0, newest?.value as T | undefined);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
 
   /** Returns once the value is on stable storage. After a failure the file must be opened anew. */
