@@ -56,6 +56,7 @@ export { compareTimes, millisecondsOf, type Time, timeOfMilliseconds } from './f
 export * from './restore/index.ts';
 export { LocalDestination } from './log/local-destination.ts';
 export { isDiskFull } from './log/disk.ts';
+export type { Disk } from './log/disk.ts';
 export { nodeDisk } from './log/node-disk.ts';
 export { readLockHost } from './log/node-host.ts';
 export { logErrors } from './log/errors.ts';

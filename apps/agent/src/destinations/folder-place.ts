@@ -1,8 +1,9 @@
 /** A destination in a folder of a disk or a share: several devices may use one folder, each has a folder of its own in it. */
-import { mkdirSync, statSync } from 'node:fs';
+import { lstatSync, mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import {
   type CommitName,
+  type Disk,
   isDiskFull,
   LocalDestination,
   logErrors,
@@ -29,32 +30,43 @@ export function archiveFolderIn(folder: string, archiveId: Uint8Array): string {
 export function prepareFolder(folder: string, archiveId: Uint8Array): void {
   const isFolder = path.isAbsolute(folder) && statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
   if (!isFolder) throw destinationErrors.not_a_folder({ field: 'folder', folder });
+  const dir = archiveFolderIn(folder, archiveId);
   try {
-    mkdirSync(archiveFolderIn(folder, archiveId), { mode: 0o700, recursive: true });
+    mkdirSync(dir, { mode: 0o700, recursive: true });
+    // Others may know the name and be able to write there.
+    if (!lstatSync(dir).isDirectory()) throw logErrors.not_a_file({ path: dir });
   } catch (error) {
     throw destinationErrors.not_a_folder({ field: 'folder', folder, problem: (error as Error).message }, error);
   }
 }
 
 /** The place of a folder destination. */
-export function folderPlace(config: DestinationConfig): DestinationPlace {
-  return { config, open: (facts) => openFolder(config, facts) };
+export function folderPlace(config: DestinationConfig, disk: Disk = nodeDisk): DestinationPlace {
+  return { config, open: (facts) => openFolder(config, facts, disk) };
 }
 
-async function openFolder({ name, folder = '' }: DestinationConfig, facts: OpenFacts): Promise<DestinationSession> {
+async function openFolder(
+  { name, folder = '' }: DestinationConfig,
+  facts: OpenFacts,
+  disk: Disk,
+): Promise<DestinationSession> {
   const { archiveId, clock, random, known } = facts;
   const dir = archiveFolderIn(folder, archiveId);
   if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() !== true) throw destinationErrors.away({ folder });
   try {
     const local = await LocalDestination.open({
       dir,
-      disk: nodeDisk,
+      disk,
       archiveId,
       clock,
       random,
       host: await readLockHost(),
     });
-    const answer = await local.openSession(known);
+    const answer = await local.openSession(known).catch(async (error: unknown) => {
+      // Its lock would keep everybody out, this agent included.
+      await local.close().catch(() => undefined);
+      throw error;
+    });
     return new FolderSession(name, local, answer);
   } catch (error) {
     throw asAway(error, folder);
