@@ -1,3 +1,4 @@
+import { remedyOf } from '@holdfast/agent/control/remedies';
 import type { CodedError } from '@holdfast/base';
 
 type Remedy = (details: Readonly<Record<string, unknown>>) => string;
@@ -50,10 +51,101 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'home.foreign': ({ folder }) =>
     `run it as the user that owns ${String(folder)}, or choose another folder with HOLDFAST_HOME`,
   'home.not_found': () => 'run holdfast up first, or name the folder with HOLDFAST_HOME',
+  'output.not_written': () => 'make room where it is written, or write it elsewhere',
+  'embedded_postgres.cannot_run': () => 'set HOLDFAST_DATABASE_URL to a PostgreSQL server (15 or newer) of your own',
+  'embedded_postgres.leftover_survives': ({ pids }) => `end these processes, then start again: ${String(pids)}`,
+  'cloud.never_started': () => 'start it first: holdfast up, or holdfast cloud start; HOLDFAST_HOME names its folder',
+  'kms.bad_key_file': ({ filePath }) => `put back the ${String(filePath)} that belongs to this folder`,
+  'kms.not_opened': () => 'put back the master-keys.json that belongs to this database',
+  'kms.unknown_key': () => 'put back the master-keys.json that belongs to this database',
+  'tls.unreadable': () => 'set HOLDFAST_TLS_CERT_FILE and HOLDFAST_TLS_KEY_FILE to PEM files that this user may read',
+  'tls.mismatch': () => 'set HOLDFAST_TLS_CERT_FILE and HOLDFAST_TLS_KEY_FILE to a certificate and its own key',
+  'migrate.newer_database': () => 'start the version of Holdfast that made it, or a newer one',
+  'migrate.changed_file': () => 'put the files of this version of Holdfast back as they were',
+  'migrate.bad_numbering': () => 'put the files of this version of Holdfast back as they were',
+  'audit.no_log_key': () => 'restore the database from a backup of it',
+  'audit.inconsistent': () => 'keep this database as it is, and compare it with a backup: somebody may have altered it',
+  'tenants.not_found': () => 'holdfast cloud tenant create ADDRESS makes one',
+  'tenants.slug_taken': () => 'choose another address',
+  'tenants.slug_invalid': () => 'choose an address such as acme',
+  'agent_enroll.token_unreadable': () =>
+    'name the file that holdfast cloud enrollment-token wrote; - is standard input',
+  'enrollment_token.file_exists': () => 'choose another name',
+  'enrollment_token.file_not_written': () => 'name a file in a folder that you may write to; - is standard output',
+  'key_export.exists': () => 'choose another name',
+  'key_export.not_written': () => 'name a file in a folder that you may write to; - is standard output',
+  'trust_store.no_tool': () => 'install the program named above, or import the CA file by hand',
+  'trust_store.not_here': () => 'import the CA file by hand',
+  'trust_store.failed': () => 'read the words of the program above, or import the CA file by hand',
+  'up_agent.protects_other': () => 'leave --path out, or change the set: holdfast set change',
+  'up_agent.not_started': () => "read the agent's own words above, then start again",
+  'doctor.failed': () => 'do what stands at the lines above',
+  'recover.no_key_file': () => 'name the file with --key; without it the recovery code is asked for',
+  'recover.no_archive': () => 'name the folder of an archive, or one above it',
+  'recover.incomplete': () => 'the lines above say what is missing and why',
+  'restore.incomplete': () =>
+    'the lines above say what is missing and why; holdfast verify says what each destination holds',
+  'service.unsupported': () => 'run holdfast agent run in place of the service',
+  'enrollment.token_unknown': () => newToken,
+  'enrollment.token_used': () => newToken,
+  'enrollment.token_expired': () => newToken,
+  'enrollment.token_revoked': () => newToken,
+  'cloud_link.token_invalid': () => newToken,
+  'cloud_link.log_key_mismatch': () => newToken,
+  'cloud_link.ca_mismatch': () =>
+    `see that the address is that of your server; where its CA was made anew: ${newToken}`,
+  'cloud_link.other_address': ({ token }) =>
+    `holdfast agent enroll ${String(token)}, or ask for a token of that server`,
+  'cloud_link.ca_unreachable': () => 'see that the server runs and that this computer reaches it, then enrol again',
+  'cloud_link.already_enrolled': () => 'holdfast status shows how it stands',
+  'cloud_link.not_enrolled': () => 'enrol it: holdfast agent enroll URL --token-file FILE',
+  'cloud_link.state_damaged': () => 'enrol this computer anew: holdfast agent enroll URL --token-file FILE',
+  'cloud_link.state_exposed': () => 'nobody but the user the agent runs as may own or read it: chown and chmod 600',
+  'sdk.unreachable': () => 'see that the server runs and that this computer reaches it',
+  'proxy.address_invalid': () => proxy,
+  'proxy.unreachable': () => proxy,
+  'proxy.refused': () => proxy,
+  'proxy.wants_credentials': () => proxy,
+  'keys.other_owner': ({ file }) => `run it as the user that owns ${String(file)}`,
+  'keys.damaged': ({ file }) =>
+    `put a copy of ${String(file)} back; without one, restore with a recovery code or key file`,
+  'keys.missing': () => 'wait until the first backup has begun: holdfast status',
+  'keys.no_code_shown': () => 'holdfast key show-recovery shows one',
+  'keys.code_differs': () => 'run it again, and type the words that it shows',
+  'keys.export_exists': () => 'choose another name',
+  'recovery_code.wrong_length': () => 'type all the words, with a space between them',
+  'recovery_code.unknown_word': () => 'look at that word again: one letter may be wrong',
+  'recovery_code.wrong_checksum': () => 'look at the words and their order again',
+  'key_file.malformed': () => 'name the file that holdfast key export wrote',
+  'key_file.damaged': () => 'use another copy of it, or the recovery code',
+  'slot.corrupt': () => 'use another copy of the archive, or another key file or recovery code',
+  'control.busy': () => 'try again in a moment',
+  'control.lost': () => 'see why it ended in its log, then try again; what was under way goes on by itself',
+  'control.fault': () => 'look at its log, and please report it',
+  'browse.empty': () => 'wait until the first backup is done: holdfast status',
+  'sets.not_found': () => 'holdfast set list shows those there are',
+  'sets.destination_unknown': () => 'holdfast destination list shows those there are',
+  'sets.name_taken': () => 'choose another name',
+  'sets.none': () => 'holdfast set add NAME FOLDER...',
+  'sets.too_many': () => 'put their folders into fewer sets: holdfast set change',
+  'sets.path_protects_holdfast': () => 'name folders that are not of Holdfast',
+  'sets.path_relative': () => 'write the whole path, from the first slash on',
+  'destinations.not_found': () => 'holdfast destination list shows those there are',
+  'destinations.known': () => 'holdfast destination list shows how it stands',
+  'destinations.too_many': () => 'remove one first: holdfast destination remove NAME',
+  'destinations.is_state': () => 'name a folder on another disk',
+  'destinations.covers_set': () => 'name a folder that no set protects, best on another disk',
+  'restore.stopped': () => 'restore again: what is restored already is kept, and not fetched anew',
+  'restore.worker_died': () => 'restore again: what is restored already is kept, and not fetched anew',
+  'restore.other_plan': () => 'restore to another folder, or finish the other restore first',
+  'protection.stopping': () => 'it goes on by itself when the agent runs again',
 };
+
+const newToken = 'ask who runs the server for a new token: holdfast cloud enrollment-token';
+const proxy = 'mend HTTPS_PROXY in the environment of the agent, or of this command where it enrols';
 
 /** What to do about an error: a sentence without a capital letter; undefined where its message says it all. */
 export function remedyFor(error: CodedError): string | undefined {
   const own = error.details['remedy'];
-  return remedies[error.code]?.(error.details) ?? (typeof own === 'string' ? own : undefined);
+  return typeof own === 'string' ? own : (remedies[error.code]?.(error.details) ?? remedyOf(error));
 }

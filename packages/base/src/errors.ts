@@ -27,6 +27,13 @@ export class CodedError extends Error {
 type Declarations = Readonly<Record<string, readonly [kind: ErrorKind, message: string]>>;
 type Maker = ((details?: ErrorDetails, cause?: unknown) => CodedError) & { readonly code: string };
 
+const declared = new Map<string, CodedError>();
+
+/** Every failure that the modules loaded so far declare, as an example of each without details, by its code. */
+export function declaredErrors(): ReadonlyMap<string, CodedError> {
+  return declared;
+}
+
 /**
  * Declares the failures of one noun, once: `defineErrors('archives', { not_found: ['not_found', 'Archive not found'] })`.
  *
@@ -40,6 +47,7 @@ export function defineErrors<T extends Declarations>(
     const code = `${noun}.${reason}`;
     const make = (details?: ErrorDetails, cause?: unknown) =>
       new CodedError({ code, kind, message, details: details ?? {} }, cause === undefined ? undefined : { cause });
+    declared.set(code, make());
     return [reason, Object.assign(make, { code })] as const;
   });
   return Object.fromEntries(makers) as { readonly [K in keyof T]: Maker };

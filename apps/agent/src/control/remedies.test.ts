@@ -1,56 +1,61 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { backupErrors, indexErrors, logErrors } from '@holdfast/archive';
+import { indexErrors, logErrors } from '@holdfast/archive';
+import { declaredErrors } from '@holdfast/base';
 import { storageErrors } from '@holdfast/contract';
-import { sdkErrors } from '@holdfast/sdk';
-import { cloudErrors } from '../cloud/errors.ts';
-import { proxyErrors } from '../cloud/https-fetch.ts';
+import { startEnrolledAgent } from '../cloud/index.ts';
 import { destinationErrors } from '../destinations/errors.ts';
 import { fileErrors } from '../filesystem/errors.ts';
 import { remedyOf } from './remedies.ts';
 
-const full = [logErrors.disk_full, fileErrors.disk_full, indexErrors.disk_full, storageErrors.full];
-const gone = [destinationErrors.away, logErrors.moved];
-const shown = [
-  ...full,
-  ...gone,
-  ...Object.values(proxyErrors),
-  ...Object.values(sdkErrors),
-  logErrors.locked,
-  logErrors.poisoned,
-  logErrors.segment_damaged,
-  logErrors.record_refused,
-  logErrors.other_archive,
-  logErrors.not_a_file,
-  storageErrors.quota_exceeded,
-  storageErrors.unavailable,
-  storageErrors.busy,
-  storageErrors.session_superseded,
-  storageErrors.records_unreadable,
-  storageErrors.keyring_refused,
-  destinationErrors.moved,
-  destinationErrors.interrupted,
-  destinationErrors.behind,
-  destinationErrors.branched,
-  cloudErrors.receipt_invalid,
-  cloudErrors.reply_invalid,
-  cloudErrors.session_ended,
-  backupErrors.no_destination,
-  backupErrors.nowhere_to_go,
-  backupErrors.record_lost,
-  backupErrors.worker_died,
-];
+/** Nouns of which a destination or a backup can show any failure. */
+const shown = 'archive auth backup cloud_link destinations devices log protection proxy request sdk state storage';
+/** Nouns of failures of something else: one entry, one request, one key, one restore. */
+const notShown =
+  'api_clients browse canonical_json control enrollment files key_file keys note orgs policies recovery_code restore seal ' +
+  'sessions sets slot time users zstd';
 
-test('each failure that a destination or a backup can show says what to do, by its cause', () => {
-  for (const make of shown) assert.ok(remedyOf(make()), make.code);
-  for (const make of full) assert.match(remedyOf(make())!, /^make room on /, make.code);
-  for (const make of gone) assert.match(remedyOf(make())!, /^connect it/, make.code);
-  // Nothing but what is away is mended by connecting it.
-  const connected = shown.filter((make) => remedyOf(make())!.startsWith('connect it')).map(({ code }) => code);
+/** Of the nouns above, what neither shows, and why. */
+const elsewhere: Readonly<Record<string, string>> = {
+  'backup.volume_gone backup.file_replaced backup.folder_replaced': 'said of one entry, which is looked at again',
+  'state.in_use': 'said where the agent is started',
+  'protection.stopping': 'said to who waits for a backup',
+  'cloud_link.token_invalid cloud_link.other_address cloud_link.ca_unreachable cloud_link.ca_mismatch': 'of enrolling',
+  'cloud_link.log_key_mismatch cloud_link.already_enrolled cloud_link.not_enrolled': 'of enrolling',
+  'cloud_link.state_damaged cloud_link.state_exposed': 'said where the agent is started',
+  'destinations.not_found destinations.known destinations.not_a_folder destinations.only_of_set': 'of a command',
+  'destinations.too_many destinations.only_copy destinations.is_state destinations.covers_set': 'of a command',
+  'auth.use_nonce auth.expired': 'asked again at once with what was missing',
+  'auth.missing auth.wrong_kind auth.missing_permission request.cross_site': 'said to people and API clients',
+  'devices.not_found': 'said to people and API clients',
+};
+
+const declared = [...declaredErrors().values()].filter(({ code }) => !code.startsWith('example.'));
+const nounOf = (code: string) => code.split('.')[0]!;
+const isShown = (code: string) =>
+  shown.split(' ').includes(nounOf(code)) && !Object.keys(elsewhere).some((codes) => codes.split(' ').includes(code));
+
+test('whatever is declared, and a destination or a backup can show, says what to do', () => {
+  assert.equal(typeof startEnrolledAgent, 'function', 'all of the agent is loaded');
+  const nouns = new Set(declared.map(({ code }) => nounOf(code)));
+  assert.deepEqual([...nouns].toSorted(), `${shown} ${notShown}`.split(' ').toSorted(), 'each noun is on one list');
+  const known = new Set(declared.map(({ code }) => code));
+  for (const code of Object.keys(elsewhere).flatMap((codes) => codes.split(' '))) assert.ok(known.has(code), code);
+  const silent = declared.filter((error) => isShown(error.code) && remedyOf(error) === undefined);
   assert.deepEqual(
-    connected,
-    gone.map(({ code }) => code),
+    silent.map(({ code }) => code),
+    [],
+    'these need a line in remedies.ts',
   );
+});
+
+test('the remedy is that of the cause', () => {
+  for (const make of [logErrors.disk_full, fileErrors.disk_full, indexErrors.disk_full, storageErrors.full])
+    assert.match(remedyOf(make())!, /^make room on /, make.code);
+  const gone = [destinationErrors.away.code, logErrors.moved.code];
+  // Nothing but what is away is mended by connecting it.
+  const connected = declared.filter((error) => remedyOf(error)?.startsWith('connect it'));
+  assert.deepEqual(connected.map(({ code }) => code).toSorted(), gone);
 });
 
 test('what an error says itself goes before what its code says', () => {

@@ -10,6 +10,12 @@ const otherArchive = 'give it a folder of its own: holdfast destination add FOLD
 const replace =
   'see what is wrong with it: holdfast verify; a new one gets everything that the others have: holdfast destination add FOLDER';
 
+const damaged =
+  'see what is damaged there: holdfast verify --full; connect the other destinations: they are read instead';
+const sameVersion = 'bring this computer and the server to the same version of Holdfast';
+const newer = 'use a newer version of Holdfast on this computer';
+const report = "the agent's log says more; please report it; it is tried again by itself";
+
 /** What to do about an error that a destination or a backup can show, by its code. */
 const remedies: Readonly<Record<string, string>> = {
   'log.disk_full': `make room on its disk; ${byItself}`,
@@ -28,6 +34,23 @@ const remedies: Readonly<Record<string, string>> = {
   'log.segment_damaged': replace,
   'log.record_refused': replace,
   'log.ordinal_known': replace,
+  'log.record_invalid': report,
+  'log.keyring_known': replace,
+  'log.fragment_order': wait,
+  'log.fragment_differs': wait,
+  'archive.corrupt': damaged,
+  'archive.not_authentic': damaged,
+  'archive.bad_signature': damaged,
+  'archive.record_missing': damaged,
+  'archive.no_archive': damaged,
+  'archive.no_keyring': damaged,
+  'archive.no_head': damaged,
+  'archive.unknown_field': newer,
+  'archive.unknown_format': newer,
+  'archive.unknown_feature': newer,
+  'archive.wrong_archive': otherArchive,
+  'archive.key_missing': 'put the keys of this computer back, or enrol it anew: holdfast agent enroll',
+  'archive.too_large': report,
   'storage.full': `make room on the disk of the server; ${byItself}`,
   'storage.quota_exceeded': `ask who runs the server for more room; ${byItself}`,
   'storage.busy': wait,
@@ -39,9 +62,23 @@ const remedies: Readonly<Record<string, string>> = {
   'storage.keyring_refused': replace,
   'storage.archive_exists': 'enrol this computer anew: holdfast agent enroll',
   'storage.not_found': askOperator,
+  'storage.header_invalid': report,
+  'storage.record_invalid': report,
+  'storage.fragment_order': wait,
+  'storage.fragment_differs': wait,
+  'devices.key_taken': 'enrol this computer anew: holdfast agent enroll',
   'devices.deauthorized': 'ask who runs the server; to come back: holdfast agent enroll',
   'auth.ended': 'ask who runs the server; to come back: holdfast agent enroll',
+  'auth.invalid': askOperator,
   'auth.slow_down': wait,
+  'request.invalid': sameVersion,
+  'request.invalid_json': sameVersion,
+  'request.invalid_text': sameVersion,
+  'request.too_deep': sameVersion,
+  'request.too_large': sameVersion,
+  'request.unsupported_media': sameVersion,
+  'request.no_route': sameVersion,
+  'request.misdirected': 'ask who runs the server to set HOLDFAST_PUBLIC_URL to the address that computers use',
   'request.overloaded': wait,
   'request.interrupted': wait,
   'sdk.unreachable': reach,
@@ -60,6 +97,10 @@ const remedies: Readonly<Record<string, string>> = {
   'destinations.behind': 'connect the destinations that have it; it is then sent by itself',
   'destinations.branched': 'add another destination instead: holdfast destination add FOLDER',
   'destinations.overtaken': 'enrol this computer anew: holdfast agent enroll',
+  'destinations.used_elsewhere': 'end the copy, and let it enrol as a new device: holdfast agent enroll',
+  'destinations.kind_unknown': newer,
+  'destinations.writers_exhausted': 'enrol this computer anew: holdfast agent enroll',
+  'protection.fault': report,
   'protection.no_destination': 'connect a destination; what waits is then sent by itself',
   'backup.no_destination': 'connect a destination; what waits is then sent by itself',
   'backup.nowhere_to_go': 'connect a destination of the set; what waits is then sent by itself',
