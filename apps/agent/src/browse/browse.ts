@@ -62,12 +62,12 @@ export async function momentAt(state: ArchiveState, at: string | undefined, nowM
   return { commit, at: times.get(commit) ?? '' };
 }
 
-/** What is at a path: the entries of a folder, or the entry itself. @throws browse.not_found */
-export async function listPath(
+/** What is at a path, one after the other: the entries of a folder, or the entry itself. @throws browse.not_found */
+export async function* listPath(
   reader: RestoreReader,
   path: Uint8Array,
   options: { readonly commit: number; readonly deleted: boolean },
-): Promise<ShownEntry[]> {
+): AsyncGenerator<ShownEntry> {
   const names = namesOfPath(path);
   const volumes = await volumesAt(reader, options.commit);
   const below = volumes.flatMap(({ mountNames }) =>
@@ -78,24 +78,29 @@ export async function listPath(
   const seen = held && (await lookUp(reader, [held.volume.identifier, ...held.below], options));
   if (!seen && mounted.size === 0) throw browseErrors.not_found({ path: pathToText(path) });
   const entry = seen?.found.entry;
-  if (seen && entry && !seen.found.directory) return [{ ...shown(entry.row, path), isDeleted: seen.isDeleted }];
-  const listed = seen ? await listSeen(reader, { ...seen, path }, options) : [];
-  for (const { path: known } of listed) mounted.delete(known);
-  return [...listed, ...mounted.values()];
+  if (seen && entry && !seen.found.directory) {
+    yield { ...shown(entry.row, path), isDeleted: seen.isDeleted };
+    return;
+  }
+  if (seen) {
+    for await (const listed of listSeen(reader, { ...seen, path }, options)) {
+      mounted.delete(listed.path);
+      yield listed;
+    }
+  }
+  yield* mounted.values();
 }
 
-async function listSeen(
+async function* listSeen(
   reader: RestoreReader,
   { found, ...seen }: SeenPath & { readonly path: Uint8Array },
   options: { readonly deleted: boolean },
-): Promise<ShownEntry[]> {
-  const entries: ShownEntry[] = [];
-  if (!found.directory) return entries;
+): AsyncGenerator<ShownEntry> {
+  if (!found.directory) return;
   for await (const item of entriesIn(reader, { place: found.directory, ...seen }, options)) {
     const own = item.place && (await reader.rowAt(item.place, noName, item.seenAt))?.row;
-    entries.push({ ...shown(own ?? item.row, item.path), type: item.row.type, isDeleted: item.isDeleted });
+    yield { ...shown(own ?? item.row, item.path), type: item.row.type, isDeleted: item.isDeleted };
   }
-  return entries;
 }
 
 type Folder = {

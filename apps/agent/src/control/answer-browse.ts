@@ -13,9 +13,13 @@ export async function answerList(
 ): Promise<object> {
   const state = parts.archive.state();
   const moment = await momentAt(state, at, parts.commitClock.read().atMs);
-  const entries = await listPath(readerFor(state, caller), textToPath(path), { commit: moment.commit, deleted });
-  for (const item of entries) await send({ item });
-  return { entries: entries.length, ...moment };
+  const options = { commit: moment.commit, deleted };
+  let entries = 0;
+  for await (const item of listPath(readerFor(state, caller), textToPath(path), options)) {
+    await send({ item });
+    entries++;
+  }
+  return { entries, ...moment };
 }
 
 /** `versions`: all versions of a path that the caller may read, oldest first. */

@@ -19,7 +19,8 @@ import { backupErrors } from './errors.ts';
 import { FragmentRouter } from './fragment-router.ts';
 import { FragmentWriter } from './fragment-writer.ts';
 import type { Problem, WorkerSetup } from './messages.ts';
-import { type LookedAt, Pass, type PassCounts } from './pass.ts';
+import { Pass } from './pass.ts';
+import type { LookedAt, PassCounts } from './pass-ports.ts';
 import type { MissingInclude } from './pass-roots.ts';
 import { type EpochSecrets, RecordSealer } from './record-sealer.ts';
 import { type RoutePlan, Routes } from './routes.ts';
@@ -82,7 +83,7 @@ const leasedOrdinals = 65_536;
 const maxListedProblems = 1000;
 const commitAfterNewBytes = 64 * 1024 * 1024;
 const commitAfterMs = 30_000;
-const commitAfterRowBytes = 1_000_000;
+const commitAfterPendingBytes = 1_000_000;
 
 /**
  * Runs one backup to its end.
@@ -202,7 +203,7 @@ class BackupRun {
       onProblem: (problem) => this.#note(problem),
       afterCommit: () => this.#afterCommit(),
       spread: (owned) => this.#spread(owned),
-      isCommitDue: (pending) => this.#isCommitDue(pending.rowBytes),
+      isCommitDue: ({ pendingBytes }) => this.#isCommitDue(pendingBytes),
       onDirectory: onDirectory ?? (() => undefined),
       settings: settings ?? [],
     });
@@ -277,13 +278,13 @@ class BackupRun {
     );
   }
 
-  #isCommitDue(rowBytes: number): boolean {
+  #isCommitDue(pendingBytes: number): boolean {
     const { clock } = this.#request;
     const sent = this.#uploader.sentBytes - this.#committedSentBytes;
     const isDue =
-      rowBytes >= commitAfterRowBytes ||
+      pendingBytes >= commitAfterPendingBytes ||
       sent >= commitAfterNewBytes ||
-      (sent + rowBytes > 0 && clock.monotonic() - this.#committedAtMs >= commitAfterMs);
+      (sent + pendingBytes > 0 && clock.monotonic() - this.#committedAtMs >= commitAfterMs);
     if (!isDue) return false;
     this.#committedAtMs = clock.monotonic();
     this.#committedSentBytes = this.#uploader.sentBytes;

@@ -6,6 +6,7 @@ export const backupErrors = defineErrors('backup', {
   worker_died: ['unavailable', 'A worker of the backup engine ended unexpectedly; the backup starts again'],
   volume_gone: ['unavailable', 'The volume is no longer mounted where it was; nothing about it changes'],
   file_replaced: ['unavailable', 'Something else took the name of the file each time it was read'],
+  folder_replaced: ['unavailable', 'Something else took the name of the folder while it was looked at'],
   no_destination: ['unavailable', 'No destination can be reached'],
   nowhere_to_go: ['unavailable', 'No destination of the backup set can be reached; what it selects waits'],
   record_lost: [

@@ -26,7 +26,10 @@ export type WorkerSetup = {
   readonly activeSets?: readonly number[];
 };
 
-/** Look at one directory: compare it with what was last seen, store what changed. */
+/**
+ * Look at one directory: compare it with what was last seen, store what changed. Of a directory with very many names a job
+ * looks at some, and another goes on where it stopped: what waits for a commit does not depend on the directory's size.
+ */
 export type ScanJob = {
   readonly kind: 'scan';
   readonly job: number;
@@ -47,9 +50,12 @@ export type ScanJob = {
   readonly only?: readonly Uint8Array[];
   /** Names that stay as they were although they cannot be seen: an include that is not there just now. */
   readonly kept?: readonly Uint8Array[];
-  /** What was last seen: packed entries, and the digest of its own row. */
-  readonly entries: Uint8Array;
+  /** Whether the index may know names of it, by `directory`; all that is there is new otherwise. */
+  readonly isKnown: boolean;
+  /** Digest of its own row as it was put last. */
   readonly own: Uint8Array;
+  /** Where an earlier job stopped, and which directory that was. */
+  readonly goesOn?: { readonly from: Uint8Array; readonly device: number; readonly inode: bigint };
 };
 
 /** Read one file, or a range of one, whose directory was scanned before. */
@@ -144,7 +150,10 @@ export type Scanned = {
   /** Roots of other volumes mounted here. */
   readonly mounts: readonly Uint8Array[];
   readonly problems: readonly Problem[];
-  readonly entries: Uint8Array;
+  /** Packed entries from where the job began on to before `next`; left out where all are as they were. */
+  readonly entries?: Uint8Array;
+  /** The name at which another job has to go on; left out where all names were looked at. */
+  readonly next?: Uint8Array;
   readonly own: Uint8Array;
   readonly attributes: SourceAttributes;
   readonly seenFiles: number;

@@ -4,6 +4,7 @@
  * Entries by rising name, each: name length u16, name, type u8, flags u8, inode u64, size f64, modification and change as
  * f64 seconds and u32 nanoseconds, digest of the row (8), digest of the list of sets u32, little-endian. It is the machine's own cache, not part of the archive's format.
  */
+import { compareBytes } from '../format/cursor.ts';
 import type { SourceAttributes, SourceType } from './source.ts';
 
 /** An entry as it was when its content was stored. */
@@ -69,6 +70,16 @@ export class DirectoryPacker {
     return at + 1;
   }
 
+  /** Bytes added since the last `take`. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Forgets what was added since the last `take`. */
+  clear(): void {
+    this.#length = 0;
+  }
+
   /** A copy of what was added since the last call. */
   take(): Uint8Array<ArrayBuffer> {
     const packed = this.#bytes.slice(0, this.#length);
@@ -108,6 +119,52 @@ export function forgetStates(packed: Uint8Array, isMeant: (setsDigest: number) =
     isAny = true;
   }
   return isAny;
+}
+
+/** The name of the first entry; there is one. A view. */
+export function firstName(packed: Uint8Array): Uint8Array {
+  return nameAt(packed, 0);
+}
+
+/** The name of the last entry; there is one. A view. */
+export function lastName(packed: Uint8Array): Uint8Array {
+  let last = 0;
+  for (let at = 0; at < packed.length; at = behindEntry(packed, at)) last = at;
+  return nameAt(packed, last);
+}
+
+/** Where the first entry begins whose name is not before `name`; the length where there is none. */
+export function offsetOf(packed: Uint8Array, name: Uint8Array): number {
+  let at = 0;
+  while (at < packed.length && compareBytes(nameAt(packed, at), name) < 0) at = behindEntry(packed, at);
+  return at;
+}
+
+/** Cuts packed entries into pages of like length, of about 64 KiB at most: none is much smaller than the others. */
+export function* packedPages(packed: Uint8Array): Generator<Uint8Array> {
+  const count = Math.ceil(packed.length / pageBytes);
+  let start = 0;
+  for (let at = 0; at < packed.length;) {
+    at = behindEntry(packed, at);
+    const isFull = at - start >= packed.length / count;
+    if (!isFull && at < packed.length) continue;
+    yield packed.subarray(start, at);
+    start = at;
+  }
+}
+
+const pageBytes = 64 * 1024;
+
+function nameAt(packed: Uint8Array, at: number): Uint8Array {
+  return packed.subarray(at + 2, at + 2 + nameBytesAt(packed, at));
+}
+
+function nameBytesAt(packed: Uint8Array, at: number): number {
+  return packed[at]! | (packed[at + 1]! << 8);
+}
+
+function behindEntry(packed: Uint8Array, at: number): number {
+  return at + fixedBytes + nameBytesAt(packed, at);
 }
 
 /** Reads packed entries in order; one object is filled again and again. */
@@ -154,6 +211,36 @@ export class PackedReader {
     entry.setsDigest = view.getUint32(at + 42 + rowDigestBytes, true);
     this.#at = at + 46 + rowDigestBytes;
     return true;
+  }
+}
+
+/** Reads entries that come in pages, one after the other. */
+export class PagedEntries {
+  readonly #pages: Iterator<Uint8Array>;
+  #page: PackedReader | undefined;
+  /** The entry that is next, undefined behind the last: one object a page, filled again and again. */
+  entry: PackedEntry | undefined;
+
+  constructor(pages: Iterable<Uint8Array>) {
+    this.#pages = pages[Symbol.iterator]();
+    this.advance();
+  }
+
+  /** The next entry, if it has this name. */
+  at(name: Uint8Array): PackedEntry | undefined {
+    return this.entry && compareBytes(this.entry.name, name) === 0 ? this.entry : undefined;
+  }
+
+  advance(): void {
+    while (!this.#page?.next()) {
+      const { value, done } = this.#pages.next();
+      if (done) {
+        this.entry = undefined;
+        return;
+      }
+      this.#page = new PackedReader(value);
+    }
+    this.entry = this.#page.entry;
   }
 }
 

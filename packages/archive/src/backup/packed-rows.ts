@@ -24,6 +24,16 @@ export class RowPacker {
     this.#length = at + bytes;
   }
 
+  /** Bytes added since the last `take`. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Forgets what was added since the last `take`. */
+  clear(): void {
+    this.#length = 0;
+  }
+
   /** What was added, in bytes of its own. */
   take(): Uint8Array<ArrayBuffer> {
     const packed = this.#bytes.slice(0, this.#length);
@@ -55,6 +65,16 @@ export class LostPacker {
     const directory = lost.wasDirectory ? wasDirectoryBit : 0;
     const unselected = lost.reason === 'unselected' ? isUnselectedBit : 0;
     this.#rows.add(lost.name, Uint8Array.of(directory | unselected | (lost.isReplaced ? isReplacedBit : 0)));
+  }
+
+  /** Bytes added since the last `take`. */
+  get length(): number {
+    return this.#rows.length;
+  }
+
+  /** Forgets what was added since the last `take`. */
+  clear(): void {
+    this.#rows.clear();
   }
 
   /** What was added, in bytes of its own. */

@@ -12,8 +12,10 @@ import { emptySourceAttributes, type Source, type SourceAttributes } from './sou
 export type PlacedDirectory = {
   readonly number: number;
   readonly since: number;
-  readonly entries: Uint8Array;
+  /** Digest of its own row as it was put last. */
   readonly own: Uint8Array;
+  /** What the index says of it; undefined for one that begins anew. */
+  readonly known?: IndexedDirectory;
   /** Something about it is new, so that everything below is looked at. */
   readonly isNew: boolean;
   readonly rows: readonly PlacedRow[];
@@ -46,10 +48,17 @@ export class PassDirectories {
   place(parent: number, found: FoundDirectory, nextCommit: number): PlacedDirectory {
     const there = this.#index.directoryAt(parent, found.name);
     if (there && found.isKnown && !this.#claimed.has(there.number)) {
-      const { number, since } = there;
+      const { number, since, own } = there;
       const row = encodeRow({ type: 'directory', sets: found.sets, directoryNumber: number, since });
       const isNew = found.isSelectedAnew;
-      return { ...there, isNew, rows: isNew ? [{ directory: parent, name: found.name, row }] : [] };
+      return {
+        number,
+        since,
+        own,
+        known: there,
+        isNew,
+        rows: isNew ? [{ directory: parent, name: found.name, row }] : [],
+      };
     }
     const moved = this.#findMoved(parent, found);
     if (moved) return this.#take(moved, parent, found);
@@ -59,7 +68,7 @@ export class PassDirectories {
     this.#claimed.add(number);
     const row = encodeRow({ type: 'directory', sets: found.sets, directoryNumber: number, since: nextCommit });
     const rows = [{ directory: parent, name: found.name, row }];
-    return { number, since: nextCommit, entries: empty, own: empty, isNew: true, rows };
+    return { number, since: nextCommit, own: empty, isNew: true, rows };
   }
 
   /** A name below `parent` is gone. Returns whether its absence must be put. */
@@ -132,14 +141,14 @@ export class PassDirectories {
   #take(moved: IndexedDirectory, parent: number, found: FoundDirectory): PlacedDirectory {
     const wasGone = this.#gone.delete(moved.number);
     this.#claimed.add(moved.number);
-    const { number, since } = moved;
+    const { number, since, own } = moved;
     const row = encodeRow({ type: 'directory', sets: found.sets, directoryNumber: number, since });
     const rows = [{ directory: parent, name: found.name, row }];
     // If something else has the old name, its own row speaks for it.
     if (!wasGone && this.statAt(moved) === undefined) {
       rows.push({ directory: moved.parent, name: moved.name, row: encodeRow({ type: 'absent', absence: 'gone' }) });
     }
-    return { ...moved, isNew: true, rows };
+    return { number, since, own, known: moved, isNew: true, rows };
   }
 
   #newNumber(): number {

@@ -4,87 +4,39 @@
  * Only places and numbers are kept here; bytes go from the workers to the destinations. What a commit makes true is
  * applied when it is acknowledged, so a pass that ends anywhere is simply followed by another.
  */
-import { type Clock, CodedError } from '@holdfast/base';
+import { CodedError } from '@holdfast/base';
 import { encodeRow } from '../format/row.ts';
 import type { MapEntry } from '../format/tree-node.ts';
-import type { OwnedRecords } from '../index/block-table.ts';
-import type { IndexedDirectory } from '../index/directory-table.ts';
-import type { LocalIndex } from '../index/local-index.ts';
+import { type IndexedDirectory, isSameDirectory } from '../index/directory-table.ts';
+import type { SeenNames } from '../index/entry-table.ts';
 import { compareBytes, joinPath } from './bytes.ts';
-import type { CommitWriter, PendingRow } from './commit-writer.ts';
-import type { RecordStore } from './content-store.ts';
+import type { PendingRow } from './commit-writer.ts';
 import { digestOf, metadataOf } from './make-row.ts';
-import type {
-  DirectoryPlace,
-  FoundDirectory,
-  LostName,
-  MountedRoot,
-  Problem,
-  Reply,
-  ScanJob,
-  Scanned,
-} from './messages.ts';
+import type { DirectoryPlace, FoundDirectory, LostName, MountedRoot, Reply, ScanJob, Scanned } from './messages.ts';
 import { pathOfPlace, withPlace } from './open-place.ts';
 import { unpackLost, unpackRows } from './packed-rows.ts';
 import { birthOf, namesBelow, PassDirectories } from './pass-directories.ts';
 import { LongFiles } from './partial-rows.ts';
 import { type LeftInDirectory, PassFiles } from './pass-files.ts';
+import type { PassPorts } from './pass-ports.ts';
 import { findRoots, type MissingInclude, namesOnTheWay, type RootVolume } from './pass-roots.ts';
 import { problemOf } from './problem.ts';
-import type { Selection } from './selection.ts';
-import { emptySourceAttributes, type Source, type SourceAttributes } from './source.ts';
+import { emptySourceAttributes, type SourceAttributes } from './source.ts';
 import { bytesOf, emptyTruths, lastOfEach, type Truths } from './truths.ts';
-import type { NewJob, WorkerPool } from './worker-pool.ts';
+import type { NewJob } from './worker-pool.ts';
 
-/** Counts of a pass so far. */
-export type PassCounts = {
-  directories: number;
-  files: number;
-  selectedBytes: number;
-  changedNames: number;
-  readBytes: number;
-  newBytes: number;
-};
-
-/** What a pass needs. */
-export type PassPorts = {
-  readonly index: LocalIndex;
-  readonly source: Source;
-  readonly selection: Selection;
-  /** Only what these sets select is looked at; everything where left out. */
-  readonly activeSets: ReadonlySet<number> | undefined;
-  readonly pool: WorkerPool;
-  readonly commits: CommitWriter;
-  /** Stores records of the main thread itself. */
-  readonly own: RecordStore;
-  /** Hands over what was stored there. */
-  readonly flushOwn: () => void;
-  readonly clock: Clock;
-  readonly writerNumber: number;
-  readonly counts: PassCounts;
-  readonly onProgress: () => void;
-  /** Called after each commit, before the next may begin. */
-  readonly afterCommit: () => Promise<void>;
-  readonly onProblem: (problem: Problem) => void;
-  /** Whether enough is under way to commit now. */
-  /** Called before each commit: brings known records to the destinations of more sets. */
-  readonly spread: (owned: readonly OwnedRecords[]) => Promise<void>;
-  readonly isCommitDue: (pending: { readonly rowBytes: number }) => boolean;
-  /** Called right before a directory is looked at. */
-  readonly onDirectory: (directory: LookedAt) => void;
-  /** Entries that go into the last commit. */
-  readonly settings: readonly MapEntry[];
-};
-
-/** A directory that is about to be looked at: its number in the archive, and where it lies. */
-export type LookedAt = { readonly number: number; readonly place: DirectoryPlace };
+const noName = new Uint8Array();
 
 type Task = Omit<ScanJob, 'job' | 'nowMs'> & {
   readonly volume: RootVolume;
-  readonly depth: number;
+  /** What the index says of it. */
+  readonly known: IndexedDirectory | undefined;
   /** Of one that is new: what was seen of it without opening it. */
   readonly attributes?: SourceAttributes;
 };
+
+/** Bytes of rows and entries that may wait for a commit before no more directories are begun. */
+const mostPendingBytes = 4_000_000;
 
 /** A pass over the whole selection, or over some directories of it. */
 export class Pass {
@@ -101,11 +53,12 @@ export class Pass {
   readonly #truthsOf = new WeakMap<Reply, Truths>();
   /** What workers have flushed, and no commit has yet. */
   #flushed: Truths[] = [];
-  /** Directories all of whose files are stored: they become known with a commit that begins later. */
-  #settled: IndexedDirectory[] = [];
+  /** Names all of whose files are stored by now: that becomes known with a commit that begins later. */
+  #settled: SeenNames[] = [];
   /** Rows of files with several names: all of a group in one commit, the pass's last. */
   readonly #linkedRows: Truths = emptyTruths();
-  #rowBytes = 0;
+  /** Bytes of what waits for a commit, but for what waits for the last. */
+  #pendingBytes = 0;
   #isWhole = true;
   #isCommitting = false;
   #wake: () => void = () => {};
@@ -217,7 +170,7 @@ export class Pass {
     const { status } = selection.decide(reached);
     if (status !== 'selected' && status !== 'on_the_way') return;
     const where = { volume, names, path: reached, sets: this.#setsOf(reached), isForLinks };
-    this.#push(where, directory, directory.parent, directory.name);
+    this.#push(where, { ...directory, known: directory }, directory.parent, directory.name);
   }
 
   #enqueue(
@@ -246,7 +199,7 @@ export class Pass {
       isForLinks?: boolean;
       attributes?: SourceAttributes;
     },
-    directory: { number: number; since: number; entries: Uint8Array; own: Uint8Array },
+    directory: { number: number; since: number; own: Uint8Array; known?: IndexedDirectory },
     parent: number,
     name: Uint8Array,
   ): void {
@@ -264,19 +217,20 @@ export class Pass {
       sets,
       isForLinks,
       ...namesOnTheWay(volume, path),
-      entries: directory.entries,
+      isKnown: directory.known !== undefined,
       own: directory.own,
       volume,
-      depth: names.length,
+      known: directory.known,
       ...(attributes && { attributes }),
     });
   }
 
   async #drain(): Promise<void> {
     for (;;) {
-      while (this.#queue.length > 0 && this.#ports.pool.hasRoom && !this.#failure) this.#start(this.#queue.pop()!);
+      while (this.#queue.length > 0 && this.#hasRoom) this.#start(this.#queue.pop()!);
       if (this.#failure) throw this.#failure.error;
-      if (!this.#isCommitting && this.#ports.isCommitDue({ rowBytes: this.#rowBytes })) this.#track(this.#commit([]));
+      if (!this.#isCommitting && this.#ports.isCommitDue({ pendingBytes: this.#pendingBytes }))
+        this.#track(this.#commit([]));
       if (this.#underWay.size === 0 && this.#queue.length === 0) break;
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
@@ -284,8 +238,12 @@ export class Pass {
     await this.#commit(this.#directories.takeGone(), this.#ports.settings);
   }
 
+  get #hasRoom(): boolean {
+    return this.#ports.pool.hasRoom && !this.#failure && this.#pendingBytes < mostPendingBytes;
+  }
+
   #start(task: Task): void {
-    this.#ports.onDirectory({ number: task.directory, place: task.place });
+    if (!task.goesOn) this.#ports.onDirectory({ number: task.directory, place: task.place });
     this.#track(this.#scan(task));
   }
 
@@ -300,7 +258,7 @@ export class Pass {
   }
 
   async #scan(task: Task): Promise<void> {
-    const { volume, depth: _depth, attributes: _attributes, ...job } = task;
+    const { volume, known: _known, attributes: _attributes, ...job } = task;
     const reply = await this.#ports.pool.ask({ ...job, nowMs: this.#ports.clock.now() });
     if (reply.kind === 'failed') {
       // What could not be read stays as it was; the parent says so if it is gone.
@@ -314,7 +272,7 @@ export class Pass {
   #take(task: Task, volume: RootVolume, reply: Scanned): void {
     const { counts, onProblem, onProgress } = this.#ports;
     const path = pathOfPlace(task.place);
-    counts.directories++;
+    if (!task.goesOn) counts.directories++;
     counts.files += reply.seenFiles;
     counts.selectedBytes += reply.seenBytes;
     for (const problem of reply.problems) onProblem(problem);
@@ -322,11 +280,17 @@ export class Pass {
     for (const { name, row } of unpackRows(reply.rows)) this.#addRow(truths, { directory: task.directory, name, row });
     for (const lost of unpackLost(reply.lost)) this.#lose(task.directory, lost, truths);
     const parent = { directory: task.directory, path, volume, names: task.place.names };
-    // The queue is a stack: the first name is to come out first.
+    const known = this.#settle(task, reply, truths);
+    // The queue is a stack: what is below these names comes first, so that no more of them wait than one job finds.
+    if (reply.next) this.#goOn(task, known, reply.next);
     for (const found of reply.directories.toReversed()) this.#enqueue(parent, found, truths);
     for (const mount of reply.mounts) this.#enqueueMount(mount, task.sets);
-    this.#settle(task, reply, truths);
     onProgress();
+  }
+
+  #goOn(task: Task, known: IndexedDirectory, from: Uint8Array): void {
+    const { device, inode, own } = known;
+    this.#queue.push({ ...task, own, known, goesOn: { from, device, inode } });
   }
 
   #lose(directory: number, lost: LostName, truths: Truths): void {
@@ -359,13 +323,14 @@ export class Pass {
     this.#addRow(this.#linkedRows, { directory, name: new Uint8Array(), row });
     const { device, inode } = attributes;
     const known = { number: directory, parent, name, since, device, inode, birth: birthOf(attributes) };
-    this.#linkedRows.directories.push({ ...known, own: digestOf(row), entries: new Uint8Array() });
+    this.#linkedRows.directories.push({ ...known, own: digestOf(row) });
   }
 
-  /** Makes the directory known once everything in it is stored. */
-  #settle(task: Task, reply: Scanned, truths: Truths): void {
+  /** Makes the directory and what was seen of its names known, with the commit of their rows. */
+  #settle(task: Task, reply: Scanned, truths: Truths): IndexedDirectory {
+    const { place, directory, goesOn } = task;
     const known: IndexedDirectory = {
-      number: task.directory,
+      number: directory,
       parent: task.parent,
       name: task.name,
       since: task.since,
@@ -373,18 +338,23 @@ export class Pass {
       inode: reply.attributes.inode,
       birth: birthOf(reply.attributes),
       own: reply.own,
-      entries: reply.entries,
     };
-    if (reply.left.length === 0) {
-      truths.directories.push(known);
-      return;
+    if (!task.known || !isSameDirectory(task.known, known)) truths.directories.push(known);
+    const { entries, next, left } = reply;
+    if (!entries) return known;
+    const seen = { directory, from: goesOn?.from ?? noName, ...(next && { until: next }), entries };
+    if (left.length === 0) {
+      this.#addSeen(truths.seen, seen);
+      return known;
     }
-    const { place, directory } = task;
-    const storing = reply.left.map((left) => this.#storeLeft({ directory, place, left, entries: reply.entries }));
-    // The rows of linked files wait for the last commit, and with them that the directory is known.
-    const isLinked = reply.left.some((left) => left.attributes.links > 1);
-    const target = isLinked ? this.#linkedRows.directories : this.#settled;
-    this.#track(Promise.all(storing).then(() => void target.push(known)));
+    // Until these are stored they are known as what has to be looked at again: a name that is gone by then is missed.
+    this.#addSeen(truths.seen, { ...seen, entries: entries.slice() });
+    const storing = left.map((file) => this.#storeLeft({ directory, place, left: file, entries }));
+    // The rows of linked files wait for the last commit, and with them that they are stored.
+    const isLinked = left.some((file) => file.attributes.links > 1);
+    const target = isLinked ? this.#linkedRows.seen : this.#settled;
+    this.#track(Promise.all(storing).then(() => this.#addSeen(target, seen)));
+    return known;
   }
 
   async #storeLeft(file: LeftInDirectory): Promise<void> {
@@ -414,8 +384,13 @@ export class Pass {
 
   #addRow(target: Truths, row: PendingRow): void {
     target.rows.push(row);
-    this.#rowBytes += bytesOf(row);
+    if (target !== this.#linkedRows) this.#pendingBytes += bytesOf(row);
     this.#ports.counts.changedNames++;
+  }
+
+  #addSeen(target: SeenNames[], seen: SeenNames): void {
+    target.push(seen);
+    if (target !== this.#linkedRows.seen) this.#pendingBytes += seen.entries.length;
   }
 
   /** Flushes the workers, without stopping them, and commits what they had made by then. */
@@ -426,18 +401,21 @@ export class Pass {
       await this.#ports.pool.flush();
       const truths = this.#flushed.splice(0);
       const rows = lastOfEach(truths.flatMap((part) => part.rows));
-      const directories = [...truths.flatMap((part) => part.directories), ...settled];
+      const directories = truths.flatMap((part) => part.directories);
+      const seen = [...truths.flatMap((part) => part.seen), ...settled];
       const links = truths.flatMap((part) => part.links);
       const blocks = truths.flatMap((part) => part.blocks);
       const records = truths.flatMap((part) => part.records);
       await this.#ports.spread(records);
-      this.#rowBytes -= truths.flatMap((part) => part.rows).reduce((sum, row) => sum + bytesOf(row), 0);
+      this.#pendingBytes -= seen.reduce((sum, { entries }) => sum + entries.length, 0);
+      this.#pendingBytes -= truths.flatMap((part) => part.rows).reduce((sum, row) => sum + bytesOf(row), 0);
       const partial = this.#longFiles.partialRows(blocks, rows, this.#ports.own);
       if (partial.length > 0) this.#ports.flushOwn();
       await this.#ports.commits.write({
         rows: [...rows, ...partial],
         entries,
         directories,
+        seen,
         links,
         blocks: blocks.map(({ packed }) => packed),
         records,

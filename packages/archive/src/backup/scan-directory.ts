@@ -1,14 +1,22 @@
 /** One directory: what is there, what changed since it was last seen, and the rows that say so. */
 import { encodeRow, type Row } from '../format/row.ts';
 import type { StreamRef } from '../format/stream.ts';
+import type { EntryLookup } from '../index/entry-table.ts';
 import { compareBytes, joinPath } from './bytes.ts';
 import { bundledBelowBytes, type RecordStore } from './content-store.ts';
 import { backupErrors } from './errors.ts';
 import { digestOf, makeRow, makeStream, makeXattrStream, metadataOf } from './make-row.ts';
 import type { FoundDirectory, LeftFile, LostName, Problem, ScanJob, Scanned } from './messages.ts';
 import { problemOf } from './problem.ts';
-import { LostPacker, RowPacker } from './packed-rows.ts';
-import { DirectoryPacker, isAsPacked, type PackedEntry, PackedReader, rowDigestBytes } from './packed-directory.ts';
+import type { LostPacker, RowPacker } from './packed-rows.ts';
+import {
+  type DirectoryPacker,
+  type EntryMemory,
+  isAsPacked,
+  type PackedEntry,
+  PagedEntries,
+  rowDigestBytes,
+} from './packed-directory.ts';
 import { type FileReading, isReadInRanges, storeRange } from './read-file.ts';
 import { isCredentialPath, type Selection } from './selection.ts';
 import { internSets, setsDigestOf } from './set-list.ts';
@@ -23,6 +31,11 @@ export type Scanning = {
   readonly activeSets?: ReadonlySet<number> | undefined;
   /** Whether what these sets select has a place to go to. */
   readonly canStore: (sets: readonly number[]) => boolean;
+  readonly known: EntryLookup;
+  /** Gather what a scan says; kept from one to the next, since growing them costs more than filling them. */
+  readonly packers: { readonly entries: DirectoryPacker; readonly rows: RowPacker; readonly lost: LostPacker };
+  /** The names of the directory at which a scan stopped last. */
+  listing: { readonly directory: number; readonly names: SourceNames } | undefined;
 };
 
 /** How close to now a time may be before a later change could hide behind it. */
@@ -33,7 +46,12 @@ const empty = new Uint8Array();
 const noDigest = new Uint8Array(rowDigestBytes);
 const noSets = internSets([]);
 
-/** Scans an open directory. `path` is its absolute path, for the rules and for problems. */
+/** Bytes of rows and entries after which a scan stops, to go on with another job. */
+const stopAfterBytes = 1024 * 1024;
+/** About what an entry takes that is left to the main thread, or told to it. */
+const toldBytes = 1024;
+
+/** Scans an open directory, or some of its names. `path` is its absolute path, for the rules and for problems. */
 export function scanDirectory(scanning: Scanning, job: ScanJob, directoryFd: number, path: Uint8Array): Scanned {
   return new DirectoryScan(scanning, job, directoryFd, path).run();
 }
@@ -47,19 +65,21 @@ class DirectoryScan {
   readonly #sets: readonly number[];
   readonly #nameAt: number;
   readonly #racyAfterMs: number;
-  readonly #packer = new DirectoryPacker();
-  readonly #rows = new RowPacker();
+  readonly #packer: DirectoryPacker;
+  readonly #rows: RowPacker;
+  readonly #lost: LostPacker;
   readonly #seen = emptySourceAttributes();
   /** The directory's path, and room behind it for any name. */
   readonly #pathBytes: Uint8Array;
   readonly #isCredential: boolean;
   readonly #directories: FoundDirectory[] = [];
   readonly #left: LeftFile[] = [];
-  readonly #lost = new LostPacker();
   readonly #mounts: Uint8Array[] = [];
   readonly #problems: Problem[] = [];
   #seenFiles = 0;
   #seenBytes = 0;
+  /** Whether any of the entries is not what it was. */
+  #isChanged = false;
 
   constructor(scanning: Scanning, job: ScanJob, directoryFd: number, path: Uint8Array) {
     this.#scanning = scanning;
@@ -71,13 +91,23 @@ class DirectoryScan {
     this.#pathBytes.set(joinPath(path, empty));
     this.#nameAt = path.length === 1 ? 1 : path.length + 1;
     this.#racyAfterMs = job.nowMs - racyMs;
+    const { entries, rows, lost } = scanning.packers;
+    [this.#packer, this.#rows, this.#lost] = [entries, rows, lost];
+    // What a scan gathered that failed is nobody's.
+    for (const packer of [entries, rows, lost]) packer.clear();
   }
 
   run(): Scanned {
     const { source } = this.#scanning.reading;
     const attributes = source.statDescriptor(this.#fd, emptySourceAttributes());
-    const own = this.#ownRow(attributes);
-    this.#compare(this.#job.only ? listOf(this.#job.only) : source.names(this.#fd));
+    const { goesOn } = this.#job;
+    if (goesOn && (goesOn.device !== attributes.device || goesOn.inode !== attributes.inode)) {
+      throw backupErrors.folder_replaced();
+    }
+    const own = goesOn ? this.#job.own : this.#ownRow(attributes);
+    const names = this.#names();
+    const next = this.#compare(names);
+    this.#scanning.listing = next && { directory: this.#job.directory, names };
     return {
       kind: 'scanned',
       job: this.#job.job,
@@ -87,7 +117,8 @@ class DirectoryScan {
       lost: this.#lost.take(),
       mounts: this.#mounts,
       problems: this.#problems,
-      entries: this.#packer.take(),
+      ...(this.#isChanged && { entries: this.#packer.take() }),
+      ...(next && { next }),
       own,
       attributes,
       seenFiles: this.#seenFiles,
@@ -127,21 +158,35 @@ class DirectoryScan {
     return lasting;
   }
 
-  /** Walks the names that are there and those that were, both by rising bytes. */
-  #compare(names: SourceNames): void {
-    const before = new PackedReader(this.#job.entries);
-    let hasBefore = before.next();
-    for (let place = 0; place < names.count; place++) {
-      const name = names.nameAt(place);
-      while (hasBefore && compareBytes(before.entry.name, name) < 0) {
-        this.#loseUnlistedName(before.entry);
-        hasBefore = before.next();
-      }
-      const isKnown = hasBefore && compareBytes(before.entry.name, name) === 0;
-      this.#visit(name, isKnown ? before.entry : undefined);
-      if (isKnown) hasBefore = before.next();
+  /** A scan that goes on takes the names that were listed for it before; a folder is read once, however large. */
+  #names(): SourceNames {
+    const { only, goesOn, directory } = this.#job;
+    const { listing, reading } = this.#scanning;
+    if (only) return listOf(only);
+    return goesOn && listing?.directory === directory ? listing.names : reading.source.names(this.#fd);
+  }
+
+  /** Walks the names that are there and those that were, both by rising bytes; returns the one at which it stopped. */
+  #compare(names: SourceNames): Uint8Array | undefined {
+    const { directory, isKnown, goesOn } = this.#job;
+    const from = goesOn?.from ?? empty;
+    const before = new PagedEntries(isKnown ? this.#scanning.known.entriesFrom(directory, from) : []);
+    for (let place = placeFrom(names, from); ;) {
+      const listed = nameAt(names, place);
+      const name = firstOf(listed, before.entry?.name);
+      if (!name || this.#isFull()) return name?.slice();
+      const known = before.at(name);
+      if (name === listed) {
+        this.#visit(name, known);
+        place++;
+      } else if (known) this.#loseUnlistedName(known);
+      if (known) before.advance();
     }
-    for (; hasBefore; hasBefore = before.next()) this.#loseUnlistedName(before.entry);
+  }
+
+  #isFull(): boolean {
+    const told = this.#directories.length + this.#left.length + this.#mounts.length + this.#problems.length;
+    return this.#rows.length + this.#packer.length + this.#lost.length + told * toldBytes >= stopAfterBytes;
   }
 
   #loseUnlistedName(entry: PackedEntry): void {
@@ -157,6 +202,7 @@ class DirectoryScan {
   }
 
   #lose(entry: PackedEntry, reason: LostName['reason'], isReplaced: boolean): void {
+    this.#isChanged = true;
     this.#lost.add({ name: entry.name, wasDirectory: entry.type === 'directory', reason, isReplaced });
   }
 
@@ -240,22 +286,34 @@ class DirectoryScan {
       this.#lose(before, 'gone', true);
     }
     if (attributes.type === 'directory') {
-      const isKnown = before !== undefined && isAsPacked(before, attributes);
-      const setsDigest = setsDigestOf(sets);
-      this.#directories.push({
-        name: name.slice(),
-        attributes: { ...attributes },
-        sets,
-        isKnown,
-        isReplacing: before !== undefined && !isKnown,
-        isSelectedAnew: isKnown && before.setsDigest !== setsDigest,
-      });
-      this.#packer.add(name, attributes, { isRacy: false, rowDigest: noDigest, setsDigest });
+      this.#compareDirectory(name, seen);
     } else if (before && isAsPacked(before, attributes) && before.setsDigest === setsDigestOf(sets)) {
       this.#keep(before);
     } else {
       this.#store(name, seen);
     }
+  }
+
+  #compareDirectory(name: Uint8Array, { attributes, before, sets }: Seen): void {
+    const isKnown = before !== undefined && isAsPacked(before, attributes);
+    const setsDigest = setsDigestOf(sets);
+    const isSelectedAnew = isKnown && before.setsDigest !== setsDigest;
+    this.#directories.push({
+      name: name.slice(),
+      attributes: { ...attributes },
+      sets,
+      isKnown,
+      isReplacing: before !== undefined && !isKnown,
+      isSelectedAnew,
+    });
+    if (isKnown && !isSelectedAnew) this.#keep(before);
+    else this.#add(name, attributes, { isRacy: false, rowDigest: noDigest, setsDigest });
+  }
+
+  /** Adds an entry that is not as it was; returns where its flags lie. */
+  #add(name: Uint8Array, attributes: SourceAttributes, memory: EntryMemory): number {
+    this.#isChanged = true;
+    return this.#packer.add(name, attributes, memory);
   }
 
   #store(name: Uint8Array, seen: Seen): void {
@@ -275,7 +333,7 @@ class DirectoryScan {
     const isPut = before !== undefined && compareBytes(before.rowDigest, digest) === 0;
     if (!isPut) this.#rows.add(name, encoded);
     const isRacy = this.#isRacy(made.attributes) || made.row.flags !== undefined;
-    this.#packer.add(name, made.attributes, { isRacy, rowDigest: digest, setsDigest: setsDigestOf(seen.sets) });
+    this.#add(name, made.attributes, { isRacy, rowDigest: digest, setsDigest: setsDigestOf(seen.sets) });
   }
 
   /** Leaves an entry to the main thread, which knows its other names or has it read in ranges. */
@@ -284,7 +342,7 @@ class DirectoryScan {
     const row = attributes.type === 'file' ? undefined : encodeRow(this.#rowOfSpecial(name, seen));
     const rowDigest = before?.rowDigest.slice() ?? noDigest;
     const memory = { isRacy: true, rowDigest, setsDigest: setsDigestOf(sets) };
-    const flagsAt = this.#packer.add(name, attributes, memory);
+    const flagsAt = this.#add(name, attributes, memory);
     const left = { name: name.slice(), attributes: { ...attributes }, sets, flagsAt, rowDigest };
     this.#left.push(row ? { ...left, row } : left);
   }
@@ -348,6 +406,28 @@ class DirectoryScan {
     const newest = Math.max(attributes.mtimeSeconds, attributes.ctimeSeconds);
     return newest * 1000 >= this.#racyAfterMs - 1000;
   }
+}
+
+function nameAt(names: SourceNames, place: number): Uint8Array | undefined {
+  return place < names.count ? names.nameAt(place) : undefined;
+}
+
+/** The one of two names that comes first: `a` where they are equal. */
+function firstOf(a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Array | undefined {
+  if (!a || !b) return a ?? b;
+  return compareBytes(a, b) <= 0 ? a : b;
+}
+
+/** The first place whose name is not before `from`. */
+function placeFrom(names: SourceNames, from: Uint8Array): number {
+  let low = 0;
+  let high = names.count;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compareBytes(names.nameAt(middle), from) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function listOf(names: readonly Uint8Array[]): SourceNames {

@@ -1,5 +1,6 @@
 import type { OwnedRecords } from '../index/block-table.ts';
 import type { IndexedDirectory, IndexedLink } from '../index/directory-table.ts';
+import type { SeenNames } from '../index/entry-table.ts';
 import type { PendingRow } from './commit-writer.ts';
 import type { FreshBlocks } from './messages.ts';
 import { keyOf } from './partial-rows.ts';
@@ -8,6 +9,7 @@ import { keyOf } from './partial-rows.ts';
 export type Truths = {
   rows: PendingRow[];
   directories: IndexedDirectory[];
+  seen: SeenNames[];
   links: IndexedLink[];
   blocks: FreshBlocks[];
   records: OwnedRecords[];
@@ -15,7 +17,7 @@ export type Truths = {
 
 /** Nothing yet. */
 export function emptyTruths(): Truths {
-  return { rows: [], directories: [], links: [], blocks: [], records: [] };
+  return { rows: [], directories: [], seen: [], links: [], blocks: [], records: [] };
 }
 
 /** About what a row takes in a commit, in bytes. */

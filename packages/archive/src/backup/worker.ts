@@ -7,6 +7,7 @@ import { ByteWriter } from '../format/cursor.ts';
 import { type Extent, extentBytes, writeExtent } from '../format/extent.ts';
 import { encodeRow } from '../format/row.ts';
 import { BlockLookup } from '../index/block-table.ts';
+import { EntryLookup } from '../index/entry-table.ts';
 import { joinPath } from './bytes.ts';
 import { bundledBelowBytes, ContentStore } from './content-store.ts';
 import { decodeExtents } from './extent-parts.ts';
@@ -27,6 +28,8 @@ import type {
   WorkerSetup,
 } from './messages.ts';
 import { pathOfPlace, withPlace } from './open-place.ts';
+import { DirectoryPacker } from './packed-directory.ts';
+import { LostPacker, RowPacker } from './packed-rows.ts';
 import { joinExtents, storeRange } from './read-file.ts';
 import { RecordSealer } from './record-sealer.ts';
 import { Routes } from './routes.ts';
@@ -95,6 +98,9 @@ class BackupWorker {
       selection,
       activeSets: setup.activeSets && new Set(setup.activeSets),
       canStore: (sets) => routes.canStore(sets),
+      known: new EntryLookup(setup.indexPath),
+      packers: { entries: new DirectoryPacker(), rows: new RowPacker(), lost: new LostPacker() },
+      listing: undefined,
     };
   }
 
@@ -112,6 +118,7 @@ class BackupWorker {
 
   close(): void {
     this.#known?.close();
+    this.#scanning.known.close();
   }
 
   #do(job: Exclude<Job, FlushJob>): Reply {
@@ -215,7 +222,7 @@ class BackupWorker {
 
   /** Hands over what a folder of very many names makes; small arrays are cheaper to copy than to give away. */
   #reply(reply: Reply): void {
-    const packed = reply.kind === 'scanned' ? [reply.rows, reply.entries, reply.lost] : [];
+    const packed = reply.kind === 'scanned' ? [reply.rows, reply.lost, ...(reply.entries ? [reply.entries] : [])] : [];
     const large = packed.filter(
       ({ byteLength, buffer }) => byteLength > handedOverBytes && byteLength === buffer.byteLength,
     );

@@ -6,6 +6,7 @@ import type { Time } from '../format/time.ts';
 import type { MapEntry } from '../format/tree-node.ts';
 import type { OwnedRecords } from './block-table.ts';
 import type { IndexedDirectory, IndexedLink } from './directory-table.ts';
+import type { SeenNames } from './entry-table.ts';
 import type { IndexDatabase } from './index-database.ts';
 import { deserializeIntent, serializeIntent } from './kept-intent.ts';
 
@@ -13,6 +14,8 @@ import { deserializeIntent, serializeIntent } from './kept-intent.ts';
 export type CommitIntent = {
   readonly puts: readonly MapEntry[];
   readonly directories: readonly IndexedDirectory[];
+  /** What was seen in them. */
+  readonly seen: readonly SeenNames[];
   /** Directories that hang nowhere from now on. */
   readonly detached: readonly number[];
   /** Known blocks, packed as `packedBlockBytes` says. */
@@ -30,7 +33,15 @@ export type CommitIntent = {
 export type Truths = Omit<CommitIntent, 'puts' | 'root'>;
 
 /** An intent that changes nothing. */
-export const noIntent: CommitIntent = { puts: [], directories: [], detached: [], blocks: [], records: [], links: [] };
+export const noIntent: CommitIntent = {
+  puts: [],
+  directories: [],
+  seen: [],
+  detached: [],
+  blocks: [],
+  records: [],
+  links: [],
+};
 
 /** A sealed commit that is kept. */
 export type KeptCommit = { readonly number: number; readonly sha256: Uint8Array; readonly record: Uint8Array };

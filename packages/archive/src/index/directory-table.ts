@@ -1,3 +1,5 @@
+import { equalBytes } from '../format/cursor.ts';
+import type { EntryTable } from './entry-table.ts';
 import type { IndexDatabase } from './index-database.ts';
 
 /** A directory as the index knows it. */
@@ -9,8 +11,8 @@ export type IndexedDirectory = {
   readonly device: number;
   readonly inode: bigint;
   readonly birth: string;
+  /** Digest of its own row. */
   readonly own: Uint8Array;
-  readonly entries: Uint8Array;
 };
 
 /** One name of a file with several. */
@@ -22,14 +24,16 @@ export type IndexedLink = {
   readonly linkGroup: number;
 };
 
-const selectDirectory = 'select number, parent, name, since, device, inode, birth, own, entries from directories';
+const selectDirectory = 'select number, parent, name, since, device, inode, birth, own from directories';
 
-/** What was last seen in the directories of the machine, and which names are one file. */
+/** The directories of the machine, where they hang, and which names are one file. */
 export class DirectoryTable {
   readonly #database: IndexDatabase;
+  readonly #entries: EntryTable;
 
-  constructor(database: IndexDatabase) {
+  constructor(database: IndexDatabase, entries: EntryTable) {
     this.#database = database;
+    this.#entries = entries;
   }
 
   numbered(number: number): IndexedDirectory | undefined {
@@ -68,16 +72,19 @@ export class DirectoryTable {
     this.#database.sql('delete from former where number in (select number from directories where parent >= 0)').run();
   }
 
+  /** Puts what a directory is. One that came back forgets the names it had: rows from before its `since` count no more. */
   put(directory: IndexedDirectory): void {
+    const known = this.#database.sql('select since from directories where number = ?').get(directory.number);
+    if (known && known['since'] !== directory.since) this.#entries.forget(directory.number);
     // A directory may take the place of one that another row of the same commit moves on; the unique index sees them one by one.
     this.#database
       .sql('update directories set parent = -1 - number where parent = ? and name = ? and number <> ?')
       .run(directory.parent, directory.name, directory.number);
     this.#database
       .sql(
-        `insert into directories values (:number, :parent, :name, :since, :device, :inode, :birth, :own, :entries)
+        `insert into directories values (:number, :parent, :name, :since, :device, :inode, :birth, :own)
          on conflict (number) do update set parent = excluded.parent, name = excluded.name, since = excluded.since,
-         device = excluded.device, inode = excluded.inode, birth = excluded.birth, own = excluded.own, entries = excluded.entries`,
+         device = excluded.device, inode = excluded.inode, birth = excluded.birth, own = excluded.own`,
       )
       .run({ ...directory, inode: String(directory.inode) });
   }
@@ -91,25 +98,10 @@ export class DirectoryTable {
         )
         .run(number);
       this.#database
-        .sql(
-          "update directories set parent = -1 - number, entries = zeroblob(0), own = zeroblob(0), inode = '' where number = ?",
-        )
+        .sql("update directories set parent = -1 - number, own = zeroblob(0), inode = '' where number = ?")
         .run(number);
+      this.#entries.forget(number);
     }
-  }
-
-  /** Has `change` look at the packed entries of every directory; what it changes in place, returning true, is kept. */
-  changeEntries(change: (entries: Uint8Array) => boolean): void {
-    this.#database.transact(() => {
-      const next = this.#database.sql(
-        'select number, entries from directories where number > ? order by number limit 1',
-      );
-      const put = this.#database.sql('update directories set entries = ? where number = ?');
-      for (let row = next.get(-1); row; row = next.get(row['number'] as number)) {
-        const entries = row['entries'] as Uint8Array;
-        if (change(entries)) put.run(entries, row['number'] as number);
-      }
-    });
   }
 
   links(device: number, inode: bigint): readonly IndexedLink[] {
@@ -132,6 +124,20 @@ export class DirectoryTable {
   removeLink(directory: number, name: Uint8Array): void {
     this.#database.sql('delete from links where directory = ? and name = ?').run(directory, name);
   }
+}
+
+/** Whether both say the same of a directory. */
+export function isSameDirectory(a: IndexedDirectory, b: IndexedDirectory): boolean {
+  return (
+    a.number === b.number &&
+    a.parent === b.parent &&
+    a.since === b.since &&
+    a.device === b.device &&
+    a.inode === b.inode &&
+    a.birth === b.birth &&
+    equalBytes(a.name, b.name) &&
+    equalBytes(a.own, b.own)
+  );
 }
 
 function toDirectory(row: Record<string, unknown> | undefined): IndexedDirectory | undefined {

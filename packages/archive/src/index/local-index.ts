@@ -10,11 +10,13 @@ import {
   type Truths,
 } from './commit-table.ts';
 import { DirectoryTable, type IndexedDirectory, type IndexedLink } from './directory-table.ts';
+import { EntryTable } from './entry-table.ts';
 import { IndexDatabase } from './index-database.ts';
 
 const tables = [
   'meta',
   'directories',
+  'entries',
   'former',
   'blocks',
   'records',
@@ -33,13 +35,15 @@ const tables = [
  */
 export class LocalIndex {
   readonly #database: IndexDatabase;
+  readonly #entries: EntryTable;
   readonly #directories: DirectoryTable;
   readonly #blocks: BlockTable;
   readonly #commits: CommitTable;
 
   private constructor(database: IndexDatabase) {
     this.#database = database;
-    this.#directories = new DirectoryTable(database);
+    this.#entries = new EntryTable(database);
+    this.#directories = new DirectoryTable(database, this.#entries);
     this.#blocks = new BlockTable(database);
     this.#commits = new CommitTable(database);
   }
@@ -129,9 +133,9 @@ export class LocalIndex {
     this.#directories.dropFormerOfPresent();
   }
 
-  /** Has `change` look at the packed entries of every directory; what it changes in place, returning true, is kept. */
+  /** Has `change` look at the packed entries of every directory, page by page; what it changes in place, returning true, is kept. */
   changeEntries(change: (entries: Uint8Array) => boolean): void {
-    this.#directories.changeEntries(change);
+    this.transact(() => this.#entries.change(change));
   }
 
   links(device: number, inode: bigint): readonly IndexedLink[] {
@@ -220,9 +224,10 @@ export class LocalIndex {
     this.transact(() => this.#learn(truths));
   }
 
-  #learn({ detached, directories, blocks, records, links }: Truths): void {
+  #learn({ detached, directories, seen, blocks, records, links }: Truths): void {
     this.#directories.detach(detached);
     for (const directory of directories) this.#directories.put(directory);
+    for (const names of seen) this.#entries.replace(names);
     for (const packed of blocks) this.#blocks.put(packed);
     for (const owned of records) this.#blocks.own(owned);
     for (const link of links) this.#directories.putLink(link);

@@ -44,6 +44,7 @@ export type RebuildCounts = { rows: number; pieces: number; directories: number;
 
 const noName = new Uint8Array();
 const batchPieces = 4096;
+const stretchNames = 4096;
 /** What changed so shortly before the head may have changed again within one tick of its clock: no whole pass came since. */
 const untrustedSeconds = 25 * 3600;
 
@@ -138,6 +139,11 @@ function packBlock(extent: Extent): Uint8Array {
   return packed;
 }
 
+type NamedRow = { readonly name: Uint8Array; readonly row: Row };
+
+/** Rows of a directory from one name on to before another. */
+type Stretch = { readonly rows: readonly NamedRow[]; readonly from: Uint8Array; readonly until?: Uint8Array };
+
 type Visit = {
   readonly place: DirectoryPlace;
   readonly parent: number;
@@ -196,40 +202,50 @@ class DirectoryWalk {
     }
   }
 
+  /** Takes in a directory stretch by stretch: it may have any number of names. */
   async #visit(visit: Visit): Promise<void> {
-    const { index } = this.#request;
-    const { place, parent, name } = visit;
-    const own = await this.#state.rowAt(place, noName, this.#state.head);
-    const rows: { name: Uint8Array; row: Row }[] = [];
-    for await (const { name, row } of this.#state.list(place, this.#state.head)) rows.push({ name, row });
-    const there = this.#look(visit, rows);
-    for (const { name, row } of rows) {
-      const below = placeOf(row);
-      if (!below) continue;
+    const own = await this.#state.rowAt(visit.place, noName, this.#state.head);
+    let stretch: NamedRow[] = [];
+    let from: Uint8Array = noName;
+    for await (const { name, row } of this.#state.list(visit.place, this.#state.head)) {
+      if (stretch.length >= stretchNames) {
+        this.#learn(visit, own?.row, { rows: stretch, from, until: name });
+        [stretch, from] = [[], name];
+      }
+      stretch.push({ name, row });
+      const place = placeOf(row);
+      if (!place) continue;
       const machine = visit.machine && { ...visit.machine, names: [...visit.machine.names, name] };
-      this.#waiting.push({ place: below, parent: place.directoryNumber, name, machine });
+      this.#waiting.push({ place, parent: visit.place.directoryNumber, name, machine });
     }
-    index.learn({
+    this.#learn(visit, own?.row, { rows: stretch, from });
+  }
+
+  #learn(visit: Visit, own: Row | undefined, { rows, from, until }: Stretch): void {
+    const { place, parent, name } = visit;
+    const number = place.directoryNumber;
+    const there = this.#look(visit, rows);
+    this.#request.index.learn({
       ...noIntent,
-      links: there.links.map((link) => ({ ...link, directory: place.directoryNumber })),
+      links: there.links.map((link) => ({ ...link, directory: number })),
       directories: [
         {
-          number: place.directoryNumber,
+          number,
           parent,
           name,
           since: place.since,
           device: there.own?.device ?? 0,
           inode: there.own?.inode ?? 0n,
           birth: there.own ? birthOf(there.own) : '',
-          own: own ? digestOf(encodeRow(own.row)) : new Uint8Array(),
-          entries: there.entries,
+          own: own ? digestOf(encodeRow(own)) : noName,
         },
       ],
+      seen: [{ directory: number, from, ...(until && { until }), entries: there.entries }],
     });
   }
 
   /** Packs the entries of a directory: as they are on the machine where that is what was stored. */
-  #look({ machine }: Visit, rows: readonly { name: Uint8Array; row: Row }[]) {
+  #look({ machine }: Visit, rows: readonly NamedRow[]) {
     const { source } = this.#request;
     const links: { inode: bigint; device: number; name: Uint8Array; linkGroup: number }[] = [];
     const packer = new DirectoryPacker();

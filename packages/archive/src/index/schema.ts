@@ -1,11 +1,11 @@
 /** The tables of the local index. A number that does not match makes the index be built again from the archive. */
-export const schemaNumber = 2;
+export const schemaNumber = 3;
 
 /** SQL that makes an empty index. All of it can be rebuilt from the archive and a rescan; no key is ever in it. */
 export const schemaSql = `
   create table meta (key text primary key, value any) strict, without rowid;
 
-  -- What was last seen in each directory. parent and name say where it hangs; the root of all is number 0.
+  -- The directories that are known. parent and name say where it hangs; the root of all is number 0.
   create table directories (
     number integer primary key,
     parent integer not null,
@@ -14,11 +14,18 @@ export const schemaSql = `
     device integer not null,
     inode text not null,               -- decimal: inodes are unsigned 64-bit
     birth text not null,               -- seconds.nanoseconds, '' where unknown: inodes are used again
-    own blob not null,                 -- packed attributes of the directory itself
-    entries blob not null              -- packed entries (packed-directory.ts)
+    own blob not null                  -- digest of the directory's own row
   ) strict;
   create unique index directories_by_place on directories (parent, name);
   create index directories_by_inode on directories (inode);
+
+  -- What was last seen in each directory, in pages by rising name: each ends before the next one's first name.
+  create table entries (
+    directory integer not null,
+    first blob not null,
+    packed blob not null               -- packed entries (packed-directory.ts)
+  ) strict;
+  create unique index entries_by_name on entries (directory, first);
 
   -- Which directory had a place before it was gone: one that comes back takes its number again.
   create table former (parent integer not null, name blob not null, number integer not null, primary key (parent, name))
