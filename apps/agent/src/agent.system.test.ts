@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, unlinkSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { CodedError, systemClock } from '@holdfast/base';
@@ -283,7 +283,9 @@ test('what was deleted and what was changed comes back as it was, also into the 
 
 test('an agent that cannot listen leaves nothing open, and can be started again', async (t) => {
   const agent = newAgent(t);
-  const socketPath = path.join(agent.folder, 'nowhere', 'agent.sock');
+  const file = path.join(agent.folder, 'a file');
+  writeFileSync(file, '');
+  const socketPath = path.join(file, 'agent.sock');
   await assert.rejects(agent.start({ socketPath }), (error) => codeOf(error) === 'control.cannot_listen');
   await agent.start();
   assert.equal((await agent.standings())[0]?.state, 'failed', 'there is no destination yet');
