@@ -9,22 +9,28 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { CodedError } from '@holdfast/base';
 import type { AgentParts } from '../agent.ts';
-import { callerOf } from '../browse/caller.ts';
+import { type Caller, callerOf } from '../browse/caller.ts';
 import { peerOf } from '../filesystem/index.ts';
 import { controlErrors } from './errors.ts';
 import { answerRequest } from './requests.ts';
 import { withSocketPath } from './socket-path.ts';
 import { cannotListenAfter, prepareSocketPlace } from './socket-place.ts';
 
+/** Of one user, and of all but those whom the agent belongs to; theirs are counted apart, or anybody could lock them out. */
+const mostPerUser = 16;
 const mostConnections = 64;
 const mostLineBytes = 1024 * 1024;
 const idleMs = 300_000;
+/** How long one who is not heard has to read so. */
+const refusedMs = 1000;
 
 /** The listening end. */
 export class ControlServer {
   readonly #server: Server;
   readonly #socketPath: string;
-  readonly #connections = new Set<Socket>();
+  readonly #sockets = new Set<Socket>();
+  /** Of those, whoever is heard. */
+  readonly #callers = new Map<Socket, Caller>();
 
   private constructor(server: Server, socketPath: string) {
     this.#server = server;
@@ -62,32 +68,56 @@ export class ControlServer {
 
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
-    for (const socket of this.#connections) socket.destroy();
+    for (const socket of this.#sockets) socket.destroy();
     await closed;
     rmSync(this.#socketPath, { force: true });
   }
 
   #serve(socket: Socket, parts: AgentParts): void {
-    this.#connections.add(socket);
+    const caller = callerAt(socket);
+    if (!caller) return void socket.destroy();
+    this.#sockets.add(socket);
     const left = new AbortController();
     socket.on('close', () => {
-      this.#connections.delete(socket);
+      this.#sockets.delete(socket);
+      this.#callers.delete(socket);
       left.abort();
     });
     socket.on('error', () => socket.destroy());
-    socket.setTimeout(idleMs, () => socket.destroy());
-    if (this.#connections.size > mostConnections) return refuse(socket, controlErrors.busy());
-    answerLines(socket, parts, left.signal).catch((error: unknown) => {
+    const isHeard = !this.#isCrowdedFor(caller);
+    socket.setTimeout(isHeard ? idleMs : refusedMs, () => socket.destroy());
+    if (!isHeard) return refuse(socket, controlErrors.busy());
+    this.#callers.set(socket, caller);
+    answerLines(socket, parts, { caller, left: left.signal }).catch((error: unknown) => {
       // A peer that leaves in the middle of a line ends the reading with an error.
       if (socket.destroyed) return;
       parts.log.error('a request failed', asDeclared(error), error);
       socket.destroy();
     });
   }
+
+  #isCrowdedFor({ uid, isPrivileged }: Caller): boolean {
+    const alike = [...this.#callers.values()].filter((other) => other.isPrivileged === isPrivileged);
+    if (alike.length >= mostConnections) return true;
+    return !isPrivileged && alike.filter((other) => other.uid === uid).length >= mostPerUser;
+  }
 }
 
-async function answerLines(socket: Socket, parts: AgentParts, left: AbortSignal): Promise<void> {
-  const caller = callerOf(peerOf(socket), process.geteuid?.() ?? 0);
+/** Who is at the other end; undefined for one that has left already. */
+function callerAt(socket: Socket): Caller | undefined {
+  try {
+    return callerOf(peerOf(socket), process.geteuid?.() ?? 0);
+  } catch (error) {
+    if (error instanceof CodedError) return undefined;
+    throw error;
+  }
+}
+
+async function answerLines(
+  socket: Socket,
+  parts: AgentParts,
+  { caller, left }: { readonly caller: Caller; readonly left: AbortSignal },
+): Promise<void> {
   for await (const line of linesOf(socket)) {
     if (line === undefined) return refuse(socket, controlErrors.invalid({ problem: 'the line is too long' }));
     const send = (message: object) => sendLine(socket, message, left);
