@@ -1,4 +1,4 @@
-import { checkRecords, emptyLogState } from '@holdfast/archive/log';
+import { checkRecords, emptyLogState, parseRecordHeader, RecordKind, recordLengthOf } from '@holdfast/archive/log';
 import { CodedError, formatUuid } from '@holdfast/base';
 import { storageErrors, type Archive } from '@holdfast/contract';
 import type { IoContext } from '../../platform/context.ts';
@@ -63,8 +63,11 @@ export async function createArchive(
   });
 }
 
-function expectBeginning(id: Uint8Array, records: readonly Uint8Array[]): void {
+function expectBeginning(id: Uint8Array, records: readonly [header: Uint8Array, keyring: Uint8Array]): void {
   let fact: unknown = 'the keyring is not one';
+  const [header, keyring] = records;
+  const isWhole = isOne(header, RecordKind.header) && isOne(keyring, RecordKind.keyring);
+  if (!isWhole) throw storageErrors.header_invalid({ fact: 'they are not one header and one keyring' });
   try {
     const verdict = checkRecords(
       emptyLogState,
@@ -80,11 +83,24 @@ function expectBeginning(id: Uint8Array, records: readonly Uint8Array[]): void {
   throw storageErrors.header_invalid({ fact });
 }
 
+/** Whether bytes are one record of a kind: what came along with it would pass by the quota, and by who may write. */
+function isOne(bytes: Uint8Array, kind: number): boolean {
+  try {
+    const header = parseRecordHeader(bytes);
+    return header.kind === kind && recordLengthOf(header) === bytes.length;
+  } catch (error) {
+    if (error instanceof CodedError) return false;
+    throw error;
+  }
+}
+
 /** Adds the next keyring. @throws storage.keyring_refused, storage.not_found */
 export async function addKeyring(ctx: IoContext<StorageAdapters>, archiveId: string, sent: string): Promise<Archive> {
   return withOwnArchive(ctx, archiveId, async (archive) => {
+    const keyring = Buffer.from(sent, 'base64');
     try {
-      await archive.appendKeys(Buffer.from(sent, 'base64'));
+      if (!isOne(keyring, RecordKind.keyring)) throw storageErrors.keyring_refused({ fact: 'it is not one keyring' });
+      await archive.appendKeys(keyring);
     } catch (error) {
       const codes = ['log.record_refused', 'log.keyring_known', 'log.record_invalid'];
       if (error instanceof CodedError && codes.includes(error.code))
