@@ -34,7 +34,8 @@ export async function readRecords(
 ): Promise<{ stream: Readable }> {
   const maxBytes = MAX_READ_ORDINALS * ORDINAL_BYTES;
   return streaming(ctx, archiveId, async (archive) => {
-    const expected = { contentLength: sent.contentLength, maxBytes, clock: ctx.clock };
+    const { tenantId, clock } = ctx;
+    const expected = { tenantId, contentLength: sent.contentLength, maxBytes, clock };
     const body = await receiveBody(sent.stream, ctx.memory, expected);
     try {
       return recordsOf(ctx, archive, parseOrdinals(body.bytes));

@@ -5,8 +5,9 @@ import { manualClock, systemClock } from '@holdfast/base';
 import { BodyMemory, receiveBody } from './receive-body.ts';
 
 const MIB = 1024 * 1024;
-const memory = () => new BodyMemory(8 * MIB);
-const expected = (contentLength?: string) => ({ contentLength, maxBytes: 2 * MIB, clock: systemClock });
+const memory = () => new BodyMemory(16 * MIB);
+const tenantId = 'tenant';
+const expected = (contentLength?: string) => ({ tenantId, contentLength, maxBytes: 2 * MIB, clock: systemClock });
 
 function streamOf(...pieces: readonly Uint8Array[]): PassThrough {
   const stream = new PassThrough();
@@ -42,18 +43,18 @@ test('a body that is too long, cut off or fails is refused, and gives its memory
   const failing = streamOf();
   setImmediate(() => failing.destroy(new Error('lost')));
   await assert.rejects(receiveBody(failing, room, expected()), /lost/);
-  const [first, second] = [room.take(4 * MIB), room.take(4 * MIB)];
-  assert.throws(() => room.take(1), { code: 'storage.busy' });
+  const [first, second] = [room.take(4 * MIB, tenantId), room.take(8 * MIB, tenantId)];
+  assert.throws(() => room.take(1, tenantId), { code: 'storage.busy' });
   first.release();
   first.release();
   second.release();
-  room.take(8 * MIB).release();
+  room.take(12 * MIB, tenantId).release();
 });
 
 test('a body that stays silent is given up, and one that drips in is not', async () => {
   const clock = manualClock();
   const stream = streamOf(new Uint8Array(1));
-  const received = receiveBody(stream, memory(), { contentLength: '10', maxBytes: MIB, clock });
+  const received = receiveBody(stream, memory(), { tenantId, contentLength: '10', maxBytes: MIB, clock });
   const outcome = received.then(
     () => 'received',
     (error: unknown) => (error as { code?: string }).code,
@@ -71,4 +72,16 @@ test('a body that stays silent is given up, and one that drips in is not', async
   clock.advance(31_000);
   assert.equal(await outcome, 'request.interrupted');
   assert.ok(stream.destroyed);
+});
+
+test('whatever one tenant sends, there is room left for another, and all of it together is bounded', () => {
+  const room = memory();
+  const held = [1, 2, 3].map(() => room.take(1, 'evil'));
+  assert.throws(() => room.take(1, 'evil'), { code: 'storage.busy' });
+  const other = room.take(4 * MIB, 'other');
+  for (const tenant of ['other', 'third']) assert.throws(() => room.take(1, tenant), { code: 'storage.busy' });
+  held.pop()?.release();
+  const third = room.take(3 * MIB, 'third');
+  for (const each of [other, third, ...held]) each.release();
+  room.take(12 * MIB, 'evil').release();
 });

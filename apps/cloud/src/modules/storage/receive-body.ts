@@ -2,9 +2,10 @@ import type { Readable } from 'node:stream';
 import type { Clock } from '@holdfast/base';
 import { requestErrors, storageErrors } from '@holdfast/contract';
 
-/** Memory for bodies that are being received: bounded for the whole process, and used again. */
+/** Memory for bodies that are being received: bounded for the whole process, one tenant's share of it too, and used again. */
 export class BodyMemory {
   readonly #limitBytes: number;
+  readonly #takenOf = new Map<string, number>();
   readonly #spare: ArrayBuffer[] = [];
   #takenBytes = 0;
 
@@ -12,23 +13,38 @@ export class BodyMemory {
     this.#limitBytes = limitBytes;
   }
 
-  /** Room for a body; `release` it when its bytes are used no more. @throws storage.busy */
-  take(lengthBytes: number): { readonly bytes: Uint8Array<ArrayBuffer>; readonly release: () => void } {
+  /** Room for a body of a tenant; `release` it when its bytes are used no more. @throws storage.busy */
+  take(
+    lengthBytes: number,
+    tenantId: string,
+  ): { readonly bytes: Uint8Array<ArrayBuffer>; readonly release: () => void } {
     const isUsual = lengthBytes <= USUAL_BYTES;
     const roomBytes = isUsual ? USUAL_BYTES : lengthBytes;
-    if (this.#takenBytes + roomBytes > this.#limitBytes) throw storageErrors.busy({ retryAfterSeconds: 1 });
-    this.#takenBytes += roomBytes;
+    const ofTenant = (this.#takenOf.get(tenantId) ?? 0) + roomBytes;
+    const isFull = this.#takenBytes + roomBytes > this.#limitBytes || ofTenant > this.#limitBytes * TENANT_SHARE;
+    if (isFull) throw storageErrors.busy({ retryAfterSeconds: 1 });
+    this.#count(tenantId, roomBytes);
     const room = (isUsual ? this.#spare.pop() : undefined) ?? new ArrayBuffer(roomBytes);
     let isTaken = true;
     const release = () => {
       if (!isTaken) return;
       isTaken = false;
-      this.#takenBytes -= roomBytes;
+      this.#count(tenantId, -roomBytes);
       if (isUsual && this.#spare.length < MAX_SPARE) this.#spare.push(room);
     };
     return { bytes: new Uint8Array(room, 0, lengthBytes), release };
   }
+
+  #count(tenantId: string, bytes: number): void {
+    this.#takenBytes += bytes;
+    const ofTenant = (this.#takenOf.get(tenantId) ?? 0) + bytes;
+    if (ofTenant === 0) this.#takenOf.delete(tenantId);
+    else this.#takenOf.set(tenantId, ofTenant);
+  }
 }
+
+/** What of the memory one tenant may take: bodies that come slowly on purpose must not keep everybody else's out. */
+const TENANT_SHARE = 3 / 4;
 
 const USUAL_BYTES = 4 * 1024 * 1024;
 const MAX_SPARE = 16;
@@ -37,6 +53,7 @@ const SILENCE_MS = 30_000;
 
 /** What is known of a body before it arrives. */
 export type ExpectedBody = {
+  readonly tenantId: string;
   readonly contentLength: string | undefined;
   readonly maxBytes: number;
   readonly clock: Clock;
@@ -50,12 +67,12 @@ export type ExpectedBody = {
 export async function receiveBody(
   stream: Readable | undefined,
   memory: BodyMemory,
-  { contentLength, maxBytes, clock }: ExpectedBody,
+  { tenantId, contentLength, maxBytes, clock }: ExpectedBody,
 ): Promise<{ readonly bytes: Uint8Array<ArrayBuffer>; readonly release: () => void }> {
   if (!stream) return { bytes: new Uint8Array(0), release: () => undefined };
   const roomBytes = contentLength === undefined ? maxBytes : Number(contentLength);
   if (roomBytes > maxBytes) throw requestErrors.too_large({ maxBytes });
-  const room = memory.take(roomBytes);
+  const room = memory.take(roomBytes, tenantId);
   try {
     return { bytes: room.bytes.subarray(0, await fill(room.bytes, stream, clock)), release: room.release };
   } catch (error) {

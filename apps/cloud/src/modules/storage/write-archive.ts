@@ -52,7 +52,8 @@ export function appendFragment(
   { stream, contentLength, session, sequence }: SentFragment,
 ): Promise<FragmentReceipt> {
   return withOwnArchive(ctx, archiveId, async (archive) => {
-    const expected = { contentLength, maxBytes: MAX_FRAGMENT_BYTES, clock: ctx.clock };
+    const { tenantId, clock } = ctx;
+    const expected = { tenantId, contentLength, maxBytes: MAX_FRAGMENT_BYTES, clock };
     const body = await receiveBody(stream, ctx.memory, expected);
     try {
       const durable = await withinQuota(ctx, archive, (quotaBytes) =>
