@@ -50,6 +50,7 @@ function sessionOf(name: string, records: Map<Ordinal, number>): DestinationSess
 
 const { block, bundle, tree, commit, header } = RecordKind;
 const signal = new AbortController().signal;
+const isGenuine = () => true;
 
 test('only blocks that are needed are copied, from whichever source has them, and commits come last and in order', async () => {
   const first = new Map([
@@ -72,6 +73,7 @@ test('only blocks that are needed are copied, from whichever source has them, an
     to,
     data: [1, 2, 4, 6, 8],
     withMetadata: true,
+    isGenuine,
     onMissing: (ordinals) => missing.push(...ordinals),
     signal,
   });
@@ -98,6 +100,7 @@ test('where something is missing and that ends the copying, no commit is there',
     to,
     data: [1, 3],
     withMetadata: true,
+    isGenuine,
     signal,
   };
   const refuse = () => {
@@ -120,8 +123,48 @@ test('without metadata nothing but needed blocks is copied', async () => {
       [4, bundle],
     ]),
   );
-  await catchUp({ sources: [from], to, data: [4], withMetadata: false, onMissing: () => undefined, signal });
+  await catchUp({ sources: [from], to, data: [4], withMetadata: false, isGenuine, onMissing: () => undefined, signal });
   assert.deepEqual(to.added, [4]);
+});
+
+test('of a source that gives other records than it was asked for, or altered ones, nothing spoils the destination', async () => {
+  const honest = sessionOf(
+    'honest',
+    new Map([
+      [1, block],
+      [2, block],
+      [3, bundle],
+      [4, tree],
+      [5, commit],
+    ]),
+  );
+  /** Each record it is asked for once more, one that nobody asked for beside it, and another one altered. */
+  const evil: DestinationSession = {
+    ...honest,
+    name: 'evil',
+    async *read(ordinals) {
+      for (const ordinal of ordinals) {
+        const [record] = await Array.fromAsync(honest.read([ordinal]));
+        const altered = record!.with(record!.length - 1, 7);
+        if (ordinal === 2) yield altered;
+        else yield* [altered, record!, record!, recordOf(ordinal + 1000, block)];
+      }
+    },
+  };
+  const missing: Ordinal[] = [];
+  const work = {
+    data: [1, 2, 3],
+    withMetadata: true,
+    isGenuine: (record: Uint8Array) => record.at(-1) !== 7,
+    onMissing: (ordinals: readonly Ordinal[]) => missing.push(...ordinals),
+    signal,
+  };
+  const alone = sessionOf('alone', new Map());
+  await catchUp({ ...work, sources: [evil], to: alone });
+  assert.deepEqual([alone.added, missing.splice(0)], [[1, 3, 4, 5], [2]]);
+  const both = sessionOf('both', new Map());
+  await catchUp({ ...work, sources: [evil, honest], to: both });
+  assert.deepEqual([both.added.toSorted((a, b) => a - b), missing], [[1, 2, 3, 4, 5], []]);
 });
 
 test('a table of ordinals knows what was added and what was marked, in whatever order it came', () => {

@@ -14,6 +14,8 @@ export type CatchUp = {
   readonly data: Iterable<Ordinal>;
   /** Records that hold no data, commits included, are copied, too. */
   readonly withMetadata: boolean;
+  /** Whether a record is as it was sealed: a source that is not what it should be must not spoil the other destinations. */
+  readonly isGenuine: (record: Uint8Array) => boolean;
   /** Hears of needed data that no source has, before any commit is copied; what it throws ends the copying. */
   readonly onMissing: (ordinals: readonly Ordinal[]) => void;
   readonly signal: AbortSignal;
@@ -84,7 +86,7 @@ class Copier {
   }
 
   async copyAlone(from: DestinationSession, ordinal: Ordinal): Promise<void> {
-    for await (const record of from.read([ordinal], this.#work.signal)) await this.#send([record]);
+    for await (const record of this.#genuine(from, [ordinal])) await this.#send([record]);
   }
 
   async flush(): Promise<void> {
@@ -93,7 +95,7 @@ class Copier {
     if (!from || ordinals.length === 0) return;
     let fragment: Uint8Array[] = [];
     let bytes = 0;
-    for await (const record of from.read(ordinals, this.#work.signal)) {
+    for await (const record of this.#genuine(from, ordinals)) {
       if (bytes + record.length > fragmentBytes && bytes > 0) {
         await this.#send(fragment);
         fragment = [];
@@ -104,6 +106,18 @@ class Copier {
       bytes += record.length;
     }
     await this.#send(fragment);
+  }
+
+  /** Of what a source gives, the records that were asked for, each once and as it was sealed; the others are not there. */
+  async *#genuine(from: DestinationSession, ordinals: readonly Ordinal[]): AsyncGenerator<Uint8Array> {
+    const wanted = new Set(ordinals);
+    for await (const record of from.read(ordinals, this.#work.signal)) {
+      const { ordinal } = parseRecordHeader(record);
+      if (wanted.has(ordinal) && this.#work.isGenuine(record)) {
+        wanted.delete(ordinal);
+        yield record;
+      }
+    }
   }
 
   async #send(records: readonly Uint8Array[]): Promise<void> {

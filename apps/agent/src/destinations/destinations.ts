@@ -4,7 +4,7 @@
  * `connect` opens those that are there and settles each against what the device knows: the same head, a head whose answer
  * was lost, a destination that lags, or another life of this device. One that is away does not stop the others.
  */
-import type { Ordinal } from '@holdfast/archive';
+import { isAltered, type Ordinal } from '@holdfast/archive';
 import type { DeviceArchive } from '../archive/device-archive.ts';
 import type { DestinationConfig } from '../state/agent-database.ts';
 import { catchUp, sendKeyRecords } from './catch-up.ts';
@@ -252,7 +252,9 @@ export class Destinations {
     const onCopied = (copiedBytes: number) => void (slot.standing = { status: 'catching_up', copiedBytes });
     const data = this.#gaps.dataFor(slot.place.config);
     const { signal } = this.#ports;
-    await catchUp({ ...what, to: slot.session!, data, onMissing, signal, onCopied });
+    const keys = this.#archive.openKeys;
+    const isGenuine = (record: Uint8Array) => !isAltered(record, keys);
+    await catchUp({ ...what, to: slot.session!, data, isGenuine, onMissing, signal, onCopied });
   }
 
   /**

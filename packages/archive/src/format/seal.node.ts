@@ -204,6 +204,25 @@ export function openUnhashedSync(bytes: Uint8Array, keys: OpenKeys): OpenedRecor
   return { ...opened, raw, sha256: stated };
 }
 
+/**
+ * Whether bytes are not the one record that was sealed: their CRC or their tag does not hold. What it holds is not looked at.
+ *
+ * A record that seals nothing, or whose key is not at hand, is judged by its CRC alone, which anybody can make anew.
+ */
+export function isAltered(bytes: Uint8Array, keys: OpenKeys): boolean {
+  try {
+    const { header, headerBytes, nonce, open, sealed } = splitRecord(bytes);
+    if (recordLengthOf(header) !== bytes.length || !verifyRecordCrc(bytes, 0, header, crc32)) return true;
+    const key =
+      isKnownRecord(header) && isSealedKind(header.kind) ? keyFor(header.kind, header.epoch, keys) : undefined;
+    if (key) release(key.open(nonce, sealed, associatedData(keys.archiveId, headerBytes, open)));
+    return false;
+  } catch {
+    // It begins no record, or the tag does not hold: the cipher has no other way to say so.
+    return true;
+  }
+}
+
 /** Whether a whole record of a signed kind, its CRC included, is by the holder of `publicKey`. */
 export function isRecordSignedBy(bytes: Uint8Array, archiveId: Uint8Array, publicKey: Uint8Array): boolean {
   const parts = splitRecord(bytes);

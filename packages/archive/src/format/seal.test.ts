@@ -20,6 +20,8 @@ import {
   encodeRecord,
   isSealedKind,
   parseRecordHeader,
+  putCrc,
+  recordCrcOf,
   RecordKind,
   type RecordKindName,
   recordLengthOf,
@@ -28,6 +30,7 @@ import {
   verifyRecordCrc,
 } from './record.ts';
 import {
+  isAltered,
   isRecordSignedBy,
   openRecordSync,
   planSeal,
@@ -124,6 +127,34 @@ test('a record lies as the document says, opened here by its parts alone', () =>
   assert.ok(isSignedBy(signer.publicKey, message, record.subarray(583)));
   const crc = zlibCrc32(Buffer.concat([record.subarray(0, 48), record.subarray(52)]));
   assert.equal(new DataView(record.buffer).getUint32(48, true), crc);
+});
+
+test('a record that was altered is told from those that were not, without opening what it holds', () => {
+  for (const kind of kinds) {
+    const record = sealRecord(contentOf(kind, Buffer.from('state'), Uint8Array.of(1)), keys, systemRandom);
+    assert.equal(isAltered(record, keys), false, kind);
+    assert.equal(isAltered(record, { ...keys, ring: new Map() }), false, `${kind}: no key says that it was`);
+    const cut = record.length - 1;
+    for (const bytes of [
+      record.subarray(0, cut),
+      record.subarray(0, 40),
+      new Uint8Array(600),
+      Buffer.concat([record, record]),
+    ]) {
+      assert.equal(isAltered(bytes, keys), true, kind);
+    }
+    for (let bit = 0; bit < record.length * 8; bit += 13) {
+      const flipped = record.slice();
+      flipped[bit >> 3]! ^= 1 << (bit & 7);
+      assert.equal(isAltered(flipped, keys), true, `${kind}, bit ${bit}`);
+    }
+    const { headerBytes, sealed } = splitRecord(record);
+    if (sealed.length === 0) continue;
+    const forged = record.slice();
+    forged[headerBytes.length + 4 + 1]! ^= 1;
+    putCrc(forged, recordCrcOf(forged, 0, forged.length, zlibCrc32));
+    assert.equal(isAltered(forged, keys), true, `${kind}, with a new checksum`);
+  }
 });
 
 test('every flipped bit of a record is seen, and by the key holder even when the CRC was made anew', () => {
