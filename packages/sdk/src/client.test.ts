@@ -149,3 +149,37 @@ test('an address that answers as no server of ours does is said to be none, for 
     await assert.rejects(createClient({ baseUrl, fetch, credentials: bearer('t') }).customer.get({}), isNone);
   }
 });
+
+test('what a server says of a failure reaches no terminal as a command, and is not endless', async () => {
+  const escape = '\u001b[2J\u009b31m\u202e\r';
+  const details = { field: `name${escape}`, list: [`a${escape}`, 5], inner: { text: `b\nc${escape}` } };
+  const problem = { code: 'devices.not_found', kind: 'not_found', title: `Nothing${escape}`, details, requestId: 'r' };
+  const endless = () =>
+    new Response(new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(65_536).fill(32)) }), {
+      status: 500,
+    });
+  const { fetch } = serverOf({
+    '/v1/customer': json(problem, 404),
+    '/v1/users': endless,
+    '/v1/orgs': () =>
+      new Response(
+        `{"code":"a.b","kind":"invalid","title":"","requestId":"r","details":{"a":${'['.repeat(300_000)}${']'.repeat(300_000)}}}`,
+        { status: 400 },
+      ),
+    '/v1/users/roles': json({ ...problem, title: 'Größe: 漢字 ok', details: { path: '/a b/ü\tx' } }, 404),
+  });
+  const client = createClient({ baseUrl, fetch, credentials: anonymous });
+  const failureOf = (work: Promise<unknown>) =>
+    work.then(
+      () => assert.fail('it succeeded'),
+      (error: unknown) => error as CodedError,
+    );
+  const failure = await failureOf(client.customer.get({}));
+  assert.doesNotMatch(JSON.stringify([failure.message, failure.details]), /\\u001b|\\r|[\u0080-\u009f\u202e]/);
+  assert.deepEqual([failure.code, failure.message.startsWith('Nothing')], ['devices.not_found', true]);
+  assert.deepEqual(Object.keys(failure.details), ['field', 'list', 'inner', 'requestId']);
+  assert.equal((await failureOf(client.users.list({ query: {} }))).code, 'sdk.not_a_problem');
+  assert.equal((await failureOf(client.orgs.list({ query: {} }))).code, 'a.b', 'however deep its details are');
+  const plain = await failureOf(client.users.roles({}));
+  assert.deepEqual([plain.message, plain.details['path']], ['Größe: 漢字 ok', '/a b/ü\tx']);
+});

@@ -2,6 +2,7 @@ import { CodedError } from '@holdfast/base';
 import { api, isBytes, nothing, type Route, type RouteInput, type RouteReply } from '@holdfast/contract';
 import type { Credentials, Fetch, FetchInit } from './credentials.ts';
 import { problemOf, sdkErrors } from './problem-error.ts';
+import { parseJson, textOf } from './reply-text.ts';
 
 /** What a client needs: the server's address without a final slash, a `fetch`, and proof of who asks. */
 export type ClientOptions = {
@@ -70,7 +71,7 @@ async function callRoute(options: ClientOptions, route: Route, input: LooseInput
   if (!reply.ok) throw await problemOf(reply);
   if (route.reply === nothing) return undefined;
   if (isBytes(route.reply)) return reply;
-  const parsed = route.reply.safeParse(await reply.json().catch(() => undefined));
+  const parsed = route.reply.safeParse(parseJson(await textOf(reply).catch(() => undefined)));
   if (!parsed.success) throw sdkErrors.not_a_problem({ status: reply.status }, parsed.error);
   return parsed.data;
 }

@@ -1,5 +1,6 @@
 import { OauthToken } from '@holdfast/contract';
 import { problemOf, sdkErrors } from './problem-error.ts';
+import { parseJson, textOf } from './reply-text.ts';
 
 /** What the SDK needs of `fetch`; browsers' and Node's own both fit. */
 export type Fetch = (url: string, init: FetchInit) => Promise<Response>;
@@ -60,7 +61,7 @@ export function clientCredentials(
       headers: { authorization: `Basic ${basic}` },
     });
     if (!reply.ok) throw await problemOf(reply);
-    const parsed = OauthToken.safeParse(await reply.json().catch(() => undefined));
+    const parsed = OauthToken.safeParse(parseJson(await textOf(reply).catch(() => undefined)));
     if (!parsed.success) throw sdkErrors.not_a_problem({ status: reply.status }, parsed.error);
     const { access_token: token, expires_in: seconds } = parsed.data;
     held = { token, untilMs: server.nowMs() + (seconds - 60) * 1000 };
