@@ -112,7 +112,6 @@ export class Protector {
     const report = new Promise<BackupReport>((resolve, reject) => this.#waiting.push({ set, resolve, reject }));
     if (set === undefined) this.#isWholeWanted = true;
     this.#notBeforeMs = 0;
-    this.#ports.destinations.retryNow();
     this.#poke();
     return report.finally(() => onProgress && this.#listeners.delete(onProgress));
   }
@@ -135,7 +134,12 @@ export class Protector {
   }
 
   #refuseAll(error: CodedError): void {
-    for (const { reject } of this.#waiting.splice(0)) reject(error);
+    this.#refuse(this.#waiting, error);
+  }
+
+  #refuse(refused: readonly Waiting[], error: CodedError): void {
+    this.#waiting = this.#waiting.filter((each) => !refused.includes(each));
+    for (const { reject } of refused) reject(error);
   }
 
   /** Stops watching; for an agent that never came to run. */
@@ -191,6 +195,9 @@ export class Protector {
 
   async #act(due: Due): Promise<void> {
     const { destinations } = this.#ports;
+    // Who asks while destinations are being tried is owed another try of them.
+    const asked = [...this.#waiting];
+    if (asked.length > 0) destinations.retryNow();
     try {
       this.#set({ activity: 'connecting' });
       const connected = await destinations.connect();
@@ -202,11 +209,12 @@ export class Protector {
         this.#notBeforeMs = 0;
       if (due.what === 'connect') return this.#setCompleteIfQuiet();
       if (sessions.length === 0) throw protectionErrors.no_destination();
-      await this.#pass(due.what === 'whole' || this.#isWholeWanted || this.#watch.takeBlindness() ? 'whole' : due.what);
+      const isWhole = due.what === 'whole' || this.#isWholeWanted || this.#watch.takeBlindness();
+      await this.#pass(isWhole ? 'whole' : due.what, asked);
       this.#failures = 0;
       this.#set({ failure: undefined });
     } catch (error) {
-      await this.#fail(error);
+      await this.#fail(error, asked);
     } finally {
       this.#set({ activity: 'idle', progress: undefined });
       this.#tellAll();
@@ -221,7 +229,7 @@ export class Protector {
     if (isTakenOver || areBindingsChanged) this.#areSettingsDue = true;
   }
 
-  async #fail(error: unknown): Promise<void> {
+  async #fail(error: unknown, asked: readonly Waiting[] = []): Promise<void> {
     const { destinations, clock, log } = this.#ports;
     // Whether a commit under way arrived is settled when the destinations are opened again.
     await destinations.closeAll();
@@ -232,9 +240,11 @@ export class Protector {
     const declared = this.#declared(error);
     log.error('the pass did not come to its end', declared, error);
     if (this.#hasGotOn(declared)) this.#failures = 0;
-    this.#notBeforeMs = clock.monotonic() + retryDelaysMs[Math.min(this.#failures++, retryDelaysMs.length - 1)]!;
+    this.#refuse(asked, declared);
+    const delayMs = retryDelaysMs[Math.min(this.#failures++, retryDelaysMs.length - 1)]!;
+    // Who asked meanwhile need not wait.
+    this.#notBeforeMs = this.#waiting.length > 0 ? 0 : clock.monotonic() + delayMs;
     this.#set({ failure: declared });
-    this.#refuseAll(declared);
   }
 
   #declared(error: unknown): CodedError {
@@ -253,9 +263,9 @@ export class Protector {
     return isCommitted || (kind === 'unavailable' && (this.#view.progress?.sentBytes ?? 0) > 0);
   }
 
-  async #pass(what: 'whole' | 'changes' | 'cold'): Promise<void> {
+  async #pass(what: 'whole' | 'changes' | 'cold', asked: readonly Waiting[]): Promise<void> {
     const { clock } = this.#ports;
-    const waiting = what === 'whole' ? this.#waiting : [];
+    const waiting = what === 'whole' ? asked : [];
     const scope = what === 'whole' ? scopeOf(waiting) : { directories: this.#directoriesFor(what) };
     const { directories, onlySets } = scope;
     const isWhole = !directories && !onlySets;
