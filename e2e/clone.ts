@@ -3,6 +3,7 @@ import { cpSync, globSync, lchownSync, lstatSync, mkdirSync, mkdtempSync, readdi
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
+import { afterwards } from '@holdfast/testing';
 
 const rootDir = path.resolve(import.meta.dirname, '..');
 
@@ -15,7 +16,7 @@ const rootDir = path.resolve(import.meta.dirname, '..');
  */
 export function makeClone(t: TestContext, options: { parentDir?: string; owner?: number } = {}): string {
   const parentDir = mkdtempSync(path.join(options.parentDir ?? tmpdir(), 'holdfast clone '));
-  t.after(() => rmSync(parentDir, { recursive: true, force: true }));
+  afterwards(t, () => rmSync(parentDir, { recursive: true, force: true }));
   const cloneDir = path.join(parentDir, 'clone');
   mkdirSync(cloneDir);
   for (const name of readdirSync(rootDir)) {

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { afterwards } from '@holdfast/testing';
 import { freePort, startUp } from './running-up.ts';
 import { makeClone } from './clone.ts';
 
@@ -18,7 +19,7 @@ test(
     const up = startUp(t, { cloneDir: makeClone(t), args: ['--no-agent', '--port', String(await freePort())] });
     const { handout } = await up.ready(120_000);
     const elsewhere = mkdtempSync(path.join(tmpdir(), 'holdfast elsewhere '));
-    t.after(() => rmSync(elsewhere, { recursive: true, force: true }));
+    afterwards(t, () => rmSync(elsewhere, { recursive: true, force: true }));
     const shell = (script: string) => {
       const nodeFolder = path.dirname(process.execPath);
       const env = { ...process.env, PATH: `${nodeFolder}:${process.env['PATH'] ?? ''}`, HOLDFAST_HOME: up.homeDir };

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
+import { afterwards } from '@holdfast/testing';
 import type { EnrollmentToken } from '@holdfast/contract';
 import { until } from './process-tree.ts';
 
@@ -35,7 +36,7 @@ export class RunningAgentProcess {
     mkdirSync(this.tree);
     this.stateDir = path.join(this.folder, 'home', 'agent');
     this.socketPath = path.join(this.stateDir, 'agent.sock');
-    t.after(async () => {
+    afterwards(t, async () => {
       await this.kill();
       rmSync(this.folder, { recursive: true, force: true });
     });

@@ -4,6 +4,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import https from 'node:https';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
+import { afterwards } from '@holdfast/testing';
 import { processTree, stillRunning, until, type ProcessMark } from './process-tree.ts';
 
 /** What `up` writes when everything is ready. */
@@ -92,7 +93,7 @@ function writtenMs(homeDir: string): number | undefined {
 /** Starts `holdfast up`; whatever is left of it is killed after the test. */
 export function startUp(t: TestContext, options: UpOptions): RunningUp {
   const up = new RunningUp(options);
-  t.after(async () => {
+  afterwards(t, async () => {
     for (const { pid } of up.leftovers()) kill(pid, 'SIGKILL');
     await until(() => up.leftovers().length === 0, 'the killed to end');
   });

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { afterwards } from '@holdfast/testing';
 import { compareTrees, makeTortureTree, removeTree } from '@holdfast/agent/filesystem/testing';
 import { RestoringDevice } from '@holdfast/agent/restore/testing';
 
@@ -26,7 +27,7 @@ test(
   { skip: (!isRoot && 'needs root') || (!hasRsync && 'needs rsync') },
   async (t) => {
     const device = new RestoringDevice();
-    t.after(() => removeTree(device.folder));
+    afterwards(t, () => removeTree(device.folder));
     const tree = device.newFolder('tree');
     // rsync cannot walk paths over 4,096 bytes; our own walker looks at those below.
     mkdirSync(path.join(tree, 'torture'));

@@ -3,6 +3,7 @@ import { existsSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
+import { afterwards } from '@holdfast/testing';
 import { makeClone } from './clone.ts';
 import { stillRunning, until } from './process-tree.ts';
 import { ask, freePort, kill, signIn, startUp, type RunningUp } from './running-up.ts';
@@ -164,7 +165,7 @@ test('a taken port is an error that names the port and the remedy, and leaves no
   const [option, port] = await args();
   const squatter = createServer();
   await new Promise<void>((resolve) => squatter.listen(Number(port), '127.0.0.1', resolve));
-  t.after(() => squatter.close());
+  afterwards(t, () => squatter.close());
   const refused = startUp(t, { cloneDir, args: [option!, port!] });
   assert.deepEqual(await refused.ended, { code: 6, signal: null });
   assert.match(refused.stderr, new RegExp(`listen\\.port_taken[^]*port: ${port}[^]*What to do: .*--port N`));

@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { afterwards } from '@holdfast/testing';
 import { askAgent } from '@holdfast/agent';
 import { until } from './process-tree.ts';
 
@@ -29,7 +30,7 @@ async function startLimited(t: TestContext, folder: string, { watches = 1_000_00
   const [file, ...args] = [...inNamespace, `${set} && exec "$@"`, 'sh', process.execPath, script, stateDir, tree];
   const child = spawn(file, args, { cwd: folder, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const ended = once(child, 'exit');
-  t.after(async () => {
+  afterwards(t, async () => {
     if (child.connected) child.disconnect();
     await ended;
     rmSync(folder, { recursive: true, force: true });
