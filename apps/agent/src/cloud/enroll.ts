@@ -1,7 +1,7 @@
 import { createHash, createPrivateKey, generateKeyPairSync, sign, X509Certificate } from 'node:crypto';
 import { CodedError, parseUuid, systemRandom, type Random } from '@holdfast/base';
 import { deviceRoutes, EnrollmentToken, ENROLLMENT_PROOF_LABEL, problemsInWords } from '@holdfast/contract';
-import { anonymous, call } from '@holdfast/sdk';
+import { anonymous, call, textOf } from '@holdfast/sdk';
 import type { DeviceKey, Enrollment, EnrollmentStore, PendingEnrollment } from './enrollment-store.ts';
 import { cloudErrors } from './errors.ts';
 import { createHttpsFetch, type HttpsSettings } from './https-fetch.ts';
@@ -132,9 +132,10 @@ function download(url: string, proxyEnv: HttpsSettings['proxyEnv']): Promise<str
   const text = async () => {
     const reply = await fetch(url, { method: 'GET', headers: {}, signal: AbortSignal.timeout(CA_TIMEOUT_MS) });
     if (!reply.ok) throw new Error(`it answered ${reply.status}`);
-    const bytes = await reply.arrayBuffer();
-    if (bytes.byteLength > MAX_CA_BYTES) throw new Error('it is too long for a certificate');
-    return Buffer.from(bytes).toString('utf8');
+    // Nobody has proved yet to be the server.
+    const pem = await textOf(reply, MAX_CA_BYTES);
+    if (pem === undefined) throw new Error('it is too long for a certificate');
+    return pem;
   };
   return text().finally(close);
 }
