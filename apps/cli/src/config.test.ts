@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chownSync, lchownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { environmentFor, findHome, homeToStart, namedSocket } from './config.ts';
+
+const needsRoot = process.getuid?.() !== 0 && 'needs root';
 
 test('the state folder is the named one, else the nearest above', (t) => {
   const root = mkdtempSync(path.join(tmpdir(), 'holdfast home '));
@@ -18,6 +20,28 @@ test('the state folder is the named one, else the nearest above', (t) => {
   assert.equal(findHome(deep, { HOLDFAST_HOME: '../x' }), path.join(root, 'a', 'x'));
   assert.equal(homeToStart(deep, {}), path.join(deep, '.holdfast'));
   assert.equal(homeToStart(deep, { HOLDFAST_HOME: '/y' }), '/y');
+});
+
+test("a state folder found above is passed over where it is another user's", { skip: needsRoot }, (t) => {
+  const root = mkdtempSync(path.join(tmpdir(), 'holdfast home '));
+  t.after(() => rmSync(root, { recursive: true }));
+  const [near, far] = [path.join(root, 'a', '.holdfast'), path.join(root, '.holdfast')];
+  for (const folder of [near, far]) mkdirSync(folder, { recursive: true });
+  const found = (env = {}) => findHome(path.join(root, 'a', 'b'), env);
+  assert.equal(found(), near);
+  chownSync(near, 1234, 1234);
+  assert.equal(found(), far);
+  assert.equal(found({ SUDO_UID: '1234' }), near, 'root works for whoever called sudo');
+  assert.equal(found({ SUDO_UID: '1235' }), far);
+  assert.equal(found({ HOLDFAST_HOME: near }), near, 'whoever names one means it');
+  rmSync(near, { recursive: true });
+  symlinkSync(far, near);
+  assert.equal(found(), near);
+  lchownSync(near, 1234, 1234);
+  assert.equal(found(), far);
+  lchownSync(near, 0, 0);
+  chownSync(far, 1234, 1234);
+  assert.equal(found(), undefined);
 });
 
 test('the port asked for comes before HOLDFAST_LISTEN, and that before the port of the last time', () => {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, lstatSync, statSync } from 'node:fs';
 import path from 'node:path';
 
 /** The folder of all state of a Holdfast run by hand. */
@@ -11,13 +11,30 @@ export function homeToStart(workingDir: string, env: Environment = process.env):
   return path.resolve(workingDir, env['HOLDFAST_HOME'] || HOME_NAME);
 }
 
-/** HOLDFAST_HOME, else the nearest `.holdfast` in the working folder or above; undefined when there is none. Absolute. */
+/**
+ * HOLDFAST_HOME, else the nearest `.holdfast` in the working folder or above; undefined when there is none. Absolute.
+ *
+ * One that is found and belongs to another user is passed over: anybody can put one into `/tmp`, with an agent of their own
+ * to be asked and a CA of their own to be trusted. Root under `sudo` takes that of whoever called it.
+ */
 export function findHome(workingDir: string, env: Environment = process.env): string | undefined {
   if (env['HOLDFAST_HOME']) return path.resolve(workingDir, env['HOLDFAST_HOME']);
   for (let folder = path.resolve(workingDir); ; folder = path.dirname(folder)) {
     const home = path.join(folder, HOME_NAME);
-    if (existsSync(home)) return home;
+    if (isOurs(home, env)) return home;
     if (folder === path.dirname(folder)) return undefined;
+  }
+}
+
+function isOurs(home: string, env: Environment): boolean {
+  const own = process.geteuid?.();
+  if (own === undefined) return existsSync(home);
+  const caller = own === 0 && /^\d+$/.test(env['SUDO_UID'] ?? '') ? Number(env['SUDO_UID']) : own;
+  try {
+    // The link, where it is one, and the folder.
+    return [lstatSync(home), statSync(home)].every(({ uid }) => uid === own || uid === caller);
+  } catch {
+    return false;
   }
 }
 
