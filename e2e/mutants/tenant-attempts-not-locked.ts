@@ -3,5 +3,5 @@ export const mutant = {
   file: 'apps/cloud/src/modules/identity/session-store.ts',
   find: '    .forUpdate()\n',
   replace: '\n',
-  test: 'apps/cloud/src/modules/identity/identity.db.test.ts',
+  test: 'apps/cloud/src/modules/identity/sign-in.db.test.ts',
 };
