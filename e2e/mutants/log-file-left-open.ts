@@ -3,5 +3,5 @@ export const mutant = {
   file: 'packages/archive/src/log/segment-writer.ts',
   find: '      await writer.close();\n',
   replace: '',
-  test: 'packages/archive/src/log/local-destination.system.test.ts',
+  test: 'packages/archive/src/log/bad-folder.system.test.ts',
 };

@@ -3,6 +3,7 @@ import { Semaphore } from '@holdfast/base';
 import { type Ordinal, sequenceOf, writerOf } from '../format/ordinal.ts';
 import { type Disk, type DiskFile, readSmallFile, replaceFile } from './disk.ts';
 import type { EntryTable } from './footer.ts';
+import { isSegmentSummary, jsonOrNone } from './stored-shapes.ts';
 
 /** The two folders of segments: all records, and second copies of those other than blocks and bundles. */
 export type SegmentFolder = 'segments' | 'copies';
@@ -153,6 +154,6 @@ function formatLine(summary: SegmentSummary): Buffer {
 function parseLine(line: string): SegmentSummary | undefined {
   const text = line.slice(9);
   if (line.slice(0, 9) !== `${crc32(text).toString(16).padStart(8, '0')} `) return undefined;
-  // The checksum says that this very program wrote it.
-  return JSON.parse(text) as SegmentSummary;
+  const value = jsonOrNone(text);
+  return isSegmentSummary(value) ? value : undefined;
 }

@@ -5,29 +5,15 @@ import { cp, mkdir, mkdtemp, readFile, rename, rm, truncate, writeFile } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CodedError, systemClock, systemRandom } from '@holdfast/base';
+import { CodedError } from '@holdfast/base';
 import { joinBytes } from '../format/cursor.ts';
-import type { Disk } from './disk.ts';
 import { seededChance } from './fixtures.ts';
-import type { LockHost } from './folder-lock.ts';
-import { LocalDestination } from './local-destination.ts';
-import { LogWriter, nameOf } from './log-writer.fixture.ts';
+import { fragmentsOf, host, open } from './local-destination.fixture.ts';
+import { LogWriter } from './log-writer.fixture.ts';
 import { nodeDisk } from './node-disk.ts';
 import { readLockHost } from './node-host.ts';
 import type { CommitName } from './sessions.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
-
-const host: LockHost = {
-  hostName: 'here',
-  bootId: 'boot',
-  pid: 7,
-  processMark: async (pid) => (pid === 7 ? 'seven' : undefined),
-};
-
-function open(writer: LogWriter, disk: Disk, more: { host?: LockHost; breakLock?: boolean; dir?: string } = {}) {
-  const base = { dir: '/d', disk, archiveId: writer.archiveId, clock: systemClock, random: systemRandom, host };
-  return LocalDestination.open({ ...base, segmentBodyBytes: 32 * 1024, ...more });
-}
 
 async function code(work: Promise<unknown>): Promise<string> {
   try {
@@ -36,20 +22,6 @@ async function code(work: Promise<unknown>): Promise<string> {
   } catch (error) {
     return error instanceof CodedError ? error.code : String(error);
   }
-}
-
-/** Fragments of an archive: keys first, then blocks with a commit behind them. */
-function fragmentsOf(writer: LogWriter, count: number): { bytes: Uint8Array; head: CommitName | undefined }[] {
-  let head: CommitName | undefined;
-  const fragments = [{ bytes: joinBytes(writer.header, writer.makeKeyring()), head }];
-  for (let i = 0; i < count; i++) {
-    const at = 10 + i * 10;
-    const commit: Uint8Array = writer.makeCommit(at + 5, head, { checkpoint: i === 0 ? 1 : 0 });
-    head = nameOf(i + 1, commit);
-    const blocks = [0, 1, 2].map((n) => writer.makeBlock(at + n, 300 + ((i * 7919 + n * 104729) % 5000)));
-    fragments.push({ bytes: joinBytes(...blocks, commit), head });
-  }
-  return fragments;
 }
 
 test('fragments are acknowledged in order with the head, and a destination goes on where it was closed', async () => {
@@ -300,77 +272,4 @@ test('an older copy of the segments shows the head it has, and the state beside 
     await again.close();
   }
   assert.deepEqual(heads, [fragments[2]!.head, fragments[3]!.head, undefined]);
-});
-
-/** A disk that counts the files that are open; of the closes, one fails. */
-function counting(
-  disk: Disk,
-  failingClose: number,
-): { readonly disk: Disk; readonly open: Set<string>; readonly closes: () => number } {
-  const open = new Set<string>();
-  let opened = 0;
-  let closed = 0;
-  const counted: Disk = {
-    ...boundTo(disk),
-    open: async (path, mode) => {
-      const file = await disk.open(path, mode);
-      const name = `${path} (${mode}, ${++opened})`;
-      open.add(name);
-      const close = async () => {
-        open.delete(name);
-        await file.close();
-        if (++closed === failingClose) throw Object.assign(new Error('close'), { code: 'EIO', syscall: 'close' });
-      };
-      return { ...boundTo(file), close };
-    },
-  };
-  return { disk: counted, open, closes: () => closed };
-}
-
-/** An object with all methods of another, bound to it. */
-function boundTo<T extends object>(object: T): T {
-  const names = [...Object.keys(object), ...Object.getOwnPropertyNames(Object.getPrototypeOf(object))];
-  const methods = names.map((name) => [name, Reflect.get(object, name) as unknown] as const);
-  const bound = methods.flatMap(([name, method]) =>
-    typeof method === 'function' ? [[name, (method as (...values: unknown[]) => unknown).bind(object)]] : [],
-  );
-  return Object.fromEntries(bound) as T;
-}
-
-test('whichever call of the disk fails, no file stays open', async () => {
-  const writer = new LogWriter();
-  const fragments = fragmentsOf(writer, 8);
-  const simulated = new SimulatedDisk();
-  const before = await open(writer, simulated);
-  const session = await before.openSession(undefined);
-  for (const [i, { bytes }] of fragments.slice(0, 7).entries()) await before.append(session.sessionEpoch, i + 1, bytes);
-  const files = simulated.files();
-  /** Where the call fails: opening recovers what was not closed, then something is added, sealed and closed. */
-  const run = async (failing: number, failure: string, failingClose = 0) => {
-    simulated.load(files);
-    simulated.fault = undefined;
-    const first = simulated.calls;
-    simulated.fault = ({ number }) => (number === first + failing ? { code: failure } : undefined);
-    const { disk, open: stillOpen, closes } = counting(simulated, failingClose);
-    let destination: LocalDestination | undefined;
-    try {
-      destination = await open(writer, disk, { breakLock: true });
-      const { sessionEpoch, nextFragment } = await destination.openSession(undefined);
-      for (const [i, { bytes }] of fragments.slice(7).entries()) {
-        await destination.append(sessionEpoch, nextFragment + i, bytes);
-      }
-      await destination.folder.seal();
-    } catch {
-      // What fails, and how, is the business of other tests.
-    }
-    await destination?.close().catch(() => undefined);
-    assert.deepEqual([...stillOpen], [], `${failure} at call ${failing}`);
-    return { calls: simulated.calls - first, closes: closes() };
-  };
-  const { calls, closes } = await run(0, 'EIO');
-  assert.ok(calls > 100 && closes > 10);
-  for (const failure of ['EIO', 'ENOSPC']) {
-    for (let failing = 1; failing <= calls; failing++) await run(failing, failure);
-  }
-  for (let failing = 1; failing <= closes; failing++) await run(0, 'EIO', failing);
 });

@@ -19,6 +19,7 @@ import {
   type SessionAnswer,
 } from './sessions.ts';
 import { StateFile } from './state-file.ts';
+import { isStoredLog } from './stored-shapes.ts';
 
 /** What opening a destination on a disk needs. */
 export type LocalDestinationOptions = {
@@ -78,7 +79,7 @@ export class LocalDestination {
     const lock = await takeLock(disk, dir, options.host, { token, breakLock: options.breakLock ?? false });
     const close: (() => Promise<void>)[] = [() => lock.release()];
     try {
-      const file = await StateFile.open<StoredLog>(disk, dir, 'state');
+      const file = await StateFile.open(disk, dir, 'state', isStoredLog);
       close.push(() => file.close());
       const folder = await ArchiveFolder.open({
         dir,

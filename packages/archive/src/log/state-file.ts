@@ -1,8 +1,10 @@
 import { crc32 } from 'node:zlib';
 import type { Disk, DiskFile } from './disk.ts';
+import { jsonOrNone } from './stored-shapes.ts';
 
 const slotBytes = 64 * 1024;
 const headBytes = 16;
+const mostWrites = 2 ** 47;
 
 /**
  * A small value that survives crashes: two slots in one file, written by turns, each with a checksum.
@@ -21,16 +23,22 @@ export class StateFile<T> {
     this.value = value;
   }
 
-  /** Opens or makes the file `name` in a directory. */
-  static async open<T>(disk: Disk, directory: string, name: string): Promise<StateFile<T>> {
+  /** Opens or makes the file `name` in a directory. A slot whose value `isValue` denies does not hold. */
+  static async open<T>(
+    disk: Disk,
+    directory: string,
+    name: string,
+    isValue: (value: unknown) => value is T,
+  ): Promise<StateFile<T>> {
     const path = `${directory}/${name}`;
     const isThere = (await disk.stat(path)) !== undefined;
     const file = await disk.open(path, isThere ? 'write' : 'create');
     try {
       await disk.syncDirectory(directory);
       const slots = [await readSlot(file, 0), await readSlot(file, 1)].filter((slot) => slot !== undefined);
-      const newest = slots.sort((a, b) => b.counter - a.counter)[0];
-      return new StateFile(file, newest?.counter ?? 0, newest?.value as T | undefined);
+      const rising = slots.sort((a, b) => a.counter - b.counter);
+      const values = rising.map(({ value }) => value).filter(isValue);
+      return new StateFile(file, rising.at(-1)?.counter ?? 0, values.at(-1));
     } catch (error) {
       await file.close();
       throw error;
@@ -65,6 +73,8 @@ async function readSlot(file: DiskFile, slot: number): Promise<{ counter: number
   const length = bytes.readUInt32LE(0);
   if (got < headBytes + length || length === 0 || length > slotBytes - headBytes) return undefined;
   if (crc32(bytes.subarray(8, headBytes + length)) !== bytes.readUInt32LE(4)) return undefined;
-  const text = bytes.subarray(headBytes, headBytes + length).toString('utf8');
-  return { counter: bytes.readUIntLE(8, 6), value: JSON.parse(text) as unknown };
+  const counter = bytes.readUIntLE(8, 6);
+  // Nobody writes so often; behind it no slot could be newer.
+  if (counter >= mostWrites) return undefined;
+  return { counter, value: jsonOrNone(bytes.subarray(headBytes, headBytes + length).toString('utf8')) };
 }
