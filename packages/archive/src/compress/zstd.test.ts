@@ -47,8 +47,16 @@ test('bytes are kept compressed only if that saves 3 %', () => {
   assert.ok(compressIfSmaller(text(100_000), 3)!.length < 97_000);
 });
 
-test('the compressor is named by its version and level', () => {
-  assert.match(zstdCompressorName(3), /^zstd \d+\.\d+\.\d+ 3$/);
+test('the compressor is named by its version and level, and by its tables where they are not those of the level', () => {
+  assert.match(zstdCompressorName(1, 540_000), /^zstd \d+\.\d+\.\d+ 1$/);
+  assert.match(zstdCompressorName(3, 16_384), /^zstd \d+\.\d+\.\d+ 3$/);
+  assert.match(zstdCompressorName(3, 540_000), /^zstd \d+\.\d+\.\d+ 3 16 15$/);
+});
+
+test('smaller tables make a bundle of text at most 2 % longer', () => {
+  const raw = text(540_000);
+  const own = zstdCompressSync(raw, { pledgedSrcSize: raw.length, params: { [constants.ZSTD_c_compressionLevel]: 3 } });
+  assert.ok(compressZstd(raw, 3).length <= own.length * 1.02);
 });
 
 test('a payload that is not one frame of the expected size is refused, and as many genuine frames are opened', () => {

@@ -254,7 +254,7 @@ function planPlaintext(
   });
   const used = plaintextHeadBytes + payload.length;
   const padding = padmeBytes(used, content.floorBytes ?? floorOf(content.kind)) - used;
-  const compressor = compressed === undefined ? 'none' : zstdCompressorName(level);
+  const compressor = compressed === undefined ? 'none' : zstdCompressorName(level, raw.length);
   return { plaintext: [head, payload, zeros.subarray(0, padding)], compressed, compressor };
 }
 
