@@ -60,7 +60,7 @@ class Machine {
   }
 
   checkpointWithNext(): void {
-    this.device.index.remove('checkpoint.at');
+    this.device.index.set('checkpoint.at', 0);
   }
 }
 

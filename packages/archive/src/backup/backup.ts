@@ -4,6 +4,7 @@
  * Reads top to bottom: lease ordinals, start workers, pass over the selection, checkpoint. Every state it can be killed
  * in is one that the next backup goes on from: nothing is known before it was acknowledged, no ordinal is used twice.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '@holdfast/base';
 import type { OwnedRecords } from '../index/block-table.ts';
 import { deriveKeyRing } from '../format/keys.node.ts';
@@ -248,6 +249,8 @@ class BackupRun {
     await writeCheckpoint(index, {
       sealer: this.#sealer,
       room: async () => {
+        // Workers are to get their jobs meanwhile.
+        await setImmediate();
         if (this.#control.isFull) await this.#uploader.drained();
       },
       flush: () => void this.#fragments.flush(),

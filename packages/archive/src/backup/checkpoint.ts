@@ -10,11 +10,15 @@ import type { RecordSealer } from './record-sealer.ts';
 /** A checkpoint is due when the commits since the last one have gathered this many bytes. */
 export const checkpointBytes = 2 * 1024 * 1024;
 
-/** Whether a checkpoint is due, by bytes or by a day since the last one. */
+const dayMs = 24 * 3600 * 1000;
+
+/** Whether a checkpoint is due, by bytes or by a day since the last one, or since an archive without one was first asked about. */
 export function isCheckpointDue(index: LocalIndex, nowMs: number): boolean {
   const { number, checkpoint } = index.head();
   if (number === checkpoint) return false;
-  return index.putsBytes() >= checkpointBytes || nowMs - (index.getNumber('checkpoint.at') ?? 0) >= 24 * 3600 * 1000;
+  const lastAtMs = index.getNumber('checkpoint.at');
+  if (lastAtMs === undefined) index.set('checkpoint.at', nowMs);
+  return index.putsBytes() >= checkpointBytes || nowMs - (lastAtMs ?? nowMs) >= dayMs;
 }
 
 /** Writes a checkpoint of all that commits put so far. No commit may be under way. */
