@@ -1,4 +1,5 @@
 import { CodedError } from '@holdfast/base';
+import { performance } from 'node:perf_hooks';
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { backupErrors } from './errors.ts';
 import type { FromWorker, Job, Reply, WorkerSetup } from './messages.ts';
@@ -59,9 +60,9 @@ export class WorkerPool {
     return this.#members.length;
   }
 
-  /** Whether a worker should get another job: each has at most two, so that none waits for the main thread. */
+  /** Whether a worker should get another job. */
   get hasRoom(): boolean {
-    return this.#members.some((member) => member.asked < 2);
+    return this.#members.some((member) => member.hasRoom);
   }
 
   /** Gives a job to the worker with the least to do; waits in line while all have enough. */
@@ -113,12 +114,20 @@ type Hooks = {
   readonly onReply: (reply: Reply) => void;
 };
 
+/** Jobs that a worker has ahead: at least two, and as many as keep it busy while the main thread writes a commit. */
+const leastAhead = 2;
+const mostAhead = 32;
+const aheadMs = 50;
+
 class PoolMember {
   readonly #thread: Worker;
   readonly #jobs: MessagePort;
   readonly #spares: MessagePort;
   readonly #asked = new Map<number, Asked>();
   readonly #hooks: Hooks;
+  /** What a job took lately, on average, and when the last one ended. */
+  #jobMs = aheadMs;
+  #repliedAtMs = 0;
   #isClosed = false;
 
   constructor(start: StartWorker, setup: WorkerSetup, hooks: Hooks) {
@@ -137,8 +146,13 @@ class PoolMember {
     return this.#asked.size;
   }
 
+  get hasRoom(): boolean {
+    return this.asked < Math.max(leastAhead, Math.min(mostAhead, aheadMs / this.#jobMs));
+  }
+
   ask(job: Job): Promise<Reply> {
     if (this.#isClosed) return Promise.reject(backupErrors.worker_died());
+    if (this.asked === 0) this.#repliedAtMs = performance.now();
     return new Promise((resolve, reject) => {
       this.#asked.set(job.job, { resolve, reject });
       this.#jobs.postMessage(job);
@@ -159,6 +173,9 @@ class PoolMember {
   #hear(message: FromWorker): void {
     if (message.kind === 'fragment') return this.#hooks.onFragment(message.fragment, message.destinations);
     if (message.kind === 'progress') return this.#hooks.onProgress(message.readBytes);
+    const nowMs = performance.now();
+    this.#jobMs += (nowMs - this.#repliedAtMs - this.#jobMs) / 8;
+    this.#repliedAtMs = nowMs;
     this.#hooks.onReply(message);
     const asked = this.#asked.get(message.job);
     this.#asked.delete(message.job);
