@@ -3,14 +3,14 @@ import type { LostName, MadeRow } from './messages.ts';
 
 /** Gathers rows of one directory: name length u16, row length u16, name, row; little-endian. */
 export class RowPacker {
-  #bytes = new Uint8Array(8192);
+  #bytes = new Uint8Array(0);
   #length = 0;
 
   /** Rows have at most 8,192 bytes, names 4,095. */
   add(name: Uint8Array, row: Uint8Array): void {
     const bytes = 4 + name.length + row.length;
     if (this.#length + bytes > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + bytes));
+      const grown = new Uint8Array(Math.max(8192, this.#bytes.length * 2, this.#length + bytes));
       grown.set(this.#bytes.subarray(0, this.#length));
       this.#bytes = grown;
     }

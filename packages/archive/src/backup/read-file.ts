@@ -58,7 +58,8 @@ function storeSmallFile(reading: FileReading, { fd, attributes, isCredential, se
   for (;;) {
     const read = reading.source.read(fd, reading.small.subarray(length), length);
     length += read;
-    if (read === 0 || length === reading.small.length) break;
+    // One read gives all that a regular file has; a look afterwards tells whether it had more by then.
+    if (read === 0 || length === attributes.sizeBytes || length === reading.small.length) break;
   }
   reading.onRead(length);
   if (length === 0) return [];

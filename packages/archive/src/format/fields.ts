@@ -145,9 +145,14 @@ function takeWriter(): ByteWriter {
 function finishWriter(writer: ByteWriter): Uint8Array<ArrayBuffer> {
   if (writer.capacity > keptCapacity) return writer.written();
   const bytes = writer.written().slice();
+  giveBack(writer);
+  return bytes;
+}
+
+function giveBack(writer: ByteWriter): void {
+  if (writer.capacity > keptCapacity) return;
   writer.clear();
   spare.push(writer);
-  return bytes;
 }
 
 /** Writes tagged fields by rising tag, and unknown ones kept from an earlier reading where they belong. */
@@ -194,7 +199,9 @@ export class FieldWriter {
   built(tag: number, build: (writer: ByteWriter) => void): this {
     const writer = takeWriter();
     build(writer);
-    return this.bytes(tag, finishWriter(writer));
+    this.bytes(tag, writer.written());
+    giveBack(writer);
+    return this;
   }
 
   /** The encoded fields; nothing can be added after it. */
@@ -206,7 +213,7 @@ export class FieldWriter {
 
   #begin(tag: number, length: number): ByteWriter {
     const mark = this.#shape.marks.get(tag);
-    assert(mark !== undefined, `a ${this.#shape.what} has a field ${tag}`);
+    assert(mark !== undefined, 'a structure is written with fields that it has');
     return this.#putUnknownBelow(tag)
       .varint(tag * 2 + (mark.startsWith('must') ? 1 : 0))
       .varint(length);
