@@ -35,6 +35,14 @@ type Task = Omit<ScanJob, 'job' | 'nowMs'> & {
   readonly attributes?: SourceAttributes;
 };
 
+/** A directory whose own directories are found; without a path it is what holds the volumes. */
+type ParentDirectory = {
+  readonly directory: number;
+  readonly path: Uint8Array | undefined;
+  readonly volume: RootVolume;
+  readonly names: readonly Uint8Array[];
+};
+
 /** Bytes of rows and entries that may wait for a commit before no more directories are begun. */
 const mostPendingBytes = 4_000_000;
 
@@ -145,7 +153,7 @@ export class Pass {
     const isKnown = known !== undefined;
     const found: FoundDirectory = { name, attributes, sets, isKnown, isReplacing: false, isSelectedAnew: false };
     const parent = { directory: 0, path: undefined, volume, names: [] };
-    this.#enqueue(parent, found, this.#open[0]!);
+    this.#enqueue(parent, [found], this.#open[0]!);
   }
 
   #setsOf(path: Uint8Array): readonly number[] {
@@ -173,12 +181,14 @@ export class Pass {
     this.#push(where, { ...directory, known: directory }, directory.parent, directory.name);
   }
 
-  #enqueue(
-    parent: { directory: number; path: Uint8Array | undefined; volume: RootVolume; names: readonly Uint8Array[] },
-    found: FoundDirectory,
-    truths: Truths,
-  ): void {
+  #enqueue(parent: ParentDirectory, directories: readonly FoundDirectory[], truths: Truths): void {
+    if (directories.length === 0) return;
     const nextCommit = this.#ports.index.head().number + (this.#isCommitting ? 2 : 1);
+    // The queue is a stack: the first name is to come out first.
+    for (const found of directories.toReversed()) this.#enqueueOne(parent, found, truths, nextCommit);
+  }
+
+  #enqueueOne(parent: ParentDirectory, found: FoundDirectory, truths: Truths, nextCommit: number): void {
     const placed = this.#directories.place(parent.directory, found, nextCommit);
     for (const row of placed.rows) this.#addRow(truths, row);
     const isVolume = parent.path === undefined;
@@ -283,7 +293,7 @@ export class Pass {
     const known = this.#settle(task, reply, truths);
     // The queue is a stack: what is below these names comes first, so that no more of them wait than one job finds.
     if (reply.next) this.#goOn(task, known, reply.next);
-    for (const found of reply.directories.toReversed()) this.#enqueue(parent, found, truths);
+    this.#enqueue(parent, reply.directories, truths);
     for (const mount of reply.mounts) this.#enqueueMount(mount, task.sets);
     onProgress();
   }
