@@ -19,6 +19,7 @@ import {
   type RestoreReport,
   type RestoreSources,
 } from '@holdfast/archive';
+import { Semaphore } from '@holdfast/base';
 import { type Caller, userNameOf } from '../browse/caller.ts';
 import { readerFor } from '../browse/permitted-reader.ts';
 import { controlErrors } from '../control/errors.ts';
@@ -48,9 +49,31 @@ type Sources = RestoreSources & { readonly signal: AbortSignal };
 type Hooks = { readonly signal: AbortSignal; readonly onProgress: (progress: RestoreProgress) => void };
 
 const workers = 2;
+/** Each takes a process and a plan: one user must not fill the machine with them. */
+const restoresOfUser = 2;
+const turns = new Map<number, Semaphore>();
 
-/** Restores for a caller. @throws restore.*, files.*, archive.record_missing, control.not_allowed */
+/**
+ * Restores for a caller. Who has several under way already waits, unless the agent is theirs.
+ *
+ * @throws restore.*, files.*, archive.record_missing, control.not_allowed
+ */
 export async function restoreForCaller(
+  parts: RestoringParts,
+  caller: Caller,
+  restore: CallerRestore,
+  hooks: Hooks,
+): Promise<RestoreReport> {
+  if (caller.isPrivileged) return restoreNow(parts, caller, restore, hooks);
+  const turn = turns.get(caller.uid) ?? new Semaphore(restoresOfUser);
+  turns.set(caller.uid, turn);
+  return turn.use(async () => {
+    hooks.signal.throwIfAborted();
+    return restoreNow(parts, caller, restore, hooks);
+  });
+}
+
+async function restoreNow(
   parts: RestoringParts,
   caller: Caller,
   restore: CallerRestore,

@@ -248,6 +248,31 @@ function catchesUserSignal(pid: number): boolean {
 }
 
 test(
+  'a user has two restores under way at most, and whoever else asks does not wait for them',
+  { skip: needsRoot },
+  async (t) => {
+    const at = await scene(t);
+    const bertsHome = at.device.newFolder('home of bert');
+    own(bertsHome, bert, 0o700);
+    let most = 0;
+    let isBertDone = false;
+    let restoreOfBert: Promise<unknown> | undefined;
+    const look = async () => {
+      most = Math.max(most, writers().length - (restoreOfBert && !isBertDone ? 1 : 0));
+      restoreOfBert ??= restore({ ...at, home: bertsHome }, callerOf(bert)).then(() => (isBertDone = true));
+      await restoreOfBert;
+    };
+    const reports = await Promise.all([1, 2, 3, 4, 5].map(() => restore(at, callerOf(anna), look)));
+    assert.deepEqual(
+      reports.map(({ restored, failedCount }) => [restored, failedCount]),
+      Array.from({ length: 5 }, () => [41, 0]),
+    );
+    assert.equal(most, 2);
+    assert.ok(isBertDone);
+  },
+);
+
+test(
   'a user gets what they may not write as an error, and root gets everything with its owners',
   { skip: needsRoot },
   async (t) => {
