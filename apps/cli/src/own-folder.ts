@@ -1,11 +1,13 @@
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, fchmodSync, fstatSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { makeFolder } from '@holdfast/agent/filesystem/make-folder';
 import { homeErrors } from './errors.ts';
 
+const othersWrite = 0o022;
+
 /**
- * Makes a folder for state, open to its owner alone, or takes one of this user's that is there; nothing is written where
- * that is not so.
+ * Makes a folder for state, open to its owner alone, or takes one of this user's that is there, into which nobody else may
+ * write from then on; nothing is written where that is not so.
  *
  * @throws home.foreign for a folder of another user, home.not_made where there is none and none can be made
  */
@@ -15,7 +17,9 @@ export function ownFolder(folder: string): void {
     if (process.platform === 'win32') return;
     const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
-      refuseForeign(folder, fstatSync(fd).uid);
+      const { uid, mode } = fstatSync(fd);
+      refuseForeign(folder, uid);
+      if ((mode & othersWrite) !== 0) fchmodSync(fd, mode & 0o7777 & ~othersWrite);
     } finally {
       closeSync(fd);
     }
