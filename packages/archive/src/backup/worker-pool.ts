@@ -68,7 +68,8 @@ export class WorkerPool {
   /** Gives a job to the worker with the least to do; waits in line while all have enough. */
   async ask(job: NewJob): Promise<Reply> {
     if (!this.hasRoom || this.#line.length > 0) await new Promise<void>((resolve) => this.#line.push(resolve));
-    const member = this.#members.toSorted((a, b) => a.asked - b.asked)[0]!;
+    const withRoom = this.#members.filter((member) => member.hasRoom);
+    const member = (withRoom.length > 0 ? withRoom : this.#members).toSorted((a, b) => a.asked - b.asked)[0]!;
     try {
       return await member.ask({ ...job, job: this.#nextJob++ });
     } finally {
@@ -147,7 +148,9 @@ class PoolMember {
   }
 
   get hasRoom(): boolean {
-    return this.asked < Math.max(leastAhead, Math.min(mostAhead, aheadMs / this.#jobMs));
+    // One that is at a long job gets no more behind it than it has.
+    const jobMs = Math.max(this.#jobMs, performance.now() - this.#repliedAtMs);
+    return this.asked < Math.max(leastAhead, Math.min(mostAhead, aheadMs / jobMs));
   }
 
   ask(job: Job): Promise<Reply> {
