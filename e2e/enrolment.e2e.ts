@@ -74,7 +74,7 @@ test('used, expired, revoked, foreign and broken tokens are refused, good ones b
     [{ installationId: '00000000-0000-4000-8000-000000000000' }, 'enrollment.proof_invalid'],
     [{ logKeySha256: '0'.repeat(64) }, 'cloud_link.log_key_mismatch'],
     [{ caSha256: 'f'.repeat(64) }, 'cloud_link.ca_mismatch'],
-    [{ caSha256: null }, 'sdk.unreachable'],
+    [{ caSha256: null }, 'certificate.untrusted'],
     [{ url: cloud.url.replace('https', 'http') }, 'cloud_link.token_invalid'],
     [{ version: 2 as never }, 'cloud_link.token_invalid'],
     [{ extra: 1 }, 'cloud_link.token_invalid'],

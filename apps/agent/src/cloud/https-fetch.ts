@@ -27,6 +27,27 @@ export const proxyErrors = defineErrors('proxy', {
   wants_credentials: ['unavailable', 'The proxy wants a user name and a password, or does not take these'],
 });
 
+/** What is wrong with the certificate of whoever answers. Both may pass by themselves, so neither ends an agent. */
+export const certificateErrors = defineErrors('certificate', {
+  wrong_time: ['unavailable', "The server's certificate does not hold at the time that this computer's clock shows"],
+  untrusted: [
+    'unavailable',
+    "What answers at the server's address has a certificate that this computer does not trust",
+  ],
+});
+
+/** Of OpenSSL's verification and of Node's comparison of names. */
+const wrongTime: readonly unknown[] = ['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED'];
+const untrusted: readonly unknown[] = [
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'CERT_SIGNATURE_FAILURE',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+];
+
 /** How long a server may say nothing. */
 const SILENCE_MS = 60_000;
 const SMALL_REPLY_BYTES = 256 * 1024;
@@ -35,7 +56,7 @@ const SMALL_REPLY_BYTES = 256 * 1024;
  * Makes a `fetch` that trusts one CA, goes through the proxy that is set, and keeps its connections.
  *
  * An address without a scheme is an HTTP proxy's, as other programs take it. What is not an address is never passed over
- * in silence: requests would go past the proxy. The fetch throws `proxyErrors` where the proxy is the cause.
+ * in silence: requests would go past the proxy. The fetch throws `proxyErrors` or `certificateErrors` where they are the cause.
  */
 export function createHttpsFetch(settings: HttpsSettings): HttpsFetch {
   const { ca, maxConnections = 16, acceptAnyCertificate = false } = settings;
@@ -57,7 +78,8 @@ export function createHttpsFetch(settings: HttpsSettings): HttpsFetch {
     try {
       return await send(url, init, { agent });
     } catch (error) {
-      throw (proxy && proxyFault(error, proxy, new URL(url))) ?? error;
+      const server = new URL(url);
+      throw (proxy && proxyFault(error, proxy, server)) ?? certificateFault(error, server) ?? error;
     }
   };
   return { fetch, close: () => agent.destroy() };
@@ -68,6 +90,19 @@ function readProxy(text: string): URL | undefined {
   if (!URL.canParse(address)) return undefined;
   const url = new URL(address);
   return ['http:', 'https:'].includes(url.protocol) ? url : undefined;
+}
+
+/** What a request failed with, if the certificate is the cause. */
+function certificateFault(error: unknown, { host }: URL): CodedError | undefined {
+  const { code } = error as { code?: unknown };
+  if (wrongTime.includes(code)) {
+    const clock = new Date().toISOString();
+    const remedy = `set this computer's clock, which says ${clock}; if it is right, the server needs a new certificate`;
+    return certificateErrors.wrong_time({ server: host, clock, remedy }, error);
+  }
+  if (!untrusted.includes(code)) return undefined;
+  const remedy = "see that the address is the server's; if its certificate was changed: holdfast agent enroll";
+  return certificateErrors.untrusted({ server: host, remedy }, error);
 }
 
 /** What a request failed with, if the proxy is the cause. Its name and password are in no error. */
