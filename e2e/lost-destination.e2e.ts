@@ -72,6 +72,28 @@ test('an empty folder in the place of a destination gets everything, although th
   assert.deepEqual(recovered(agent, archive, 'out'), { early: 'early' });
 });
 
+test('a destination that was emptied says how it is filled anew, and that does it', async (t) => {
+  const agent = new RunningAgentProcess(t);
+  agent.write('early', 'early');
+  await agent.start();
+  const destination = agent.addDestination();
+  const other = agent.addDestination('other');
+  assert.equal(agent.run('backup').status, 0);
+  rmSync(path.join(destination, readdirSync(destination)[0]!), { recursive: true });
+  agent.run('backup');
+  const standings = agent.run('status').value['standings'] as { destination: string; remedy?: string }[];
+  const told = standings.find((standing) => standing.destination === destination);
+  assert.match(told?.remedy ?? '', /gone for good: holdfast destination remove .* then add it again/);
+  assert.equal(agent.run('destination', 'remove', destination).status, 0);
+  assert.equal(agent.run('destination', 'add', destination).status, 0);
+  assert.equal(agent.run('backup').status, 0);
+  for (const [folder, out] of [
+    [destination, 'out'],
+    [other, 'other out'],
+  ] as const)
+    assert.deepEqual(recovered(agent, path.join(folder, readdirSync(folder)[0]!), out), { early: 'early' });
+});
+
 test('a folder destination that was rolled back is told so, and what it lacks is sent again from the files', async (t) => {
   const agent = new RunningAgentProcess(t);
   agent.write('early', randomBytes(100_000).toString('hex'));

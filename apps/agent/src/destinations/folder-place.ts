@@ -28,8 +28,7 @@ export function archiveFolderIn(folder: string, archiveId: Uint8Array): string {
  * @throws destinations.not_a_folder
  */
 export function prepareFolder(folder: string, archiveId: Uint8Array): void {
-  const isFolder = path.isAbsolute(folder) && statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
-  if (!isFolder) throw destinationErrors.not_a_folder({ field: 'folder', folder });
+  if (!path.isAbsolute(folder) || !isFolder(folder)) throw destinationErrors.not_a_folder({ field: 'folder', folder });
   const dir = archiveFolderIn(folder, archiveId);
   try {
     mkdirSync(dir, { mode: 0o700, recursive: true });
@@ -52,7 +51,7 @@ async function openFolder(
 ): Promise<DestinationSession> {
   const { archiveId, clock, random, known } = facts;
   const dir = archiveFolderIn(folder, archiveId);
-  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() !== true) throw destinationErrors.away({ folder });
+  if (!isFolder(dir)) throw awayOf(folder);
   try {
     const local = await LocalDestination.open({
       dir,
@@ -71,6 +70,17 @@ async function openFolder(
   } catch (error) {
     throw asAway(error, folder);
   }
+}
+
+function isFolder(name: string): boolean {
+  return statSync(name, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/** A folder without the archive may be where a disk belongs, or have been emptied: only a person knows. */
+function awayOf(folder: string) {
+  if (!isFolder(folder)) return destinationErrors.away({ folder });
+  const again = `holdfast destination remove ${folder}, then add it again`;
+  return destinationErrors.away({ folder, remedy: `connect its disk; if what it held is gone for good: ${again}` });
 }
 
 class FolderSession implements DestinationSession {
