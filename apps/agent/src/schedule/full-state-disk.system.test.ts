@@ -54,6 +54,9 @@ test(
     const [standing] = (await agent.ask('status'))['standings'] as { state: string; reason: string; remedy: string }[];
     assert.deepEqual([standing!.state, standing!.reason], ['failed', "The disk of the agent's state is full"]);
     assert.match(standing!.remedy, /make room on the disk of the agent's state/);
+    // Whoever needs a file now gets it.
+    const restore = { paths: [path.join(agent.tree, 'before')], to: path.join(agent.folder, 'out') };
+    assert.deepEqual((await agent.ask('restore', restore))['failed'], []);
     rmSync(filling, { recursive: true });
     await agent.untilProtected();
     assert.equal(await agent.versions(path.join(agent.tree, `${'many '.repeat(20)}7`)), 1);

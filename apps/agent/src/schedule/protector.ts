@@ -116,6 +116,24 @@ export class Protector {
     return report.finally(() => onProgress && this.#listeners.delete(onProgress));
   }
 
+  /**
+   * Opens the destinations for who wants to read from them, where none is open: after a pass that failed all are closed
+   * until the next one. What fails is in their standings, and in the log.
+   */
+  async reach(): Promise<void> {
+    const { destinations, log } = this.#ports;
+    if (destinations.sessions().length > 0) return;
+    const open = async () => {
+      if (destinations.sessions().length > 0) return;
+      destinations.retryNow();
+      this.#takeNews(await destinations.connect());
+      this.#poke();
+    };
+    await this.#turn
+      .use(open)
+      .catch((error: unknown) => log.error('destinations were not opened', this.#declared(error), error));
+  }
+
   /** Runs work that changes keys, sets or destinations while no pass runs; afterwards everything is looked at anew if asked. */
   async exclusive<T>(work: () => Promise<T>, options: { readonly isWholeNeeded: boolean }): Promise<T> {
     this.#stopPass?.abort();
