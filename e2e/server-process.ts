@@ -108,12 +108,12 @@ function commandOf(pid: number): string {
   }
 }
 
-/** Starts a server with a tenant, in a folder of its own that is gone after the test. */
+/** Starts a server with a tenant, in a folder of its own that is gone after the test, or in the one given. */
 export async function startServerProcess(
   t: TestContext,
-  options: { readonly logLevel?: string } = {},
+  options: { readonly homeDir?: string; readonly logLevel?: string } = {},
 ): Promise<ServerProcess> {
-  const server = new ServerProcess(path.join(newFolder(t), 'home'), await freePort(), options);
+  const server = new ServerProcess(options.homeDir ?? path.join(newFolder(t), 'home'), await freePort(), options);
   await server.start();
   afterwards(t, () => server.stop());
   await server.operate(({ bootstrap }) => createTenant(bootstrap, { slug, name: 'Home', adminUsername: 'admin' }));

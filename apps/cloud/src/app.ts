@@ -331,6 +331,7 @@ async function mountEverything({ config, log, clock, random, disk, undo }: Assem
     database: databases.storage,
     kms: kms.forRole('storage'),
     blobsDir: path.join(config.homeDir, BLOBS_DIR),
+    ...(config.databaseUrl === undefined && { databaseDir: path.join(config.homeDir, 'postgres') }),
   });
   // Undone in reverse: first the listener closes, then what the requests used.
   undo.defer(() => storage.close());

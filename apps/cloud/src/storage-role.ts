@@ -11,6 +11,7 @@ import type { Kms } from './platform/kms.ts';
 import type { Log } from './platform/log.ts';
 import type { Database } from './platform/postgres.ts';
 import { RefusalLog } from './platform/refusal-log.ts';
+import { watchRoom } from './platform/room.ts';
 
 /** What the role storage is made of. */
 export type StorageOptions = {
@@ -22,6 +23,8 @@ export type StorageOptions = {
   readonly publicUrl: () => string;
   /** Folder of all archives. */
   readonly blobsDir: string;
+  /** Folder of the database, where it is ours: its disk must not become full either. */
+  readonly databaseDir?: string;
   readonly clock: Clock;
   readonly log: Log;
   /** Ends when the server stops. */
@@ -56,7 +59,11 @@ export async function mountStorageRole(app: FastifyInstance, options: StorageOpt
   const archives = new OpenArchives(options);
   const receipts = await openReceiptSigner({ database, kms, clock });
   const memory = new BodyMemory(MAX_BODY_MEMORY_BYTES);
-  const adapters = { installationId, archives, receipts, memory, quotas: new Quotas(), clock, log };
+  const hasRoom = watchRoom([options.blobsDir, ...(options.databaseDir === undefined ? [] : [options.databaseDir])], {
+    clock,
+    log,
+  });
+  const adapters = { hasRoom, installationId, archives, receipts, memory, quotas: new Quotas(), clock, log };
   const refusals = new RefusalLog({ database, writeAudit, clock });
   mountStorage(app, { ...about, authenticate, writeAudit, refusals, stopping, adapters });
   const closeUnused = async () => {

@@ -37,6 +37,7 @@ export const requestErrors = defineErrors('request', {
   no_route: ['not_found', 'Nothing is found at this address'],
   cross_site: ['forbidden', 'The request did not come from a page of this server'],
   overloaded: ['unavailable', 'The server is busy; try again'],
+  no_room: ['exhausted', 'The server has no room left on its disk'],
   interrupted: ['unavailable', 'The server could not finish in time; try again'],
 });
 

@@ -46,7 +46,7 @@ export const storageErrors = defineErrors('storage', {
   record_refused: ['conflict', 'A record does not fit what the archive holds'],
   ordinal_known: ['conflict', 'An ordinal that was sealed before came again with other bytes'],
   quota_exceeded: ['exhausted', 'The archive has reached its quota: no blocks or bundles are taken'],
-  full: ['exhausted', 'The server has no room left'],
+  full: ['exhausted', 'The server has no room left on its disk'],
   busy: ['exhausted', 'Too much is being received at once; try again'],
   unavailable: ['unavailable', 'The archive cannot be written or read now; try again'],
   records_unreadable: ['corrupt', 'Records of the archive could not be read back whole'],

@@ -13,6 +13,7 @@ import { chooseIsolation, spawnPostgres, type Isolation, type IsolationKind } fr
 import { stopLeftovers } from './embedded-postgres-leftovers.ts';
 import { lockFile, type FileLock } from './file-lock.ts';
 import { silentLog, type Log } from './log.ts';
+import { SpareRoom } from './spare-room.ts';
 
 /** What `startEmbeddedPostgres` is told. */
 export type EmbeddedPostgresOptions = {
@@ -62,6 +63,7 @@ export class EmbeddedPostgres {
   #stopping = false;
   #stopped: Promise<void> | undefined;
   readonly #abort = new AbortController();
+  readonly #keeping: Promise<void>;
 
   constructor(run: Run, child: ChildProcess, release: () => void) {
     this.#run = run;
@@ -71,6 +73,7 @@ export class EmbeddedPostgres {
     this.port = run.port;
     this.socketDir = process.platform === 'win32' ? undefined : run.dataDir;
     this.isolation = run.isolation.kind;
+    this.#keeping = run.spare.keep(this.#abort.signal);
     this.#watch(child);
   }
 
@@ -88,7 +91,10 @@ export class EmbeddedPostgres {
   stop(): Promise<void> {
     this.#stopping = true;
     this.#abort.abort();
-    return (this.#stopped ??= endInOrder(this.#child, this.#run.clock).finally(this.#release));
+    const ended = () => Promise.all([endInOrder(this.#child, this.#run.clock), this.#keeping]);
+    return (this.#stopped ??= ended()
+      .then(() => undefined)
+      .finally(this.#release));
   }
 
   #watch(child: ChildProcess): void {
@@ -106,6 +112,7 @@ export class EmbeddedPostgres {
       try {
         await stopLeftovers(isolation, clock);
         if (this.#stopping) return;
+        await this.#run.spare.giveWhereNeeded();
         this.#child = launch(this.#run);
         await untilReady(this.#run, this.#child);
         this.#watch(this.#child);
@@ -122,6 +129,7 @@ export class EmbeddedPostgres {
 
 type Run = {
   readonly isolation: Isolation;
+  readonly spare: SpareRoom;
   readonly dataDir: string;
   readonly host: string;
   readonly port: number;
@@ -153,7 +161,9 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     const leftovers = await stopLeftovers(isolation, clock);
     if (leftovers > 0) log.warn({ leftovers }, 'ended the database of an earlier run');
     const dataDir = await ensureCluster(isolation, superuserPassword);
-    return await startCluster({ isolation, dataDir, superuserPassword, log, clock }, lock);
+    const spare = new SpareRoom(isolation.clusterDir, { clock, log });
+    await spare.giveWhereNeeded();
+    return await startCluster({ isolation, spare, dataDir, superuserPassword, log, clock }, lock);
   } catch (error) {
     lock.release();
     throw error;
@@ -224,6 +234,10 @@ function settingsOf(run: Run): Record<string, string> {
     full_page_writes: 'on',
     password_encryption: 'scram-sha-256',
     max_connections: '120',
+    // One that crashed is started again from here: it may have to be given room first.
+    restart_after_crash: 'off',
+    // The log's files are used again sooner: a disk that is nearly full has no room for a gibibyte of them.
+    max_wal_size: '128MB',
     shared_buffers: '64MB',
     logging_collector: 'off',
     log_destination: 'stderr',

@@ -5,6 +5,7 @@ import {
   DEFAULT_MAX_BODY_BYTES,
   isBytes,
   requestErrors,
+  storageErrors,
   type Problem,
   type Route,
 } from '@holdfast/contract';
@@ -30,6 +31,8 @@ const statusOfCode: Readonly<Record<string, number>> = {
   [requestErrors.too_large.code]: 413,
   [requestErrors.unsupported_media.code]: 415,
   [requestErrors.misdirected.code]: 421,
+  [requestErrors.no_room.code]: 507,
+  [storageErrors.full.code]: 507,
 };
 
 const BODY_DEADLINE_MS = 20_000;

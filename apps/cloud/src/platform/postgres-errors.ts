@@ -4,6 +4,7 @@ import { requestErrors } from '@holdfast/contract';
 const connectionLost = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', '57P01', '57P02', '57P03', '53300']);
 const tooSlow = new Set(['57014', '55P03', '25P03', '25P04']);
 const tryAgain = new Set(['40001', '40P01']);
+const noRoom = new Set(['53100', 'ENOSPC', 'EDQUOT']);
 const unstorable = new Set(['22P05', '22021']);
 
 /** The SQLSTATE of a database error, or the system's error code; undefined for anything else. */
@@ -23,6 +24,7 @@ export function translateDatabaseError(error: unknown): unknown {
   const code = databaseCode(error) ?? '';
   if (connectionLost.has(code) || isPoolTimeout(error)) return requestErrors.overloaded({}, error);
   if (tooSlow.has(code) || tryAgain.has(code)) return requestErrors.interrupted({}, error);
+  if (noRoom.has(code)) return requestErrors.no_room({}, error);
   if (unstorable.has(code)) return requestErrors.invalid_text({}, error);
   return error;
 }

@@ -1,5 +1,6 @@
 import { CodedError, type ErrorDetails } from '@holdfast/base';
 import { storageErrors } from '@holdfast/contract';
+import { saysNoRoom } from '../../platform/room.ts';
 
 type Make = (details: ErrorDetails, cause: unknown) => CodedError;
 
@@ -20,10 +21,12 @@ export function declaredError(error: unknown): unknown {
   if (error instanceof CodedError) {
     const make = declared[error.code];
     if (make) return make(error.details, error);
+    if (error.code.startsWith('log.') && saysNoRoom(error)) return storageErrors.full({}, error);
     return error.code.startsWith('log.') || error.code.startsWith('archive.')
       ? storageErrors.unavailable({}, error)
       : error;
   }
+  if (saysNoRoom(error)) return storageErrors.full({}, error);
   const isSystemCall = error instanceof Error && 'syscall' in error;
   return isSystemCall ? storageErrors.unavailable({}, error) : error;
 }

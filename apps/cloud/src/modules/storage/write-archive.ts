@@ -1,6 +1,7 @@
 import { CodedError, type Clock } from '@holdfast/base';
 import { MAX_FRAGMENT_BYTES, storageErrors, type CommitName, type OpenedSession } from '@holdfast/contract';
 import type { IoContext } from '../../platform/context.ts';
+import type { HasRoom } from '../../platform/room.ts';
 import { quotaOf, withOwnArchive, type StorageAdapters } from './archives.ts';
 import type { FragmentPlace, OpenArchive } from './open-archive.ts';
 import type { ReceiptSigner } from './receipts.ts';
@@ -14,6 +15,7 @@ export type WriteAdapters = StorageAdapters & {
   readonly memory: BodyMemory;
   readonly quotas: Quotas;
   readonly clock: Clock;
+  readonly hasRoom: HasRoom;
 };
 
 /** Begins a session; all older ones of the archive are fenced off. @throws storage.not_found */
@@ -52,6 +54,8 @@ export function appendFragment(
   { stream, contentLength, session, sequence }: SentFragment,
 ): Promise<FragmentReceipt> {
   return withOwnArchive(ctx, archiveId, async (archive) => {
+    // Before the body is received, and before it takes what the database needs to go on.
+    if (!(await ctx.hasRoom())) throw storageErrors.full();
     const { tenantId, clock } = ctx;
     const expected = { tenantId, contentLength, maxBytes: MAX_FRAGMENT_BYTES, clock };
     const body = await receiveBody(stream, ctx.memory, expected);
