@@ -8,6 +8,7 @@ import { readerFor } from '../browse/permitted-reader.ts';
 import { fileErrors } from '../filesystem/errors.ts';
 import { planForCaller } from '../user-restore/dry-run.ts';
 import { type CallerRestore, restoreForCaller } from '../user-restore/restore-for-caller.ts';
+import { explainMissing } from './holder-away.ts';
 import type { Asking } from './requests.ts';
 import { throttled } from './throttled.ts';
 
@@ -29,6 +30,7 @@ type Given = {
  */
 export async function answerRestore(parts: AgentParts, given: Given, asking: Asking): Promise<object> {
   const { paths, at, to, deleted = false, onConflict = 'rename', setuid = false, dryRun = false } = given;
+  await parts.protector.reach();
   const moment = await momentAt(parts.archive.state(), at, parts.commitClock.read().atMs);
   const target = to === undefined ? undefined : textToPath(to);
   const wanted = { paths: paths.map(textToPath), commit: moment.commit, deleted, target, onConflict, setuid };
@@ -48,7 +50,8 @@ async function restored(parts: AgentParts, wanted: CallerRestore, asking: Asking
   });
   const isInPlace = wanted.target === undefined;
   const shownPath = (path: Uint8Array) => pathToText(isInPlace ? joined(Buffer.from('/'), path) : path);
-  const shown = ({ path, code, message }: (typeof report.failed)[number]) => ({ path: shownPath(path), code, message });
+  const shown = ({ path, code, message }: (typeof report.failed)[number]) =>
+    explainMissing(parts, asking.caller, { path: shownPath(path), code, message });
   // Folders that were only passed through are nobody's wish.
   const passed = isInPlace ? foldersOnTheWay(wanted.paths).size : 0;
   return {
@@ -72,7 +75,8 @@ async function planned(parts: AgentParts, wanted: CallerRestore, { caller, send 
     if (!isLink) counts.totalBytes += sizeBytes;
     if (problem) counts.damaged++;
     const size = type === 'file' ? { sizeBytes } : {};
-    await send({ item: { path: pathToText(joined(target, path)), type, ...size, ...(problem && { problem }) } });
+    const told = problem && { problem: explainMissing(parts, caller, problem) };
+    await send({ item: { path: pathToText(joined(target, path)), type, ...size, ...told } });
   });
   return { dryRun: true, ...counts };
 }

@@ -6,6 +6,7 @@ import { hasRecoverySlot } from '../keys/archive-keyring.ts';
 import type { NumberedSet } from '../sets/backup-set.ts';
 import { minuteOf } from '../schedule/due.ts';
 import type { DestinationConfig, DestinationLoss } from '../state/agent-database.ts';
+import { shownNameOf } from './holder-away.ts';
 import { judgeStanding } from './standing.ts';
 import type { Asking } from './requests.ts';
 import { unreadEntries } from './unread-entries.ts';
@@ -75,11 +76,6 @@ export function standingsOf(parts: AgentParts, caller: Caller) {
       };
     }),
   );
-}
-
-/** Where an archive lies on this computer is for administrators; the address of the cloud is for everybody. */
-function shownNameOf({ name, kind }: DestinationConfig, place: number, { isPrivileged }: Caller): string {
-  return isPrivileged || kind === 'cloud' ? name : `${kind} ${place + 1}`;
 }
 
 /** What a destination had lost when it was opened, as long as a person may want to know. */

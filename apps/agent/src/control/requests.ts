@@ -10,6 +10,7 @@ import { answerKeyConfirm, answerKeyExport, answerKeyShow } from './answer-keys.
 import { answerBackup, answerVerify } from './answer-backup.ts';
 import { answerSetAdd, answerSetChange, answerSetList, answerSetRemove } from './answer-sets.ts';
 import { answerRestore } from './answer-restore.ts';
+import { explainMissingError } from './holder-away.ts';
 import { answerStatus } from './answer-status.ts';
 
 /** Who asked, and how to send what comes before the result. */
@@ -90,5 +91,9 @@ export async function answerRequest(parts: AgentParts, message: unknown, asking:
     const [{ field, problem }] = problemsInWords(given.error, rest);
     throw controlErrors.invalid({ field: field || 'request', problem });
   }
-  return definition.answer(parts, given.data as never, asking);
+  try {
+    return await definition.answer(parts, given.data as never, asking);
+  } catch (error) {
+    throw explainMissingError(parts, asking.caller, error);
+  }
 }

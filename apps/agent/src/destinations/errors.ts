@@ -4,6 +4,7 @@ import { defineErrors } from '@holdfast/base';
 export const destinationErrors = defineErrors('destinations', {
   away: ['unavailable', 'The destination is not there just now'],
   moved: ['unavailable', 'The folder of the destination was renamed, removed or unmounted while it was in use'],
+  holder_away: ['unavailable', 'What is needed is at no destination that is there, and one that may have it is away'],
   interrupted: ['unavailable', 'Writing to the destination failed; it is opened anew'],
   behind: ['unavailable', 'The destination lacks records that only destinations have that are away now'],
   branched: [
