@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { CodedError } from '@holdfast/base';
-import { createLog, rotatingFile } from './log.ts';
+import { createLog, lastingDestination, rotatingFile } from './log.ts';
 
 function collect() {
   const lines: Record<string, unknown>[] = [];
@@ -57,4 +57,21 @@ test('a line that cannot be written ends nothing, and the next one that can says
   const [said, third] = readFileSync(file, 'utf8').split('\n');
   assert.equal((JSON.parse(said!) as { leftOut: number }).leftOut, 2);
   assert.equal(third, 'three');
+});
+
+test('a log whose disk is full ends nothing, and keeps no more than a little until lines can be written again', (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'holdfast log '));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const full = openSync('/dev/full', 'w');
+  t.after(() => closeSync(full));
+  const lost = createLog({ level: 'info', destination: lastingDestination(full) });
+  const before = process.memoryUsage().rss;
+  for (let line = 0; line < 20_000; line++) lost.info({ fill: 'x'.repeat(2_000) }, 'nobody hears this');
+  assert.ok(process.memoryUsage().rss - before < 30_000_000, 'forty megabytes of lines are not kept');
+  const file = path.join(folder, 'log');
+  const fd = openSync(file, 'w');
+  t.after(() => closeSync(fd));
+  const heard = createLog({ level: 'info', destination: lastingDestination(fd) });
+  heard.info({ attempt: 1 }, 'heard');
+  assert.equal((JSON.parse(readFileSync(file, 'utf8')) as { message: string }).message, 'heard');
 });

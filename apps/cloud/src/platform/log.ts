@@ -46,8 +46,18 @@ export function createLog(options: { level: LogLevel; destination?: DestinationS
         err: describeError,
       },
     },
-    options.destination ?? pino.destination({ dest: 1, sync: true }),
+    options.destination ?? lastingDestination(1),
   );
+}
+
+const MAX_UNWRITTEN_BYTES = 1024 * 1024;
+
+/** Writes lines to a descriptor whose disk may be full, or that nobody reads: what cannot be written is lost, and ends nothing. */
+export function lastingDestination(fd: number): DestinationStream {
+  const destination = pino.destination({ dest: fd, sync: true, maxLength: MAX_UNWRITTEN_BYTES });
+  // Without a listener an error of the stream ends the process.
+  destination.on('error', () => undefined);
+  return destination;
 }
 
 function describeError(error: Error): object {
