@@ -9,14 +9,19 @@ import { RestoringDevice } from './testing.ts';
 
 type Located = Awaited<ReturnType<NonNullable<Destination['locate']>>>[number];
 
-/** A device with long and small files, whose records lie in one file. */
-async function scene(t: TestContext) {
+/** Two long files and two small ones. */
+function makeFew(tree: string): void {
+  for (const number of [1, 2]) writeFileSync(`${tree}/long ${number}`, noise(3_000_000, number));
+  for (const name of ['small 1', 'small 2']) writeFileSync(`${tree}/${name}`, name);
+}
+
+/** A device with such files, whose records lie in one file. */
+async function scene(t: TestContext, make = makeFew) {
   const device = new RestoringDevice();
   t.after(() => removeTree(device.folder));
   const tree = device.newFolder('tree');
-  for (const number of [1, 2]) writeFileSync(`${tree}/long ${number}`, noise(3_000_000, number));
-  for (const name of ['small 1', 'small 2']) writeFileSync(`${tree}/${name}`, name);
-  await device.backup(tree);
+  make(tree);
+  await device.backup(tree, { workers: 1 });
   const file = path.join(device.folder, 'all records');
   const places: Located[] = [];
   let offset = 0;
@@ -29,7 +34,7 @@ async function scene(t: TestContext) {
     const { kind } = parseRecordHeader(device.destination.records.get(ordinal)!);
     return kind === RecordKind.block || kind === RecordKind.bundle;
   });
-  assert.ok(contents.length >= 3);
+  assert.ok(contents.length > 0);
   return { device, tree, places, contents };
 }
 
@@ -107,4 +112,32 @@ test('a record that is damaged in its file and at the destination loses its file
     workers: 1,
   });
   assert.deepEqual([mended.failedCount, mended.restored], [0, 4]);
+});
+
+test('a record of more files than one job is about gives them all, wherever it is read, and fails all where it is damaged', async (t) => {
+  const count = 10_000;
+  const at = await scene(t, (tree) => {
+    for (let number = 0; number < count; number++) writeFileSync(`${tree}/${number}`, `in ${number}`);
+  });
+  const { device, tree, places, contents } = at;
+  const ordinals = contents.map(({ ordinal }) => ordinal);
+  assert.ok(count / ordinals.length > 4096, `${ordinals.length} records`);
+  const gone = places.map((place) => ({ ...place, offset: 1e9 }));
+  const flip = (record: Uint8Array, ordinal: number) =>
+    ordinals.includes(ordinal) ? record.with(record.length - 40, record[record.length - 40]! ^ 1) : record;
+  for (const [what, said, asked] of [
+    ['in its file', places, []],
+    ['gone from its file', gone, ordinals],
+    ['in no file', [], ordinals],
+  ] as const) {
+    const located = locating(at, said);
+    const target = device.newFolder(`target ${what}`);
+    const report = await device.restore(tree, target, { destinations: [located.destination] });
+    assert.deepEqual([report.failedCount, report.restored], [0, count], what);
+    assert.deepEqual(located.asked.toSorted(), asked, what);
+    assert.deepEqual(readTree(target), readTree(tree), what);
+  }
+  const { destination } = locating(at, gone, flip);
+  const lost = await device.restore(tree, device.newFolder('lost'), { destinations: [destination] });
+  assert.deepEqual([lost.failedCount, lost.restored], [count, 0]);
 });

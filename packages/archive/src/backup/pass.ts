@@ -5,6 +5,7 @@
  * applied when it is acknowledged, so a pass that ends anywhere is simply followed by another.
  */
 import { CodedError } from '@holdfast/base';
+import { release } from '../crypto/release.ts';
 import { encodeRow } from '../format/row.ts';
 import type { MapEntry } from '../format/tree-node.ts';
 import { type IndexedDirectory, isSameDirectory } from '../index/directory-table.ts';
@@ -431,6 +432,9 @@ export class Pass {
         records,
         detached,
       });
+      // Nobody else has what one scan of a large directory sent.
+      for (const { row, name } of rows) [row, name].forEach(release);
+      for (const { entries } of seen) release(entries);
       await this.#ports.afterCommit();
       this.#ports.onProgress();
     } finally {

@@ -1,3 +1,4 @@
+import { release } from '../crypto/release.ts';
 import type { Reference } from '../format/extent.ts';
 import { commitKey } from '../format/map-key.ts';
 import type { Ordinal } from '../format/ordinal.ts';
@@ -107,9 +108,11 @@ export class CommitTable {
 
   /** Keeps a sealed commit before it is sent: if its answer is lost, it is taken up as it was and never sealed anew. */
   keep(commit: KeptCommit, intent: CommitIntent): void {
+    const serialized = serializeIntent(intent);
     this.#database
       .sql('insert or replace into commits values (?, ?, ?, ?, 0)')
-      .run(commit.number, commit.sha256, commit.record, serializeIntent(intent));
+      .run(commit.number, commit.sha256, commit.record, serialized);
+    release(serialized);
   }
 
   /** The commit that was kept and never acknowledged, if there is one. */

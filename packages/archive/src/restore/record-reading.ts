@@ -14,8 +14,15 @@ const ordinalsAtOnce = 4096;
 /** Bytes of records that workers have and are not done with: enough to keep them busy, and no more memory than that. */
 const maxBytesUnderWay = 8 * 1024 * 1024;
 const jobBytes = 1024 * 1024;
+/** A bundle may hold half a million files of a byte: a job is about so many of them at most. */
+const entriesAtOnce = 4096;
 
-type Source = { readonly ordinal: Ordinal; readonly record: Uint8Array | RecordLocation };
+type Source = {
+  readonly ordinal: Ordinal;
+  readonly record: Uint8Array | RecordLocation;
+  /** The first entry that earlier jobs were not about. */
+  readonly from?: number;
+};
 type Entries = Extract<RestoreReply, { kind: 'entries' }>;
 
 /** Reads what the plan still needs and has it written, several records at a time. */
@@ -54,7 +61,11 @@ export class RecordReading {
       }
       await this.#settle();
       const { unopened } = this.#results;
-      while (unopened.length > 0) await this.#readBytes(destination, unopened.splice(0, ordinalsAtOnce));
+      while (unopened.size > 0) {
+        const ordinals = [...unopened.values().take(ordinalsAtOnce)];
+        for (const ordinal of ordinals) unopened.delete(ordinal);
+        await this.#readBytes(destination, ordinals);
+      }
     } finally {
       await this.#settle();
     }
@@ -113,27 +124,42 @@ export class RecordReading {
   }
 
   async #write(sources: readonly Source[]): Promise<void> {
+    for (let left = sources; left.length > 0;) left = await this.#writeSome(left);
+  }
+
+  /** Has some of what is wanted of records written; answers those of which more is. */
+  async #writeSome(sources: readonly Source[]): Promise<readonly Source[]> {
     const places = new JobPlaces();
     const wanted: WantedRecord[] = [];
     const works: RecordWork[] = [];
-    for (const { ordinal, record } of sources) {
-      const { whole, parts } = sortPieces(this.#run.journal.piecesIn(ordinal));
+    const left: Source[] = [];
+    for (const source of sources) {
+      const { ordinal, record, from = 0 } = source;
+      const until = this.#run.journal.entryBehind(ordinal, from, entriesAtOnce);
+      if (until !== undefined) left.push({ ordinal, record, from: until });
+      const range = until === undefined ? { from } : { from, until };
+      const { whole, parts } = sortPieces(this.#run.journal.piecesIn(ordinal, range));
       const begun = parts.size === 0 ? [] : await this.#beginAll([...parts.values()], places);
       if (whole.length === 0 && begun.length === 0) continue;
-      wanted.push({ ordinal, isLocated: !(record instanceof Uint8Array), whole, parts });
+      const isLocated = !(record instanceof Uint8Array);
+      wanted.push({ ordinal, isLocated, isGoingOn: from > 0 || until !== undefined, whole, parts });
       const wholeWork = whole.map((open) => ({ ...this.#run.workOf(open, places), piece: open.piece }));
       works.push({ ordinal, record, whole: wholeWork, parts: begun });
     }
-    if (works.length === 0) return;
-    await this.#results.take(wanted, await this.#have(works, places));
+    if (works.length > 0) await this.#results.take(wanted, await this.#have(works, places, left));
+    return left;
   }
 
-  #have(records: readonly RecordWork[], { places }: JobPlaces): Promise<Entries> {
+  /** What is left of a record needs its bytes again: they are not handed over for good then. */
+  #have(records: readonly RecordWork[], { places }: JobPlaces, left: readonly Source[]): Promise<Entries> {
     const { pool } = this.#run;
     if (!pool.opensRecords) return this.#openHere(records, places);
     const packed = packWorks(records);
     const transfer = [packed.slab];
-    for (const { record } of records) if (record instanceof Uint8Array) transfer.push(record.buffer as ArrayBuffer);
+    for (const { ordinal, record } of records) {
+      const isLeft = left.some((source) => source.ordinal === ordinal);
+      if (record instanceof Uint8Array && !isLeft) transfer.push(record.buffer as ArrayBuffer);
+    }
     return pool.ask('entries', { kind: 'records', places, records: packed.records }, transfer);
   }
 

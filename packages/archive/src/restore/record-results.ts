@@ -17,6 +17,8 @@ export type WantedRecord = {
   readonly ordinal: Ordinal;
   /** Its bytes were not handed over but are in a file: if they do not open there, the destination may mend them. */
   readonly isLocated: boolean;
+  /** More of it is wanted than this job does. */
+  readonly isGoingOn: boolean;
   readonly whole: readonly OpenEntry[];
   readonly parts: ReadonlyMap<number, Part>;
 };
@@ -44,7 +46,7 @@ type Done = { readonly ordinal: Ordinal; readonly entry: number };
 /** The book that one pass over a destination keeps. */
 export class RecordResults {
   /** Records that were not to be opened where a file was said to have them: to be asked of the destination itself. */
-  readonly unopened: Ordinal[] = [];
+  readonly unopened = new Set<Ordinal>();
   readonly #run: RestoreRun;
   readonly #files: LongFiles;
   readonly #reasons: Map<Ordinal, Reason>;
@@ -56,11 +58,11 @@ export class RecordResults {
   }
 
   async take(wanted: readonly WantedRecord[], reply: Entries): Promise<void> {
-    const partial = new Set<Ordinal>();
+    const partial = new Set(wanted.flatMap(({ ordinal, isGoingOn }) => (isGoingOn ? [ordinal] : [])));
     const located = new Set(wanted.flatMap(({ ordinal, isLocated }) => (isLocated ? [ordinal] : [])));
     for (const { ordinal, code, message } of reply.unopened) {
       partial.add(ordinal);
-      if (located.has(ordinal)) this.unopened.push(ordinal);
+      if (located.has(ordinal)) this.unopened.add(ordinal);
       else this.#reasons.set(ordinal, { code, message });
     }
     const done = await this.#takeWhole(wanted, reply, partial);

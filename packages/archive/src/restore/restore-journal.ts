@@ -29,6 +29,9 @@ export type PlacedEntry = OpenEntry & {
 /** A piece with its entry, as a record's reader needs it. */
 export type OpenPiece = OpenEntry & { readonly piece: PieceWork };
 
+/** Entries by number. */
+type EntryRange = { readonly from?: number; readonly until?: number };
+
 const openColumns = 'e.entry, e.directory, e.name, e.type, e.row, e.xattrs, e.size, e.pieces, e.leader';
 const columns = `${openColumns}, e.state, e.placed_name, e.inode, e.device`;
 const pieceColumns = 'p.position, p.offset, p.length, p.sha256';
@@ -310,15 +313,27 @@ export class RestoreJournal {
       .map((row) => row['ordinal'] as number);
   }
 
-  /** What is needed of a record. */
-  piecesIn(ordinal: number): OpenPiece[] {
+  /** What is needed of a record, by rising entry and position; of the entries from one on to before another. */
+  piecesIn(ordinal: number, { from = 0, until = Number.MAX_SAFE_INTEGER }: EntryRange = {}): OpenPiece[] {
     const statement = this.plan.sql(
       `select ${openColumns}, ${pieceColumns} from pieces p join entries e on e.entry = p.entry
-       where p.ordinal = ? and p.is_done = 0 and e.state = ${states.pending} order by p.entry, p.position`,
+       where p.ordinal = ? and p.entry >= ? and p.entry < ? and p.is_done = 0 and e.state = ${states.pending}
+       order by p.entry, p.position`,
     );
     // Rows as objects would have as many shapes as there are rows, and cost more than all the rest.
     statement.setReturnArrays(true);
-    return (statement.all(ordinal) as unknown as PieceRow[]).map(pieceOfRow);
+    return (statement.all(ordinal, from, until) as unknown as PieceRow[]).map(pieceOfRow);
+  }
+
+  /** The entry behind the first `count` of those that need something of a record; undefined where there are no more. */
+  entryBehind(ordinal: number, from: number, count: number): number | undefined {
+    const row = this.plan
+      .sql(
+        `select distinct entry from pieces where ordinal = ? and entry >= ? and is_done = 0
+         order by entry limit 1 offset ?`,
+      )
+      .get(ordinal, from, count);
+    return row?.['entry'] as number | undefined;
   }
 
   /** Makes a name that cannot be linked to its leader a file of its own, and the leader of the names left. */
