@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { askAgent } from '@holdfast/agent';
@@ -7,17 +7,23 @@ import { figuresOf, listed, resetPeak, untilStanding } from './agent-status.ts';
 import { until } from './process-tree.ts';
 import { RunningAgentProcess } from './running-agent.ts';
 
-const names = process.env['HOLDFAST_TEST_FULL'] === '1' ? 1_000_000 : 50_000;
-const patienceMs = 600_000;
+const isFull = process.env['HOLDFAST_TEST_FULL'] === '1';
+const names = isFull ? 1_000_000 : 50_000;
+/** The most resident memory that the agent may have in any step. */
+const mostMegabytes = isFull ? 500 : 250;
+const patienceMs = 900_000;
 
-test(`${names.toLocaleString('en')} names in one folder are backed up, listed, changed and restored one by one`, async (t) => {
+test(`${names.toLocaleString('en')} names in one folder are backed up, listed, changed, restored and deleted in ${mostMegabytes} MB`, async (t) => {
   const agent = new RunningAgentProcess(t);
   const folder = path.join(agent.tree, 'many');
   mkdirSync(folder);
-  const fileOf = (at: number) => path.join(folder, `file ${String(at).padStart(7, '0')}`);
-  for (let at = 0; at < names; at++) writeFileSync(fileOf(at), at % 10 === 0 ? `content ${at}` : '');
+  const nameOf = (at: number) => `file ${String(at).padStart(7, '0')}`;
+  const fileOf = (at: number) => path.join(folder, nameOf(at));
+  const contentOf = (at: number) => (at % 10 === 0 ? `content ${at}` : '');
+  for (let at = 0; at < names; at++) writeFileSync(fileOf(at), contentOf(at));
   await agent.start();
   const { pid } = agent.child!;
+  const tooMuch: string[] = [];
   /** Does something, and says what it cost the agent. */
   const measured = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
     resetPeak(pid!);
@@ -27,7 +33,9 @@ test(`${names.toLocaleString('en')} names in one folder are backed up, listed, c
     const after = figuresOf(pid!);
     const seconds = ((performance.now() - begun) / 1000).toFixed(1);
     const cpuSeconds = (after.cpuSeconds - before.cpuSeconds).toFixed(1);
-    t.diagnostic(`${what}: ${seconds} s, ${cpuSeconds} s of processor, ${after.peakMegabytes.toFixed(0)} MB at most`);
+    const peak = `${after.peakMegabytes.toFixed(0)} MB at most`;
+    t.diagnostic(`${what}: ${seconds} s, ${cpuSeconds} s of processor, ${peak}`);
+    if (after.peakMegabytes > mostMegabytes) tooMuch.push(`${what}: ${peak}`);
     return result;
   };
   const backup = () => askAgent(agent.socketPath, { request: 'backup' }) as Promise<Record<string, number>>;
@@ -57,6 +65,17 @@ test(`${names.toLocaleString('en')} names in one folder are backed up, listed, c
   const restored = await measured('restore of one file', async () => agent.run('restore', changed, '--to', to));
   assert.equal(restored.status, 0, restored.stderr);
   assert.equal(readFileSync(path.join(to, path.basename(changed)), 'utf8'), 'another content');
+  const all = path.join(agent.folder, 'all');
+  const restoreAll = async () => agent.runWith({ timeoutMs: patienceMs }, 'restore', folder, '--to', all);
+  const whole = await measured('restore of all', restoreAll);
+  assert.equal(whole.status, 0, whole.stderr);
+  const back = readdirSync(path.join(all, 'many')).toSorted();
+  const wanted = Array.from({ length: names }, (_, at) => nameOf(at)).filter((_, at) => at !== 7);
+  assert.deepEqual(back, wanted);
+  for (let at = 1000; at < names; at += 997) {
+    const content = at === names / 2 ? 'another content' : contentOf(at);
+    assert.equal(readFileSync(path.join(all, 'many', nameOf(at)), 'utf8'), content);
+  }
   const found = await measured('find', async () => agent.run('find', path.basename(changed)));
   assert.equal((found.value['entries'] as unknown[]).length, 1, found.stderr);
   await measured('all deleted', async () => {
@@ -65,4 +84,5 @@ test(`${names.toLocaleString('en')} names in one folder are backed up, listed, c
   });
   assert.equal(await listed(agent, folder), undefined);
   assert.deepEqual((await untilStanding(agent, 'protected')).problems, []);
+  assert.deepEqual(tooMuch, []);
 });

@@ -13,6 +13,7 @@ import { type DestinationMemory, Destinations } from './destinations/destination
 import { destinationErrors } from './destinations/errors.ts';
 import { GapBook } from './destinations/gap-book.ts';
 import { folderPlace } from './destinations/folder-place.ts';
+import { spareMemory } from './engine/frugal-memory.ts';
 import { createLinuxSource } from './engine/linux-source.ts';
 import { startBackupWorker } from './engine/start-worker.ts';
 import { ShownRecoveryCode } from './keys/recovery-code.ts';
@@ -139,6 +140,7 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const protector = new Protector({ ...shared, source, startWorker, workers });
   resources.defer(() => protector.close());
   const recoveryCode = new ShownRecoveryCode({ clock, random });
+  resources.use(spareMemory());
   return { ...shared, protector, recoveryCode, makePlace, stateDir, random, signal };
 }
 

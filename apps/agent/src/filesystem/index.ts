@@ -17,5 +17,6 @@ export * from './read-directory.ts';
 export * from './read-link.ts';
 export * from './set-attributes.ts';
 export * from './sparse.ts';
+export * from './trim-memory.ts';
 export * from './volumes.ts';
 export * from './watch.ts';
