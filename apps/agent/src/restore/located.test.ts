@@ -134,7 +134,11 @@ test('a record of more files than one job is about gives them all, wherever it i
     const target = device.newFolder(`target ${what}`);
     const report = await device.restore(tree, target, { destinations: [located.destination] });
     assert.deepEqual([report.failedCount, report.restored], [0, count], what);
-    assert.deepEqual(located.asked.toSorted((a, b) => a - b), asked, what);
+    assert.deepEqual(
+      located.asked.toSorted((a, b) => a - b),
+      asked,
+      what,
+    );
     assert.deepEqual(readTree(target), readTree(tree), what);
   }
   const { destination } = locating(at, gone, flip);
