@@ -9,7 +9,8 @@ import { fileErrors } from '../filesystem/errors.ts';
 import { remedyOf } from './remedies.ts';
 
 /** Nouns of which a destination or a backup can show any failure. */
-const shown = 'archive auth backup certificate cloud_link destinations devices log protection proxy request sdk state storage';
+const shown =
+  'archive auth backup certificate cloud_link destinations devices log protection proxy request sdk state storage';
 /** Nouns of failures of something else: one entry, one request, one key, one restore. */
 const notShown =
   'api_clients browse canonical_json control enrollment files key_file keys note orgs policies recovery_code restore seal ' +
