@@ -17,10 +17,13 @@ import {
   volumesAt,
 } from '@holdfast/archive';
 import { defineErrors } from '@holdfast/base';
+import { setImmediate } from 'node:timers/promises';
 import { type FindStart, startsOf } from './find-starts.ts';
 import { lookUp, type SeenPath } from './look-up.ts';
 import { joined, pathToText } from './path-text.ts';
 import { parseTime, timeErrors } from './parse-time.ts';
+
+const entriesATurn = 1024;
 
 /** Failures of looking into an archive. */
 export const browseErrors = defineErrors('browse', {
@@ -201,11 +204,14 @@ async function* everything(
   const add = (folder: Folder) => (folder.isDeleted ? openDeleted : open).push(folder);
   for (const start of starts) add(start);
   const entered = new Set<number>();
+  let looked = 0;
   for (let at = open.pop() ?? openDeleted.pop(); at; at = open.pop() ?? openDeleted.pop()) {
     options.signal.throwIfAborted();
     if (entered.has(at.place.directoryNumber)) continue;
     entered.add(at.place.directoryNumber);
     for await (const item of entriesIn(reader, at, options)) {
+      // What is at hand is read without waiting, and others ask the agent as well.
+      if (++looked % entriesATurn === 0) await setImmediate();
       yield item;
       const { place, path, seenAt, isDeleted } = item;
       if (place) add({ place, path, seenAt, isDeleted });

@@ -37,9 +37,13 @@ type Planning = {
   readonly sink: PlanSink;
   readonly signal: AbortSignal | undefined;
   readonly volumes: readonly MountedVolume[];
+  /** Entries since others had their turn. */
+  planned: number;
   /** Directories of the path under way, with the moment they are read at: an archive may hold one in itself. */
   readonly entered: Set<string>;
 };
+
+const entriesATurn = 1024;
 
 /**
  * Plans a restore into `sink`.
@@ -58,7 +62,7 @@ export async function planRestore(
   const used: Uint8Array[] = [];
   for (const names of distinctPaths(request)) {
     const start = targetNames(request, names, used);
-    const planning = { reader, tools, request, sink, signal, volumes, entered: new Set<string>() };
+    const planning = { reader, tools, request, sink, signal, volumes, planned: 0, entered: new Set<string>() };
     await planPath(planning, { names, start });
   }
 }
@@ -184,6 +188,7 @@ async function planDirectory(
   try {
     const entries = request.deleted ? listWithDeleted(reader, place, commit) : listAt(reader, place, commit);
     for await (const entry of entries) {
+      await giveWay(planning);
       if (signal?.aborted) throw restoreErrors.stopped();
       await planChild(planning, directory, entry);
     }
@@ -228,6 +233,11 @@ function enters(
   }
   entered.add(key);
   return true;
+}
+
+/** What is at hand is read without waiting: so that a million entries do not stop everything else, others get their turn. */
+async function giveWay(planning: Planning): Promise<void> {
+  if (++planning.planned % entriesATurn === 0) await new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 async function planEntry(planning: Planning, directory: number, name: Uint8Array, row: Row): Promise<void> {

@@ -14,8 +14,11 @@ const ordinalsAtOnce = 4096;
 /** Bytes of records that workers have and are not done with: enough to keep them busy, and no more memory than that. */
 const maxBytesUnderWay = 8 * 1024 * 1024;
 const jobBytes = 1024 * 1024;
-/** A bundle may hold half a million files of a byte: a job is about so many of them at most. */
-const entriesAtOnce = 4096;
+/** A bundle may hold half a million files of a byte, and be small: a job is about so many records and files at most. */
+const recordsAtOnce = 16;
+const entriesAtOnce = 2048;
+/** Jobs under way for each worker: what they are about is held here. */
+const jobsAWorker = 4;
 
 type Source = {
   readonly ordinal: Ordinal;
@@ -97,7 +100,7 @@ export class RecordReading {
       left.delete(ordinal);
       batch.push({ ordinal, record });
       bytes += record.lengthBytes;
-      if (bytes < jobBytes) continue;
+      if (bytes < jobBytes && batch.length < recordsAtOnce) continue;
       await this.#start(batch, bytes);
       batch = [];
       bytes = 0;
@@ -108,9 +111,9 @@ export class RecordReading {
 
   /** Hands records on, once there is room for them. */
   async #start(records: readonly Source[], bytes: number): Promise<void> {
-    while (this.#underWay.size > 0 && this.#bytesUnderWay + bytes > maxBytesUnderWay) {
-      await Promise.race(this.#underWay);
-    }
+    const mostJobs = jobsAWorker * this.#run.pool.size;
+    const isFull = () => this.#underWay.size >= mostJobs || this.#bytesUnderWay + bytes > maxBytesUnderWay;
+    while (this.#underWay.size > 0 && isFull()) await Promise.race(this.#underWay);
     if (this.#broken) throw this.#broken.error;
     this.#run.check();
     this.#bytesUnderWay += bytes;
@@ -133,12 +136,18 @@ export class RecordReading {
     const wanted: WantedRecord[] = [];
     const works: RecordWork[] = [];
     const left: Source[] = [];
+    let room = entriesAtOnce;
     for (const source of sources) {
+      if (room <= 0) {
+        left.push(source);
+        continue;
+      }
       const { ordinal, record, from = 0 } = source;
-      const until = this.#run.journal.entryBehind(ordinal, from, entriesAtOnce);
+      const until = this.#run.journal.entryBehind(ordinal, from, room);
       if (until !== undefined) left.push({ ordinal, record, from: until });
       const range = until === undefined ? { from } : { from, until };
       const { whole, parts } = sortPieces(this.#run.journal.piecesIn(ordinal, range));
+      room -= whole.length + parts.size;
       const begun = parts.size === 0 ? [] : await this.#beginAll([...parts.values()], places);
       if (whole.length === 0 && begun.length === 0) continue;
       const isLocated = !(record instanceof Uint8Array);
