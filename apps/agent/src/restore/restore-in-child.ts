@@ -4,9 +4,20 @@
  * record it fetches, the report, and `done` at the end.
  */
 import { readFileSync, writeSync } from 'node:fs';
-import { deriveKeyRing, executeRestore, parseRecordHeader, recordLengthOf, RestorePlan } from '@holdfast/archive';
+import {
+  deriveKeyRing,
+  executeRestore,
+  executeRestoreBy,
+  parseRecordHeader,
+  recordLengthOf,
+  RestorePlan,
+  type RestorePolicy,
+  type RestoreReply,
+  RestoreWorker,
+  type RestoreWriter,
+} from '@holdfast/archive';
 import { openDirectory } from '../filesystem/index.ts';
-import { startRestoreWorker } from './index.ts';
+import { createLinuxTarget, startRestoreWorker } from './index.ts';
 
 /** What the parent process writes. */
 export type ChildRestore = {
@@ -48,18 +59,28 @@ async function* read(ordinals: readonly number[]) {
   }
 }
 
+/** Writes in this thread: a new one could not load its code when only root may read it. */
+function writerHere(policy: RestorePolicy): RestoreWriter {
+  const worker = new RestoreWorker({ rootFd, policy }, createLinuxTarget());
+  let tell: (reply: RestoreReply) => void = () => undefined;
+  return {
+    listen: (onReply) => void (tell = onReply),
+    post: (work) => void setImmediate(() => tell(worker.serve(work))),
+    close: async () => worker.close(),
+  };
+}
+
 const { plan } = RestorePlan.open(job.planPath, 'a test');
-const report = await executeRestore(plan, {
-  rootFd,
+const policy = { onConflict: 'rename', setuid: true, owners: 'recorded', sync: job.sync } as const;
+const sources = {
   destinations: [{ name: 'file', append: () => Promise.reject(new Error('a restore does not append')), read }],
   keys: { archiveId, ring: deriveKeyRing(archiveId, epochs) },
-  startWorker: startRestoreWorker,
-  workers: 2,
-  onConflict: 'rename',
-  setuid: true,
-  owners: 'recorded',
-  sync: job.sync,
-});
+  ...policy,
+};
+const report =
+  user === undefined
+    ? await executeRestore(plan, { ...sources, rootFd, startWorker: startRestoreWorker, workers: 2 })
+    : await executeRestoreBy([writerHere(policy)], plan, sources);
 plan.close();
 writeSync(1, `report ${JSON.stringify(report)}\n`);
 writeSync(1, `done ${report.restored} ${report.failedCount} ${report.renamedCount}\n`);
