@@ -158,8 +158,8 @@ test(
     mkdirSync(home);
     chownSync(home, NOBODY, NOBODY);
     const readable = run(['--help'], { asNobody: true });
-    if (readable.status !== 2)
-      return t.skip(`another user cannot run the program from here: ${readable.stderr.slice(0, 200)}`);
+    const refusal = readable.error?.message ?? readable.stderr;
+    if (readable.status !== 2) return t.skip(`another user cannot run the program from here: ${refusal.slice(0, 200)}`);
     const done = run([archive, '--key', key, '--to', join(home, 'out'), '--json'], { asNobody: true });
     assert.equal(done.status, 0, done.stderr);
     const report = JSON.parse(done.stdout) as { readonly findingCounts: Readonly<Record<string, number>> };
