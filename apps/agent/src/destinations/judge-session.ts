@@ -32,7 +32,9 @@ export async function findForeign(
   for (const slot of byHead) {
     const session = slot.session!;
     const verdict = await judge(archive, session);
-    if (verdict.status === 'new_writer' && verdict.head.number > own) return slot;
+    // Beside a destination that is at the device's head, what only another has is a branch, however long.
+    const isAhead = verdict.status === 'new_writer' && verdict.head.number > own;
+    if (isAhead && !others.isAnyReady) return slot;
     if ((await hasUnknownOrdinals(archive, session)) || (await isTakenByOther(archive, session))) return slot;
   }
   // All that are left lag behind: what is lost with the others is made again from the files.
