@@ -162,6 +162,8 @@ test(
     const percent = await idlePercent(pid, isFull ? 120_000 : 10_000);
     const figures = figuresOf(pid);
     t.diagnostic(`idle: ${percent.toFixed(2)} % of a processor; ${JSON.stringify(figures)}`);
-    if (isFull) assert.ok(percent < 0.5, `${percent} % when idle`);
+    if (!isFull) return;
+    assert.ok(percent < 0.5, `${percent} % when idle`);
+    assert.ok(figures.residentMegabytes <= 250, `${figures.residentMegabytes} MB when idle`);
   },
 );
