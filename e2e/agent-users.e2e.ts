@@ -3,6 +3,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, statSync } f
 import { connect } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
+import { makeClone } from './clone.ts';
 import { RunningAgentProcess } from './running-agent.ts';
 
 const skip = process.getuid?.() !== 0 && 'needs root';
@@ -11,7 +12,8 @@ const codeOf = (value: Readonly<Record<string, unknown>>) => (value['error'] as 
 
 /** An agent of the whole computer, with two people's folders. */
 async function sharedAgent(t: Parameters<Parameters<typeof test>[0] & object>[0]) {
-  const agent = new RunningAgentProcess(t);
+  // A checkout below /root is only root's.
+  const agent = new RunningAgentProcess(t, { productDir: makeClone(t) });
   for (const [name, uid] of [
     ['anna', anna],
     ['bert', bert],

@@ -68,13 +68,14 @@ type Run = {
 function run(
   projectDir: string,
   args: readonly string[] = ['program.mjs', 'a b'],
-  options: { env?: NodeJS.ProcessEnv; uid?: number } = {},
+  options: { env?: NodeJS.ProcessEnv; uid?: number; node?: string } = {},
 ): Run {
   const { PATH = '' } = process.env;
   const outside = PATH.split(':')
     .filter((folder) => !folder.includes('node_modules'))
     .join(':');
-  const child = spawn(process.execPath, [path.join(projectDir, 'tools', 'install.mjs'), ...args], {
+  const { node = process.execPath } = options;
+  const child = spawn(node, [path.join(projectDir, 'tools', 'install.mjs'), ...args], {
     cwd: tmpdir(),
     env: { PATH: outside, HOME: projectDir, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -209,11 +210,15 @@ test(
   { skip: !isRoot && 'needs root' },
   async (t) => {
     const projectDir = makeProject(t);
-    const nobody = 65_534;
-    const refused = await run(projectDir, undefined, { uid: nobody }).ended;
+    // Ours may lie where only root may read.
+    const node = path.join(path.dirname(projectDir), 'node');
+    copyFileSync(process.execPath, node);
+    chmodSync(node, 0o755);
+    const asNobody = { uid: 65_534, node };
+    const refused = await run(projectDir, undefined, asNobody).ended;
     assert.match(refused.stderr, /cannot be written[^]*as its owner/);
     assert.equal((await run(projectDir).ended).code, 0);
-    const used = await run(projectDir, undefined, { uid: nobody }).ended;
+    const used = await run(projectDir, undefined, asNobody).ended;
     assert.equal(used.code, 0, used.stderr);
   },
 );

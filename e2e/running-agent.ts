@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { afterwards } from '@holdfast/testing';
 import type { EnrollmentToken } from '@holdfast/contract';
+import { nodeOf } from './clone.ts';
 import { until } from './process-tree.ts';
 
 const rootDir = path.resolve(import.meta.dirname, '..');
@@ -23,13 +24,14 @@ export class RunningAgentProcess {
   readonly tree: string;
   readonly socketPath: string;
   readonly stateDir: string;
-  readonly #launcher: string;
+  /** Node and the program. */
+  readonly #launcher: readonly [string, string];
   child: ChildProcess | undefined;
   log = '';
 
   /** `productDir`: the checkout that is run, where it is not this one. */
   constructor(t: TestContext, { productDir = rootDir } = {}) {
-    this.#launcher = path.join(productDir, 'apps/cli/bin/holdfast.mjs');
+    this.#launcher = [nodeOf(productDir), path.join(productDir, 'apps/cli/bin/holdfast.mjs')];
     this.folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'holdfast agent ')));
     chmodSync(this.folder, 0o755);
     this.tree = path.join(this.folder, 'tree');
@@ -44,7 +46,8 @@ export class RunningAgentProcess {
 
   /** Starts the agent; resolves when it answers. */
   async start(args: readonly string[] = []): Promise<void> {
-    const child = spawn(process.execPath, [this.#launcher, 'agent', 'run', '--protect', this.tree, ...args], {
+    const [node, program] = this.#launcher;
+    const child = spawn(node, [program, 'agent', 'run', '--protect', this.tree, ...args], {
       cwd: this.folder,
       env: { ...process.env, HOLDFAST_HOME: path.join(this.folder, 'home') },
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -75,7 +78,7 @@ export class RunningAgentProcess {
     ...args: readonly string[]
   ): Ended {
     const { input, uid, timeoutMs = 120_000 } = options;
-    const command = [process.execPath, this.#launcher, ...args, '--json'];
+    const command = [...this.#launcher, ...args, '--json'];
     const asUser = uid === undefined ? [] : ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
     const [file, ...words] = [...asUser, ...command];
     const { status, stdout, stderr } = spawnSync(file!, words, {

@@ -5,6 +5,7 @@ import https from 'node:https';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { afterwards } from '@holdfast/testing';
+import { nodeOf } from './clone.ts';
 import { processTree, stillRunning, until, type ProcessMark } from './process-tree.ts';
 
 /** What `up` writes when everything is ready. */
@@ -38,7 +39,7 @@ export class RunningUp {
     this.#staleMs = writtenMs(this.homeDir);
     const [file, ...words] = withNpm
       ? ['npm', 'start', '--silent', '--', ...args]
-      : [process.execPath, path.join(cloneDir, 'apps/cli/bin/holdfast.mjs'), 'up', ...args];
+      : [nodeOf(cloneDir), path.join(cloneDir, 'apps/cli/bin/holdfast.mjs'), 'up', ...args];
     this.child = spawn(file, words, {
       cwd: cloneDir,
       // As a terminal does: a process group of its own, which Ctrl-C reaches as a whole.
