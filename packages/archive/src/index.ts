@@ -5,6 +5,7 @@ export type { Destination } from './backup/destination.ts';
 export { compileGlob, type GlobMatcher } from './backup/glob.ts';
 export { maxDestinations, type RoutePlan, Routes, type SetBinding } from './backup/routes.ts';
 export type { LostDestination } from './backup/uploader.ts';
+export type { LostRecords, StoredAgain } from './backup/store-again.ts';
 export { rereadSets } from './backup/reread-sets.ts';
 export { backupErrors } from './backup/errors.ts';
 export type { Problem } from './backup/messages.ts';

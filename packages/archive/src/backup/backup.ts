@@ -19,6 +19,7 @@ import type { Destination } from './destination.ts';
 import { backupErrors } from './errors.ts';
 import { FragmentRouter } from './fragment-router.ts';
 import { FragmentWriter } from './fragment-writer.ts';
+import { LocalPieces } from './local-pieces.ts';
 import type { Problem, WorkerSetup } from './messages.ts';
 import { Pass } from './pass.ts';
 import type { LookedAt, PassCounts } from './pass-ports.ts';
@@ -28,6 +29,7 @@ import { type RoutePlan, Routes } from './routes.ts';
 import { type ExclusionRule, type SelectedSet, Selection } from './selection.ts';
 import { SharedControl } from './shared-control.ts';
 import { spreadRecords } from './spread-records.ts';
+import { type LostRecords, storeAgain, type StoredAgain } from './store-again.ts';
 import type { Source } from './source.ts';
 import { type LostDestination, Uploader } from './uploader.ts';
 import { type StartWorker, WorkerPool } from './worker-pool.ts';
@@ -50,6 +52,8 @@ export type BackupRequest = {
   readonly directories?: readonly Uint8Array[];
   /** Settings to be put with the last commit; what they are says the format document. */
   readonly settings?: readonly MapEntry[];
+  /** Records that are lost: what lay in them is stored again first, as far as it can be had. */
+  readonly lost?: LostRecords;
   /** Hears of each directory right before it is looked at: what changes in it from then on may be missed. */
   readonly onDirectory?: (directory: LookedAt) => void;
   readonly startWorker: StartWorker;
@@ -78,6 +82,8 @@ export type BackupReport = Readonly<PassCounts> & {
   /** Numbers of the sets that were looked at. */
   readonly sets: readonly number[];
   readonly lostDestinations: readonly LostDestination[];
+  /** What became of the records that were lost; left out where none were named. */
+  readonly storedAgain?: StoredAgain;
 };
 
 const leasedOrdinals = 65_536;
@@ -216,6 +222,7 @@ class BackupRun {
     signal?.addEventListener('abort', stop);
     try {
       signal?.throwIfAborted();
+      const storedAgain = await this.#storeAgain();
       const missing = await (directories ? this.#pass.runSome(directories) : this.#pass.runWhole());
       await this.#uploader.drained();
       await this.#commits.correctTimes();
@@ -228,6 +235,7 @@ class BackupRun {
         missing,
         sets: this.#activeSets,
         lostDestinations: this.#uploader.lost,
+        ...(storedAgain && { storedAgain }),
       };
     } catch (error) {
       // Why the destinations failed says more than that the workers were stopped.
@@ -248,16 +256,38 @@ class BackupRun {
     if (!isCheckpointDue(index, clock.now())) return;
     await writeCheckpoint(index, {
       sealer: this.#sealer,
-      room: async () => {
-        // Workers are to get their jobs meanwhile.
-        await setImmediate();
-        if (this.#control.isFull) await this.#uploader.drained();
-      },
+      room: () => this.#room(),
       flush: () => void this.#fragments.flush(),
       commits: this.#commits,
       load,
       nowMs: clock.now(),
     });
+  }
+
+  async #storeAgain(): Promise<StoredAgain | undefined> {
+    const { lost, index, source, sets, never, load, signal } = this.#request;
+    if (!lost || lost.ordinals.size === 0) return undefined;
+    return storeAgain(lost, {
+      index,
+      local: new LocalPieces(index, source, new Selection(sets, never).roots()),
+      own: this.#sealer,
+      flushOwn: () => void this.#fragments.flush(),
+      room: async () => {
+        this.#extendLease();
+        await this.#room();
+      },
+      routes: this.#routes,
+      commits: this.#commits,
+      afterCommit: () => this.#afterCommit(),
+      load,
+      signal,
+    });
+  }
+
+  /** Waits until the main thread may hand over more; workers are to get their jobs meanwhile. */
+  async #room(): Promise<void> {
+    await setImmediate();
+    if (this.#control.isFull) await this.#uploader.drained();
   }
 
   /** Ordinals are leased on stable storage before any is used: after a crash they are burnt, never used again. */
