@@ -67,7 +67,7 @@ export async function mountApi(app: FastifyInstance, options: ApiOptions): Promi
   mountApiClients(app, deps);
   mountPolicies(app, deps);
   mountAudit(app, deps);
-  mountDevices(app, deps);
+  mountDevices(app, { ...deps, kms });
   const background = () =>
     Promise.all([
       keepSigningHeads({ ...options, installationId }, stopping),

@@ -55,6 +55,12 @@ export const deviceErrors = defineErrors('devices', {
   deauthorized: ['unauthenticated', 'This device was deauthorised: its keys, queue and index are to be removed'],
 });
 
+/**
+ * What `devices.deauthorized` has in its details where the server can prove it: a statement that it signed with the key of
+ * the tenant's log when the device was deauthorised. A device removes its keys on no other word.
+ */
+export const DeauthorizedDetails = z.object({ statement: z.string().max(4096) });
+
 /** The public half of a device's key (RFC 8037). */
 export const DevicePublicJwk = z.strictObject({
   kty: z.literal('OKP'),

@@ -1,9 +1,10 @@
 /**
  * What parties that do not trust each other agree on: canonical JSON, the Merkle log and its proofs, signed heads,
- * recovery codes, and the slots of an archive's keyring. Pure functions; storage and transport are the caller's.
+ * statements of deauthorisation, recovery codes, and the slots of an archive's keyring. Pure functions; storage and transport are the caller's.
  */
 export * from './canonical-json.ts';
 export * from './checkpoint.ts';
+export * from './deauthorization.ts';
 export * from './merkle-log.ts';
 export * from './merkle-proof.ts';
 export * from './recovery-code.ts';

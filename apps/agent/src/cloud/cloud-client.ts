@@ -2,6 +2,7 @@ import { createHash, createPrivateKey, sign, type KeyObject } from 'node:crypto'
 import { CodedError, systemClock, systemRandom, type Clock, type Random } from '@holdfast/base';
 import { deviceRoutes, isOpen, roleOf, storageRoutes, type Route } from '@holdfast/contract';
 import { anonymous, call, type ClientOptions, type Credentials, type Fetch } from '@holdfast/sdk';
+import { judgeRefusal } from './deauthorization.ts';
 import type { Enrollment } from './enrollment-store.ts';
 import { createHttpsFetch, type HttpsFetch, type HttpsSettings } from './https-fetch.ts';
 
@@ -48,7 +49,8 @@ export class CloudClient {
   /**
    * Calls a route. Stale nonces and tokens are renewed without the caller's knowing; nothing else is tried again.
    *
-   * @throws the server's errors, sdk.unreachable
+   * @throws the server's errors, sdk.unreachable; devices.deauthorized only where that is proved, else
+   * cloud_link.deauthorization_unproven
    */
   async call<R extends Route>(route: R, input: Input<R>): Promise<Awaited<ReturnType<typeof call<R>>>> {
     const audience = roleOf(route) === 'storage' ? 'storage' : 'api';
@@ -59,7 +61,7 @@ export class CloudClient {
         const credentials = isAnonymous ? anonymous : this.#credentials(audience);
         return await call(this.#optionsFor(audience, credentials), route, input);
       } catch (error) {
-        if (attempt === 4 || !this.#learn(audience, error)) throw error;
+        if (attempt === 4 || !this.#learn(audience, error)) throw judgeRefusal(error, this.enrollment);
       }
     }
   }

@@ -1,14 +1,16 @@
 import path from 'node:path';
-import { systemClock } from '@holdfast/base';
+import { CodedError, systemClock } from '@holdfast/base';
 import { deviceErrors } from '@holdfast/contract';
 import { startAgent, type AgentOptions, type RunningAgent } from '../agent.ts';
 import { type BootClock, systemBootClock } from '../clock/boot-clock.ts';
 import { ServerClock } from '../clock/server-clock.ts';
-import { silentLog } from '../log.ts';
+import { remedyOf } from '../control/remedies.ts';
+import { silentLog, type AgentLog } from '../log.ts';
 import type { MakePlace } from '../destinations/destination-place.ts';
 import { AgentDatabase } from '../state/agent-database.ts';
 import { CloudClient } from './cloud-client.ts';
 import { cloudPlace } from './cloud-place.ts';
+import { cloudErrors } from './errors.ts';
 import { EnrollmentStore, type Enrollment } from './enrollment-store.ts';
 import { forgetDevice, keepHeartbeats, type AgentFacts } from './heartbeat.ts';
 import type { HttpsSettings } from './https-fetch.ts';
@@ -24,7 +26,8 @@ export type EnrolledAgentOptions = AgentOptions &
 /**
  * Starts the agent of a state folder, and with an enrolment its cloud: as a destination, and as who may deauthorise it.
  *
- * Deauthorised, it stops and removes its keys, its queue and its index; `ended` resolves after that.
+ * Once the server has proved that it was deauthorised, it stops and removes its keys, its queue and its index; `ended`
+ * resolves after that. A server that only says so is refused its work, and nothing is removed.
  * @throws as `startAgent` does, and cloud_link.state_damaged, cloud_link.state_exposed
  */
 export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise<RunningAgent> {
@@ -52,7 +55,7 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
     os,
     signal: stopping.signal,
     clock,
-    onSilence: (error) => log.warn('the cloud does not answer', { error: String(error) }),
+    onSilence: (error) => tellSilence(log, error),
   }).then(async (outcome) => {
     if (outcome !== 'deauthorized') return;
     log.error('the keys, the queue and the index of this device are removed', deviceErrors.deauthorized());
@@ -74,6 +77,12 @@ async function endWith(ended: Promise<void>, then: () => Promise<void>): Promise
   } finally {
     await then();
   }
+}
+
+function tellSilence(log: AgentLog, error: unknown): void {
+  const isUnproven = error instanceof CodedError && error.code === cloudErrors.deauthorization_unproven.code;
+  if (isUnproven) log.error(`nothing is removed; ${remedyOf(error)}`, error);
+  else log.warn('the cloud does not answer', { error: String(error) });
 }
 
 /** The cloud is a destination from the first start after enrolling on. */

@@ -1,10 +1,11 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
-import { CodedError, retryDelayMs, systemClock, type Clock } from '@holdfast/base';
-import { deviceErrors, deviceRoutes, type PolicySettings } from '@holdfast/contract';
+import { retryDelayMs, systemClock, type Clock } from '@holdfast/base';
+import { deviceRoutes, type PolicySettings } from '@holdfast/contract';
 import { KeyStore } from '../keys/key-store.ts';
 import { syncFolder } from '../state/write-private.ts';
 import type { CloudClient } from './cloud-client.ts';
+import { isDeauthorized } from './deauthorization.ts';
 import { EnrollmentStore } from './enrollment-store.ts';
 
 /** What a heartbeat tells the cloud. */
@@ -19,7 +20,7 @@ export type CloudWord = {
   readonly settings: PolicySettings;
 };
 
-/** Sends one heartbeat. @throws devices.deauthorized, sdk.unreachable */
+/** Sends one heartbeat. @throws devices.deauthorized, cloud_link.deauthorization_unproven, sdk.unreachable */
 export function heartbeat(client: CloudClient, facts: AgentFacts): Promise<CloudWord> {
   return client.call(deviceRoutes.heartbeat, { body: { ...facts } });
 }
@@ -38,7 +39,7 @@ export type HeartbeatOptions = AgentFacts & {
 export const HEARTBEAT_MS = 30_000;
 const BACKOFF = { attempts: Infinity, firstDelayMs: 1_000, maxDelayMs: HEARTBEAT_MS } as const;
 
-/** Sends heartbeats until the signal aborts, or the device was deauthorised: says which of the two ended it. */
+/** Sends heartbeats until the signal aborts, or the server proves that the device was deauthorised: says which ended it. */
 export async function keepHeartbeats(options: HeartbeatOptions): Promise<'stopped' | 'deauthorized'> {
   const { client, clock = systemClock, signal, onWord, onSilence, agentVersion, os } = options;
   for (let failures = 0; !signal.aborted;) {
@@ -58,19 +59,12 @@ export async function keepHeartbeats(options: HeartbeatOptions): Promise<'stoppe
   return 'stopped';
 }
 
-/** Whether an error, or what caused it, says that this device was deauthorised. */
-export function isDeauthorized(error: unknown): boolean {
-  for (let each = error; each instanceof Error; each = each.cause)
-    if (each instanceof CodedError && each.code === deviceErrors.deauthorized.code) return true;
-  return false;
-}
-
 /** Names in a state folder of what a deauthorised device has no right to keep, besides its keys. */
 const DERIVED = ['index.db', 'agent.db', 'queue.db', 'receipt.json'];
 
 /**
  * Removes the archive's key, the device's key, the queue and the local index from a state folder. The archive stays where
- * it is; coming back means enrolling anew. The agent calls it once it was told, and ends.
+ * it is; coming back means enrolling anew. The agent calls it once that was proved to it, and ends.
  */
 export function forgetDevice(stateDir: string): void {
   for (const name of ['keys.json', 'keys.json.announced']) new KeyStore(path.join(stateDir, name)).remove();

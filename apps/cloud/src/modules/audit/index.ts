@@ -6,7 +6,7 @@
  * the entry's transaction commits; a head is signed only if it continues the one signed before.
  * Not guaranteed: that entries newer than the last head which left this system were not removed.
  */
-export { auditOrigin, findLogVerifier, makeLogKey, type NewLogKey } from './log-keys.ts';
+export { auditOrigin, findLogVerifier, makeLogKey, openLogSigner, type NewLogKey } from './log-keys.ts';
 export { mountAudit } from './routes.ts';
 export { keepSigningHeads, signHead, signHeads, SIGN_EVERY_SECONDS, type SigningDeps } from './sign-heads.ts';
 export { verifyAuditLog, type AuditProblem, type AuditVerdict, type LoggedEntry } from './verify-audit.ts';

@@ -1,6 +1,7 @@
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { formatVerifierKey, noteSigner, type NoteSigner } from '@holdfast/trust';
 import type { Kms } from '../../platform/kms.ts';
+import type { IoContext } from '../../platform/context.ts';
 import type { TenantTx } from '../../platform/postgres.ts';
 import * as store from './store.ts';
 
@@ -33,6 +34,19 @@ export async function openLogKey(
 ): Promise<NoteSigner> {
   const secret = await kms.unwrap(stored.wrappedPrivateKey, { purpose, tenantId: stored.tenantId });
   return noteSigner(origin, createPrivateKey({ key: Buffer.from(secret), type: 'pkcs8', format: 'der' }));
+}
+
+/** Opens the key in force of the caller's tenant, for signing what must never read as a head. */
+export async function openLogSigner({
+  kms,
+  installationId,
+  tenantId,
+  transact,
+}: IoContext<{ readonly kms: Kms; readonly installationId: string }>): Promise<NoteSigner> {
+  const key = await transact(({ tx }) => store.findLogKey(tx, tenantId));
+  if (!key) throw new Error('a tenant has no log key');
+  const stored = { tenantId, wrappedPrivateKey: key.wrapped_private_key };
+  return openLogKey(kms, auditOrigin(installationId, tenantId), stored);
 }
 
 /** The verifier key in force of a tenant's log, as text: what agents pin. */

@@ -20,5 +20,8 @@ export async function readDeviceState(
   const isOurs = device.state === 'active';
   const hasUser = device.user_id === null || (await isUserActive(tx, tenantId, device.user_id));
   const isActive = isOurs && hasUser;
-  return { name: device.name, isActive, grants, ...(isOurs ? {} : { refusal: deviceErrors.deauthorized }) };
+  // Whatever refuses the device carries the proof: it removes its keys on no other word.
+  const proof = device.deauthorization === null ? {} : { statement: device.deauthorization };
+  const refusal = () => deviceErrors.deauthorized(proof);
+  return { name: device.name, isActive, grants, ...(isOurs ? {} : { refusal }) };
 }

@@ -1,20 +1,38 @@
 import { deviceErrors, type PolicySettings } from '@holdfast/contract';
-import type { IoContext, TxContext } from '../../platform/context.ts';
+import { signDeauthorization } from '@holdfast/trust';
+import type { IoContext } from '../../platform/context.ts';
+import type { Kms } from '../../platform/kms.ts';
+import { openLogSigner } from '../audit/index.ts';
 import { resolveForOrg } from '../policies/index.ts';
 import * as store from './store.ts';
+
+/** What deauthorising devices needs besides the database. */
+export type DeauthorizeAdapters = { readonly kms: Kms; readonly installationId: string };
 
 /**
  * Deauthorises a device the caller reaches: within `STATE_CACHE_MS` every node refuses it, whatever token it holds.
  *
- * Doing it again changes nothing. @throws devices.not_found
+ * The same transaction keeps a statement of it, signed with the key of the tenant's log, which every refusal shows to the
+ * device. Signed now and not when it is asked for: whoever changes the database alone can make no device remove its keys.
+ * Doing it again changes nothing, but for a device that ended without such a statement. @throws devices.not_found
  */
-export async function deauthorizeDevice(ctx: TxContext, deviceId: string): Promise<void> {
-  const { tx, tenantId, reach, now: at } = ctx;
-  const device = await store.findReachedDevice(tx, { tenantId, reach, deviceId });
-  if (!device) throw deviceErrors.not_found();
-  if (device.state === 'active') await store.updateDeviceState(tx, { tenantId, deviceId, state: 'deauthorized', at });
-  const target = { kind: 'device', id: deviceId };
-  await ctx.audit({ eventType: 'device.deauthorized', target, before: { state: device.state } });
+export async function deauthorizeDevice(ctx: IoContext<DeauthorizeAdapters>, deviceId: string): Promise<void> {
+  const { tenantId, installationId } = ctx;
+  // The key may be kept by another machine, so it is opened outside of the transaction.
+  const signer = await openLogSigner(ctx);
+  await ctx.transact(async ({ tx, reach, now: at, audit }) => {
+    const device = await store.findReachedDevice(tx, { tenantId, reach, deviceId });
+    if (!device) throw deviceErrors.not_found();
+    if (device.state === 'active' || device.deauthorization === null) {
+      const state = device.state === 'deactivated' ? 'deactivated' : 'deauthorized';
+      const { key_thumbprint: keyThumbprint } = device;
+      const identity = { installationId, tenantUid: tenantId, deviceUid: deviceId, keyThumbprint };
+      const statement = signDeauthorization(identity, at, [signer]);
+      await store.updateDeviceState(tx, { tenantId, deviceId, state, statement, at });
+    }
+    const target = { kind: 'device', id: deviceId };
+    await audit({ eventType: 'device.deauthorized', target, before: { state: device.state } });
+  });
 }
 
 /** What is decided for a device. */

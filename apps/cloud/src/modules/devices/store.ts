@@ -34,6 +34,7 @@ export const tables = {
     enrollment_token_id: nullable(uuid),
     enrollment_attempt: nullable(text),
     last_seen_at: nullable(instant),
+    deauthorization: nullable(text),
   },
   enrollment_tokens: {
     tenant_id: uuid,
@@ -114,14 +115,20 @@ export async function insertDevice(
   return result.numInsertedOrUpdatedRows === 1n;
 }
 
-/** Changes whether a device may act. */
+/** Changes whether a device may act; `statement` is what proves to the device that it may not. */
 export async function updateDeviceState(
   tx: TenantTx,
-  row: { tenantId: string; deviceId: string; state: 'active' | 'deauthorized' | 'deactivated'; at: Date },
+  row: {
+    tenantId: string;
+    deviceId: string;
+    state: 'active' | 'deauthorized' | 'deactivated';
+    statement: string | null;
+    at: Date;
+  },
 ) {
   await db(tx)
     .updateTable('devices')
-    .set({ state: row.state, modified_at: row.at })
+    .set({ state: row.state, deauthorization: row.statement, modified_at: row.at })
     .where('tenant_id', '=', row.tenantId)
     .where('device_id', '=', row.deviceId)
     .execute();

@@ -150,6 +150,7 @@ test('whoever is blocked, deactivated, deauthorised or revoked acts for five sec
             tenantId,
             deviceId: world.device.deviceId,
             state: 'deauthorized',
+            statement: null,
             at: new Date(clock.now()),
           }),
         ),
