@@ -22,7 +22,7 @@ export type AgentStatus = {
 };
 
 /** `status`, as administrator. */
-export async function statusOf({ socketPath }: RunningAgentProcess): Promise<AgentStatus> {
+export async function statusOf({ socketPath }: Pick<RunningAgentProcess, 'socketPath'>): Promise<AgentStatus> {
   return (await askAgent(socketPath, { request: 'status' })) as unknown as AgentStatus;
 }
 
