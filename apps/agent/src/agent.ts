@@ -19,6 +19,7 @@ import { startBackupWorker } from './engine/start-worker.ts';
 import { ShownRecoveryCode } from './keys/recovery-code.ts';
 import { type AgentLog, silentLog } from './log.ts';
 import { Protector } from './schedule/protector.ts';
+import type { PassPorts } from './schedule/run-pass.ts';
 import { parseBackupSet } from './sets/backup-set.ts';
 import { defaultSet } from './sets/default-set.ts';
 import { AgentDatabase } from './state/agent-database.ts';
@@ -60,6 +61,8 @@ export type AgentParts = {
   readonly database: AgentDatabase;
   readonly destinations: Destinations;
   readonly protector: Protector;
+  /** What passes need that run within the protector's `exclusive`. */
+  readonly passPorts: PassPorts;
   readonly recoveryCode: ShownRecoveryCode;
   readonly makePlace: MakePlace;
   readonly never: () => readonly ExclusionRule[];
@@ -137,11 +140,12 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const workers = Math.max(1, Math.min(4, availableParallelism()));
   const commitClock = options.commitClock ?? new ServerClock({ wall: clock, boot: systemBootClock() });
   const shared = { archive, destinations, database, clock, commitClock, log, never };
-  const protector = new Protector({ ...shared, source, startWorker, workers });
+  const passPorts = { ...shared, source, startWorker, workers };
+  const protector = new Protector(passPorts);
   resources.defer(() => protector.close());
   const recoveryCode = new ShownRecoveryCode({ clock, random });
   resources.use(spareMemory());
-  return { ...shared, protector, recoveryCode, makePlace, stateDir, random, signal };
+  return { ...shared, passPorts, protector, recoveryCode, makePlace, stateDir, random, signal };
 }
 
 /** A rule for a path, and for what it leads to: a backup follows no link, and may come there by another way. */

@@ -6,6 +6,7 @@ import { hasRecoverySlot } from '../keys/archive-keyring.ts';
 import type { NumberedSet } from '../sets/backup-set.ts';
 import { minuteOf } from '../schedule/due.ts';
 import type { DestinationConfig, DestinationLoss } from '../state/agent-database.ts';
+import type { KnownDamage } from '../verify/known-damage.ts';
 import { shownNameOf } from './holder-away.ts';
 import { judgeStanding } from './standing.ts';
 import type { Asking } from './requests.ts';
@@ -66,6 +67,7 @@ export function standingsOf(parts: AgentParts, caller: Caller) {
         isToldPaths: caller.isPrivileged,
         completeAtMs,
         minute,
+        damage: config && damageOf(parts, set, config),
       };
       return {
         set: set.name,
@@ -73,13 +75,27 @@ export function standingsOf(parts: AgentParts, caller: Caller) {
         ...judgeStanding(facts),
         completeAt: completeAtMs === undefined ? undefined : new Date(completeAtMs).toISOString(),
         loss: lossOf(config && database.loss(config.destinationId)),
+        damage: shownDamage(facts.damage, caller),
       };
     }),
   );
 }
 
+/** What verifying found of a set at a destination and could not mend. */
+function damageOf({ database }: AgentParts, set: NumberedSet, { destinationId }: DestinationConfig) {
+  const damage = database.damage(destinationId);
+  return damage?.sets && !damage.sets.includes(set.number) ? undefined : damage;
+}
+
+/** Which records, and what files they are of, is for administrators. */
+function shownDamage(damage: KnownDamage | undefined, { isPrivileged }: Caller) {
+  if (!damage) return undefined;
+  const { atMs, count, records } = damage;
+  return { at: new Date(atMs).toISOString(), count, ...(isPrivileged && { records }) };
+}
+
 /** What a destination had lost when it was opened, as long as a person may want to know. */
-function lossOf(loss: DestinationLoss | undefined) {
+export function lossOf(loss: DestinationLoss | undefined) {
   return loss && { at: new Date(loss.atMs).toISOString(), fromCommit: loss.found + 1, toCommit: loss.acknowledged };
 }
 

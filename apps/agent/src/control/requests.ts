@@ -7,11 +7,12 @@ import { controlErrors } from './errors.ts';
 import { answerFind, answerList, answerVersions, answerWhy } from './answer-browse.ts';
 import { answerDestinationAdd, answerDestinationList, answerDestinationRemove } from './answer-destinations.ts';
 import { answerKeyConfirm, answerKeyExport, answerKeyShow } from './answer-keys.ts';
-import { answerBackup, answerVerify } from './answer-backup.ts';
+import { answerBackup } from './answer-backup.ts';
 import { answerSetAdd, answerSetChange, answerSetList, answerSetRemove } from './answer-sets.ts';
 import { answerRestore } from './answer-restore.ts';
 import { explainMissingError } from './holder-away.ts';
 import { answerStatus } from './answer-status.ts';
+import { answerVerify } from './answer-verify.ts';
 
 /** Who asked, and how to send what comes before the result. */
 export type Asking = {

@@ -27,6 +27,7 @@ const fine: StandingFacts = {
   isToldPaths: true,
   completeAtMs: 1,
   minute: 600,
+  damage: undefined,
 };
 
 test('a set is protected only when nothing speaks against it, and each state has a reason', () => {
@@ -59,6 +60,7 @@ test('a set is protected only when nothing speaks against it, and each state has
     [{ completeAtMs: undefined }, 'backing_up'],
     [{ set: paused, view: { ...view, hasChanges: true } }, 'paused'],
     [{ set: paused }, 'protected'],
+    [{ damage: { atMs: 1, count: 1, records: [], altered: [] } }, 'incomplete'],
   ];
   for (const [changed, state] of cases) {
     const judgement = judgeStanding({ ...fine, ...changed });

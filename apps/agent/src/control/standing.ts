@@ -2,6 +2,7 @@ import type { DestinationStanding } from '../destinations/slot.ts';
 import type { ProtectionView } from '../schedule/protection-view.ts';
 import { isPaused } from '../schedule/due.ts';
 import { isPathAtOrBelow, type NumberedSet } from '../sets/backup-set.ts';
+import type { KnownDamage } from '../verify/known-damage.ts';
 import { remedyOf } from './remedies.ts';
 
 /** How a backup set stands at a destination: one state, why, and what to do about it. */
@@ -37,6 +38,8 @@ export type StandingFacts = {
   readonly isToldPaths: boolean;
   readonly completeAtMs: number | undefined;
   readonly minute: number;
+  /** What verifying found there of the set, and could not mend. */
+  readonly damage: KnownDamage | undefined;
 };
 
 /** Judges how a set stands at a destination. The first that holds counts: what needs a person comes before what mends itself. */
@@ -46,6 +49,7 @@ export function judgeStanding(facts: StandingFacts): Judgement {
     fromDestination(facts) ??
     fromGap(facts) ??
     fromFailure(facts) ??
+    fromDamage(facts) ??
     fromWhatIsMissing(facts) ??
     fromProgress(facts)
   );
@@ -88,6 +92,15 @@ function fromFailure({ view }: StandingFacts): Judgement | undefined {
   if (!view.failure) return undefined;
   const remedy = remedyOf(view.failure) ?? "it is tried again by itself; the agent's log says more";
   return { state: 'failed', reason: view.failure.message, remedy };
+}
+
+function fromDamage({ damage }: StandingFacts): Judgement | undefined {
+  if (!damage) return undefined;
+  const records = damage.count === 1 ? 'one record is' : `${damage.count} records are`;
+  const reason = `${records} missing or damaged there, and nothing that was at hand gives it back`;
+  const remedy =
+    'connect the destinations that are away, then: holdfast verify --full; keep other copies of what it names';
+  return { state: 'incomplete', reason, remedy };
 }
 
 function fromWhatIsMissing({ view, set, unreadEntries, isToldPaths }: StandingFacts): Judgement | undefined {

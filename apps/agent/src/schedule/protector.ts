@@ -124,14 +124,19 @@ export class Protector {
     const { destinations, log } = this.#ports;
     if (destinations.sessions().length > 0) return;
     const open = async () => {
-      if (destinations.sessions().length > 0) return;
-      destinations.retryNow();
-      this.#takeNews(await destinations.connect());
-      this.#poke();
+      if (destinations.sessions().length === 0) await this.connect();
     };
     await this.#turn
       .use(open)
       .catch((error: unknown) => log.error('destinations were not opened', this.#declared(error), error));
+  }
+
+  /** Tries every destination, and takes note of what that says: for work within `exclusive`. */
+  async connect(): Promise<void> {
+    const { destinations } = this.#ports;
+    destinations.retryNow();
+    this.#takeNews(await destinations.connect());
+    this.#poke();
   }
 
   /** Runs work that changes keys, sets or destinations while no pass runs; afterwards everything is looked at anew if asked. */

@@ -8,6 +8,7 @@ import { chmodSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { asStateError } from '@holdfast/archive';
 import { defineErrors } from '@holdfast/base';
+import type { KnownDamage } from '../verify/known-damage.ts';
 import { BackupSet, type BoundSet, type NumberedSet } from '../sets/backup-set.ts';
 
 /** Failures of opening the state. */
@@ -193,6 +194,7 @@ export class AgentDatabase {
     this.#write('delete from standings where destination_id = ?', destinationId);
     this.setFact(`acknowledged ${destinationId}`, undefined);
     this.setFact(`loss ${destinationId}`, undefined);
+    this.setDamage(destinationId, undefined);
     this.#write('delete from gaps where destination_id = ?', destinationId);
   }
 
@@ -222,6 +224,16 @@ export class AgentDatabase {
 
   noteLoss(destinationId: number, loss: DestinationLoss): void {
     this.setFact(`loss ${destinationId}`, JSON.stringify(loss));
+  }
+
+  /** What verifying found damaged at a destination and could not mend. */
+  damage(destinationId: number): KnownDamage | undefined {
+    const text = this.fact(`damage ${destinationId}`);
+    return typeof text === 'string' ? (JSON.parse(text) as KnownDamage) : undefined;
+  }
+
+  setDamage(destinationId: number, damage: KnownDamage | undefined): void {
+    this.setFact(`damage ${destinationId}`, damage && JSON.stringify(damage));
   }
 
   setComplete(setNumber: number, destinationId: number, completeAtMs: number): void {

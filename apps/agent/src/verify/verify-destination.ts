@@ -13,7 +13,9 @@ import {
   parseFileKey,
   parseRow,
   type Row,
+  millisecondsOf,
   parseRecordHeader,
+  type Reference,
   streamExtents,
   ArchiveState,
   directoryStart,
@@ -29,8 +31,14 @@ import { type EntryKey, pathOfEntry } from './entry-path.ts';
 /** How far it is. */
 export type VerifyProgress = { readonly rows: number; readonly pieces: number; readonly checkedBytes: number };
 
-/** Something that is missing or does not open; `path` is one of the files it belongs to, where that could be told. */
-export type Damage = { readonly ordinal?: number; readonly path?: string; readonly problem: string };
+/** Something that is missing or does not open. */
+export type Damage = {
+  readonly ordinal?: number;
+  /** One of the files it belongs to, and since when it was as it is meant: where that could be told. */
+  readonly path?: string;
+  readonly versionAt?: string;
+  readonly problem: string;
+};
 
 /** What was found at one destination. */
 export type VerifyReport = VerifyProgress & {
@@ -38,11 +46,22 @@ export type VerifyReport = VerifyProgress & {
   readonly head: number;
   /** Whether its head is the device's. */
   readonly isCurrent: boolean;
-  /** At most a hundred. */
+  /** At most a hundred; records once each. */
   readonly damaged: readonly Damage[];
   readonly damagedCount: number;
   /** Pieces that only sets need which are kept at other destinations: they are not looked for here. */
   readonly piecesElsewhere: number;
+};
+
+/** What was found, and what mending goes by: ordinals of records, of each kind at most so many as are mended at a time. */
+export type Verified = {
+  readonly report: VerifyReport;
+  /** Records of data that are not there. */
+  readonly missing: ReadonlySet<Ordinal>;
+  /** Records of data that are there and are not what was stored. */
+  readonly altered: ReadonlySet<Ordinal>;
+  /** Records of the tree that are not there, and that another destination gave. */
+  readonly structure: ReadonlySet<Ordinal>;
 };
 
 type Options = {
@@ -50,12 +69,16 @@ type Options = {
   readonly full: boolean;
   /** Whether the destination has to have what these sets selected. */
   readonly isNeeded: (sets: readonly number[]) => boolean;
+  /** Read instead where the tree of this one is damaged, so that the rest can be checked. */
+  readonly others: readonly DestinationSession[];
   readonly signal: AbortSignal;
   readonly onProgress: (progress: VerifyProgress) => void;
 };
 
 const piecesAtOnce = 512;
-const listedDamage = 100;
+/** Most damaged records that a report lists. */
+export const listedDamage = 100;
+const mostMended = 10_000;
 
 /**
  * Verifies one destination. Damage is in the report; it ends nothing.
@@ -66,12 +89,12 @@ export async function verifyDestination(
   archive: DeviceArchive,
   session: DestinationSession,
   options: Options,
-): Promise<VerifyReport> {
+): Promise<Verified> {
   const check = new PieceCheck(archive, session, options);
   let head = 0;
   let state: ArchiveState | undefined;
   try {
-    const opened = await openState(archive, session);
+    const opened = await openState(archive, session, (reference) => check.load(reference));
     if (opened) {
       head = opened.head;
       state = opened.state;
@@ -84,27 +107,45 @@ export async function verifyDestination(
     check.report({ problem: error.message, ...(typeof ordinal === 'number' && { ordinal }) });
   }
   const { rows, pieces, checkedBytes, damagedCount, piecesElsewhere } = check;
-  const damaged = await Promise.all(check.damaged.map((found) => named(found, state)));
+  const damaged = await Promise.all(check.damaged.map(({ entry, ...damage }) => withName(damage, entry, state)));
   // What holds nothing is never good: the device may just have found out that all of it is gone.
   const isCurrent = head > 0 && head === archive.index.head().number;
   const found = { rows, pieces, checkedBytes, damaged, damagedCount, piecesElsewhere };
-  return { destination: session.name, head, isCurrent, ...found };
+  const { missing, altered, structure } = check;
+  return { report: { destination: session.name, head, isCurrent, ...found }, missing, altered, structure };
 }
 
-async function named({ entry, ...damage }: FoundDamage, state: ArchiveState | undefined): Promise<Damage> {
+/** Damage with the file and the version that a row is of. */
+export async function withName(
+  damage: Damage,
+  entry: EntryKey | undefined,
+  state: ArchiveState | undefined,
+): Promise<Damage> {
+  if (!entry || !state) return damage;
   // What the names lie in may be damaged, too.
-  const path = entry && state && (await pathOfEntry(state, entry).catch(() => undefined));
-  return path ? { ...damage, path: pathToText(path) } : damage;
+  const path = await pathOfEntry(state, entry).catch(() => undefined);
+  const versionAt = await timeOf(state, entry.commit).catch(() => undefined);
+  return { ...damage, ...(path && { path: pathToText(path) }), ...(versionAt !== undefined && { versionAt }) };
+}
+
+async function timeOf(state: ArchiveState, commit: number): Promise<string | undefined> {
+  for await (const { number, time } of state.commits()) {
+    if (number === commit) return new Date(millisecondsOf(time)).toISOString();
+  }
+  return undefined;
 }
 
 type Opened = { readonly head: number; readonly state: ArchiveState; readonly load: LoadRecord };
 
-async function openState(archive: DeviceArchive, session: DestinationSession): Promise<Opened | undefined> {
+async function openState(
+  archive: DeviceArchive,
+  session: DestinationSession,
+  load: LoadRecord,
+): Promise<Opened | undefined> {
   const { archiveId, openKeys } = archive;
   const head = await newestCommit(session, { archiveId, writers: writersOf(archive.stored) });
   if (!head) return undefined;
   const facts = (await commitChain(session, head)).map(({ record }) => factsOf(record, openKeys));
-  const load = loaderOf((ordinals) => session.read(ordinals), openKeys);
   const [first] = facts;
   const start = first?.root && { checkpoint: first, root: first.root };
   const state = new ArchiveState(new NodeCache(load), start);
@@ -141,6 +182,10 @@ class PieceCheck {
   readonly #session: DestinationSession;
   readonly #options: Options;
   readonly damaged: FoundDamage[] = [];
+  readonly missing = new Set<Ordinal>();
+  readonly altered = new Set<Ordinal>();
+  readonly structure = new Set<Ordinal>();
+  readonly #reported = new Set<Ordinal>();
   #waiting = new Map<Ordinal, Wanted>();
   #count = 0;
   rows = 0;
@@ -166,7 +211,29 @@ class PieceCheck {
     if (++this.#count >= piecesAtOnce) await this.flush();
   }
 
+  /** Reads a record of the tree, from another destination where it is damaged here. */
+  async load(reference: Reference): Promise<Uint8Array> {
+    const { openKeys } = this.#archive;
+    const from = (session: DestinationSession) => loaderOf((ordinals) => session.read(ordinals), openKeys)(reference);
+    try {
+      return await from(this.#session);
+    } catch (error) {
+      if (!(error instanceof CodedError) || isRetryable(error)) throw error;
+      for (const other of this.#options.others) {
+        const raw = await from(other).catch(() => undefined);
+        if (!raw) continue;
+        this.structure.add(reference.ordinal);
+        this.report({ ordinal: reference.ordinal, problem: error.message });
+        return raw;
+      }
+      throw error;
+    }
+  }
+
   report(found: FoundDamage): void {
+    const { ordinal } = found;
+    if (ordinal !== undefined && this.#reported.has(ordinal)) return;
+    if (ordinal !== undefined && this.#reported.size < mostMended) this.#reported.add(ordinal);
     this.damagedCount++;
     if (this.damaged.length < listedDamage) this.damaged.push(found);
   }
@@ -185,6 +252,7 @@ class PieceCheck {
       if (full) this.#open(record, ordinal, wanted);
     }
     for (const [ordinal, wanted] of waiting) {
+      if (this.missing.size < mostMended) this.missing.add(ordinal);
       this.#reportIn(ordinal, wanted, 'the record is not there, or damaged beyond repair');
     }
     onProgress({ rows: this.rows, pieces: this.pieces, checkedBytes: this.checkedBytes });
@@ -197,12 +265,17 @@ class PieceCheck {
         const piece = raw.subarray(offset, offset + length);
         this.checkedBytes += piece.length;
         const isWhole = piece.length === length && Buffer.compare(hash('sha256', piece, 'buffer'), sha256) === 0;
-        if (!isWhole) this.#reportIn(ordinal, wanted, 'a piece does not have its hash');
+        if (!isWhole) this.#reportAltered(ordinal, wanted, 'a piece does not have its hash');
       }
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
-      this.#reportIn(ordinal, wanted, error.message);
+      this.#reportAltered(ordinal, wanted, error.message);
     }
+  }
+
+  #reportAltered(ordinal: Ordinal, wanted: Wanted, problem: string): void {
+    if (this.altered.size < mostMended) this.altered.add(ordinal);
+    this.#reportIn(ordinal, wanted, problem);
   }
 
   #reportIn(ordinal: Ordinal, { key }: Wanted, problem: string): void {

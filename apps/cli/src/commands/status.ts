@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { ask, findAgentSocket } from '../agent-socket.ts';
+import { type Damage, damagedText, type Loss, lossText } from '../damage-text.ts';
 import { timeText } from '../figures.ts';
 import { createOutput, type Output } from '../output.ts';
 
@@ -10,7 +11,9 @@ type Standing = {
   readonly reason: string;
   readonly remedy?: string;
   readonly completeAt?: string;
-  readonly loss?: { readonly at: string; readonly fromCommit: number; readonly toCommit: number };
+  readonly loss?: Loss;
+  /** What verifying found there and could not mend; which records, for administrators. */
+  readonly damage?: { readonly at: string; readonly count: number; readonly records?: readonly Damage[] };
 };
 type Status = {
   readonly standings: readonly Standing[];
@@ -36,16 +39,18 @@ export function registerStatus(program: Command): void {
 
 /** How many of the entries that could not be read are named. */
 const shownUnread = 5;
+const shownDamage = 5;
 
 function statusText(status: Status, output: Output): string {
   const { standings, recoveryCode, watching } = status;
   const lines = standings.flatMap((standing) => {
-    const { set, destination, state, reason, remedy, completeAt, loss } = standing;
+    const { set, destination, state, reason, remedy, completeAt, loss, damage } = standing;
     const where = destination === undefined ? '' : ` at ${destination}`;
     return [
       `${output.strong(state.replace('_', ' '))}  ${set}${where}: ${reason}`,
       ...(completeAt === undefined ? [] : [`  ${completeText(state)} as of ${timeText(completeAt)}`]),
       ...(loss === undefined ? [] : [lossText(loss)]),
+      ...(damage === undefined ? [] : damageLines(damage)),
       ...(remedy === undefined ? [] : [`  What to do: ${remedy}`]),
     ];
   });
@@ -72,7 +77,9 @@ function unreadLines({ problems = [], unreadable }: Status): readonly string[] {
   return shown.length > 0 && more > 0 ? [...lines, `not read: ${more} more, listed by: holdfast status --json`] : lines;
 }
 
-function lossText({ at, fromCommit, toCommit }: NonNullable<Standing['loss']>): string {
-  const commits = fromCommit === toCommit ? `commit ${toCommit}` : `commits ${fromCommit} to ${toCommit}`;
-  return `  on ${timeText(at)} it no longer had ${commits}, which it had acknowledged; what is still on this computer was sent again`;
+function damageLines({ at, count, records = [] }: NonNullable<Standing['damage']>): readonly string[] {
+  const shown = records.slice(0, shownDamage).map((record) => `  ${damagedText(record)}`);
+  const more = count - shown.length;
+  const rest = shown.length > 0 && more > 0 ? [`  and ${more} more, listed by: holdfast status --json`] : [];
+  return [`  found on ${timeText(at)}:`, ...shown, ...rest];
 }

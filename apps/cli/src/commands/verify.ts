@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { defineErrors } from '@holdfast/base';
 import { ask } from '../agent-socket.ts';
+import { type Damage, damagedText, type Loss, lossText } from '../damage-text.ts';
 import { bytesText } from '../figures.ts';
 import { createOutput } from '../output.ts';
 import { createProgress } from '../progress.ts';
@@ -12,8 +13,15 @@ type Found = {
   readonly rows: number;
   readonly pieces: number;
   readonly checkedBytes: number;
-  readonly damaged: readonly { readonly ordinal?: number; readonly path?: string; readonly problem: string }[];
   readonly damagedCount: number;
+  /** Records taken from other destinations, and records whose contents were stored again. */
+  readonly copied: number;
+  readonly storedAgain: number;
+  /** What could not be mended. */
+  readonly left: readonly Damage[];
+  readonly leftCount: number;
+  /** What it had acknowledged and no longer had when it was opened for this look. */
+  readonly loss?: Loss;
   readonly piecesElsewhere: number;
 };
 
@@ -28,10 +36,12 @@ type Verified = {
   readonly head: number;
   readonly destinations: readonly Found[];
   readonly notChecked: readonly NotChecked[];
+  readonly mendingStopped?: { readonly message: string };
 };
 
 const verifyErrors = defineErrors('verify', {
-  damaged: ['corrupt', 'Records of the archive are missing or damaged'],
+  damaged: ['corrupt', 'Records of the archive are missing or damaged, and could not be mended'],
+  rolled_back: ['corrupt', 'A destination no longer had what it had acknowledged: it was rolled back, or lost its end'],
   no_destination: ['unavailable', 'There is no destination'],
   incomplete: ['unavailable', 'Not every destination was checked and has the newest state'],
 });
@@ -40,7 +50,7 @@ const verifyErrors = defineErrors('verify', {
 export function registerVerify(program: Command): void {
   program
     .command('verify')
-    .description('read the archive back from every destination that is there, and check it')
+    .description('read the archive back from every destination that is there, check it, and mend what can be mended')
     .option('--full', 'open every record and check every piece, not only that it is there')
     .action(async (options: { readonly full?: boolean; readonly json?: boolean }) => {
       const output = createOutput(options.json ?? false);
@@ -63,8 +73,10 @@ function refuse({ destinations, notChecked }: Verified): void {
     throw verifyErrors.no_destination({ remedy: 'holdfast destination add FOLDER' });
   }
   const namesOf = (found: readonly { readonly destination: string }[]) => found.map(({ destination }) => destination);
-  const damaged = destinations.filter(({ damagedCount }) => damagedCount > 0);
+  const damaged = destinations.filter(({ leftCount }) => leftCount > 0);
   if (damaged.length > 0) throw verifyErrors.damaged({ destinations: namesOf(damaged), remedy: remedyForDamage });
+  const lost = destinations.filter(({ loss }) => loss);
+  if (lost.length > 0) throw verifyErrors.rolled_back({ destinations: namesOf(lost), remedy: remedyForLoss });
   const behind = destinations.filter(({ isCurrent }) => !isCurrent);
   if (behind.length + notChecked.length > 0) {
     const details = { behind: namesOf(behind), notChecked: namesOf(notChecked) };
@@ -73,40 +85,48 @@ function refuse({ destinations, notChecked }: Verified): void {
 }
 
 const remedyForDamage =
-  'a restore takes what is damaged here from another destination, where one has it; keep other copies of what none has whole. ' +
-  'A folder is filled anew from the files that are there when its archive folder (holdfast destination list) is moved aside ' +
-  'and an empty one of its name is made: then holdfast verify, which notices it, and holdfast backup';
+  'connect destinations that are away, then: holdfast verify --full; keep other copies of what no destination has whole. ' +
+  'holdfast status names it until it is found whole';
+const remedyForLoss =
+  'find out who put older files there, or what disk lost them; what is still on this computer is sent again: holdfast backup, then holdfast verify';
 
-function verifiedText({ destinations, notChecked, head }: Verified): string {
+function verifiedText({ destinations, notChecked, head, mendingStopped }: Verified): string {
   return [
     ...destinations.map((found) => foundText(found, head)),
     ...notChecked.map(
       ({ destination, status, reason, remedy }) =>
         `${destination}: not checked, ${status.replace('_', ' ')}: ${reason}\n  What to do: ${remedy}`,
     ),
+    ...(mendingStopped ? [`mending stopped: ${mendingStopped.message}`] : []),
   ].join('\n');
 }
 
 function foundText(found: Found, newest: number): string {
-  const { destination, head, rows, pieces, checkedBytes, damaged, damagedCount, isCurrent, piecesElsewhere } = found;
+  const { destination, head, rows, pieces, checkedBytes, left, leftCount, isCurrent, piecesElsewhere, loss } = found;
   const size = checkedBytes > 0 ? `, ${bytesText(checkedBytes)} read and checked` : '';
   const states = [
-    ...(damagedCount > 0 ? [`${damagedCount} records missing or damaged`] : []),
+    ...(found.damagedCount > 0 ? [damageText(found)] : []),
     ...(isCurrent ? [] : [`is behind: it has commit ${head} of ${newest}`]),
   ];
-  const state = states.length === 0 ? 'good' : states.join(', ');
-  const more = damagedCount - damaged.length;
+  const state = states.length > 0 ? states.join(', ') : loss ? 'whole now' : 'good';
+  const more = leftCount - left.length;
   return [
     `${destination}: ${state}; ${rows.toLocaleString('en')} rows, ${pieces.toLocaleString('en')} pieces${size}`,
+    ...(loss ? [lossText(loss)] : []),
     ...(piecesElsewhere === 0
       ? []
       : [`  ${piecesElsewhere.toLocaleString('en')} pieces are of backup sets that are kept at other destinations`]),
-    ...damaged.map((each) => `  ${damageText(each)}`),
+    ...left.map((each) => `  ${damagedText(each)}`),
     ...(more > 0 ? [`  and ${more} more`] : []),
   ].join('\n');
 }
 
-function damageText({ ordinal, path, problem }: Found['damaged'][number]): string {
-  const where = [...(path === undefined ? [] : [path]), ...(ordinal === undefined ? [] : [`record ${ordinal}`])];
-  return where.length === 0 ? problem : `${where.join(', ')}: ${problem}`;
+function damageText({ damagedCount, copied, storedAgain, leftCount }: Found): string {
+  const mended = [
+    ...(copied > 0 ? [`${copied} copied from another destination`] : []),
+    ...(storedAgain > 0 ? [`${storedAgain} stored again`] : []),
+  ];
+  const records = damagedCount === 1 ? 'one record' : `${damagedCount} records`;
+  const outcome = leftCount === 0 ? 'all mended' : `${leftCount} could not be mended`;
+  return `${records} missing or damaged (${[...mended, outcome].join(', ')})`;
 }
