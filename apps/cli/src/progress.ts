@@ -55,7 +55,7 @@ export function progressText(label: string, progress: Progressing, elapsedSecond
   const filled = Math.round(share * barWidth);
   const bar = `[${'#'.repeat(filled)}${'-'.repeat(barWidth - filled)}]`;
   const leftSeconds = rate > 0 ? (totalBytes - doneBytes) / rate : Infinity;
-  // Beyond that it is no forecast: holes of a sparse file are counted in the whole, and take no time.
+  // Beyond that it is no forecast.
   const left = leftSeconds <= mostLeftSeconds ? `${durationText(leftSeconds)} left` : '';
   const amount = `${bytesText(doneBytes)} of ${bytesText(totalBytes)}`;
   return [label, bar, `${Math.floor(share * 100)} %`, amount, speed, left, detail]

@@ -290,6 +290,13 @@ export class RestoreJournal {
       .all(entry, from, limit) as unknown as PieceWork[];
   }
 
+  /** Bytes of an entry's pieces: its size but for the holes. */
+  dataBytesOf(entry: number): number {
+    return this.plan.sql('select coalesce(sum(length), 0) as n from pieces where entry = ?').get(entry)?.[
+      'n'
+    ] as number;
+  }
+
   /** These pieces of an entry are where they belong. */
   donePieces(entry: number, pieces: readonly PieceWork[]): void {
     this.#transact(() => {

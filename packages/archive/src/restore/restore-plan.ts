@@ -16,6 +16,8 @@ export type PlanSummary = {
   /** Names that are one file with another. */
   readonly links: number;
   readonly totalBytes: number;
+  /** Of these, what is no hole: what is to be written, or found where it belongs. */
+  readonly dataBytes: number;
   /** Records to be read, at most. */
   readonly records: number;
   /** Entries that planning already found to be lost. */
@@ -203,10 +205,13 @@ export class RestorePlan implements PlanSink {
          count(*) filter (where state = ${entryStates.damaged}) as damaged,
          coalesce(sum(is_fuzzy), 0) as fuzzy
        from entries`,
-    ).get() as unknown as Omit<PlanSummary, 'directories' | 'records'>;
+    ).get() as unknown as Omit<PlanSummary, 'directories' | 'records' | 'dataBytes'>;
     const directories = this.sql('select count(*) as n from directories where directory > 0').get()?.['n'] as number;
-    const records = this.sql('select count(distinct ordinal) as n from pieces').get()?.['n'] as number;
-    return { ...counts, directories, records };
+    const pieces = this.sql(
+      'select count(distinct ordinal) as n, coalesce(sum(length), 0) as bytes from pieces',
+    ).get()!;
+    const [records, dataBytes] = [pieces['n'] as number, pieces['bytes'] as number];
+    return { ...counts, directories, records, dataBytes };
   }
 
   /** The plan line by line: directories, then entries in the order of the archive; for a dry run. */

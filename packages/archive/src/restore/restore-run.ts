@@ -13,7 +13,7 @@ import type { OpenEntry, PlacedEntry, RestoreJournal } from './restore-journal.t
 import { keepNotes, notesOf } from './restore-report.ts';
 import type { NewRestoreJob, RestorePool } from './worker-pool.ts';
 
-/** What a restore has done so far, for a progress bar. Totals are those of the plan. */
+/** What a restore has done so far, for a progress bar. Totals are those of the plan; holes of files are no bytes. */
 export type RestoreProgress = {
   readonly restoredEntries: number;
   readonly restoredBytes: number;
@@ -75,7 +75,7 @@ export class RestoreRun {
     const { plan } = parts.journal;
     this.#token = String(plan.get('token'));
     this.#notes = notesOf(plan);
-    const { files, symlinks, specials, totalBytes } = plan.summary();
+    const { files, symlinks, specials, dataBytes: totalBytes } = plan.summary();
     const totalEntries = files + symlinks + specials;
     this.#progress = { restoredEntries: 0, restoredBytes: 0, keptBytes: 0, totalEntries, totalBytes };
   }
@@ -144,7 +144,7 @@ export class RestoreRun {
     if (result.status === 'placed') this.#progress.restoredEntries++;
     if (result.status === 'identical') {
       this.#progress.restoredEntries++;
-      if (entry?.leader === null) this.#progress.keptBytes += entry.size;
+      if (entry?.leader === null) this.#progress.keptBytes += this.journal.dataBytesOf(entry.entry);
     }
   }
 
