@@ -85,6 +85,7 @@ test('a time before the first backup and a target inside what is protected are h
     ['find', 'file'],
   ])
     assert.equal(codeOf(agent.run(...args, '--at', '1990-01-01')), 'time.before_first', args.join(' '));
+  assert.equal(codeOf(agent.run('restore', file, '--to', to, '--at', '2999-01-01')), 'time.future');
   assert.equal(existsSync(to), false, 'nothing is made for a restore of nothing');
   assert.equal(codeOf(agent.run('ls', agent.tree, '--at', 'the day before')), 'time.invalid');
   assert.equal(agent.run('ls', agent.tree, '--at', 'now').status, 0);

@@ -4,7 +4,7 @@
  * Owns its state folder (keys, index, sets), the control socket and nothing else on the machine.
  */
 export { type AgentOptions, type RunningAgent, startAgent } from './agent.ts';
-export { parseTime } from './browse/parse-time.ts';
+export { parseTimeSpan } from './browse/parse-time.ts';
 export { pathToText, textToPath } from './browse/path-text.ts';
 export { askAgent, type Hearing } from './control/client.ts';
 export { controlErrors } from './control/errors.ts';

@@ -43,6 +43,7 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'control.not_allowed': () => 'run it as root, or as the user the agent runs as',
   'state.in_use': () => 'use the one that runs: holdfast status',
   'keys.exposed': ({ file }) => `nobody else may read it: chmod 600 ${String(file)}`,
+  'time.future': () => 'leave --at out for the newest state',
   'time.before_first': () => 'holdfast versions FILE shows what there is',
   'browse.not_found': () => 'holdfast ls --deleted and --at show what was there before',
   'browse.never_there': () => 'holdfast find --deleted NAME finds what is there, and what was',
@@ -55,6 +56,8 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'embedded_postgres.cannot_run': () => 'set HOLDFAST_DATABASE_URL to a PostgreSQL server (15 or newer) of your own',
   'embedded_postgres.leftover_survives': ({ pids }) => `end these processes, then start again: ${String(pids)}`,
   'cloud.never_started': () => 'start it first: holdfast up, or holdfast cloud start; HOLDFAST_HOME names its folder',
+  'cloud.stop_incomplete': ({ parts }) =>
+    `start it again: what is left is found and ended then; if it comes again, please report it: ${String(parts)}`,
   'kms.bad_key_file': ({ filePath }) => `put back the ${String(filePath)} that belongs to this folder`,
   'kms.not_opened': () => 'put back the master-keys.json that belongs to this database',
   'kms.unknown_key': () => 'put back the master-keys.json that belongs to this database',

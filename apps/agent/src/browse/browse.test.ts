@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findEntries } from './browse.ts';
+import { findEntries, momentAt } from './browse.ts';
 import { file, folder, newest, pathsOf, stateOf } from './testing.ts';
 
 const owner = { mode: 0o755, uid: 0, gid: 0 };
@@ -47,4 +47,18 @@ test('finding ends, and finds each thing once, where a directory holds itself', 
     assert.ok(found.length < 100, 'the walk goes round');
   }
   assert.deepEqual(found.toSorted(), ['/again', '/below', '/below/file.txt', '/below/up']);
+});
+
+test('a time that has not come is refused, a day or minute that has begun is not', async () => {
+  const state = stateOf([...folder(0, 'disk', 1, { ...owner, mountPoint: Buffer.from('/') })], [file(1, 'a', owner)]);
+  const nowMs = new Date(2026, 2, 15, 12, 30, 45).getTime();
+  for (const at of ['now', '2026-03-15', 'today', '12:30', '12:30:45', '1 second ago', undefined]) {
+    assert.equal((await momentAt(state, at, nowMs)).commit, 2, String(at));
+  }
+  for (const at of ['2026-03-16', '12:31', '12:30:46', '2027-01-01T00:00:00Z', '9999-12-31', 'today 23:00']) {
+    await assert.rejects(momentAt(state, at, nowMs), { code: 'time.future' }, at);
+  }
+  // The newest commit bears a minute that this clock has not come to.
+  assert.equal((await momentAt(state, '1970-01-01T00:01:30Z', 1000)).commit, 1);
+  await assert.rejects(momentAt(state, '1970-01-01T00:02:30Z', 1000), { code: 'time.future' });
 });

@@ -21,7 +21,7 @@ import { setImmediate } from 'node:timers/promises';
 import { type FindStart, startsOf } from './find-starts.ts';
 import { lookUp, type SeenPath } from './look-up.ts';
 import { joined, pathToText } from './path-text.ts';
-import { parseTime, timeErrors } from './parse-time.ts';
+import { parseTimeSpan, timeErrors } from './parse-time.ts';
 
 const entriesATurn = 1024;
 
@@ -55,13 +55,21 @@ export type ShownVersion = ShownEntry & {
 /** A moment of the archive. */
 export type Moment = { readonly commit: number; readonly at: string };
 
-/** The commit that `--at` names, the newest without it. @throws time.invalid, time.before_first, browse.empty */
+/**
+ * The commit that `--at` names, the newest without it. What is later than now and than the newest commit, whose clock may
+ * have been ahead, is refused: nobody means it.
+ *
+ * @throws time.invalid, time.before_first, time.future, browse.empty
+ */
 export async function momentAt(state: ArchiveState, at: string | undefined, nowMs: number): Promise<Moment> {
   if (state.head === 0) throw browseErrors.empty();
-  const wanted = at === undefined ? undefined : timeOfMilliseconds(parseTime(at, nowMs));
-  const commit = wanted === undefined ? state.head : await state.commitAt(wanted);
+  const span = at === undefined ? undefined : parseTimeSpan(at, nowMs);
+  const commit = span === undefined ? state.head : await state.commitAt(timeOfMilliseconds(span.untilMs));
   if (commit === undefined) throw timeErrors.before_first({ field: 'at', at });
-  const times = await timesOf(state, new Set([commit]));
+  const times = await timesOf(state, new Set([commit, state.head]));
+  const newestMs = Date.parse(times.get(state.head) ?? '') || 0;
+  const isFuture = span !== undefined && span.fromMs > Math.max(nowMs, newestMs);
+  if (isFuture) throw timeErrors.future({ field: 'at', at, now: new Date(nowMs).toISOString() });
   return { commit, at: times.get(commit) ?? '' };
 }
 

@@ -4,7 +4,11 @@ import { defineErrors } from '@holdfast/base';
 export const timeErrors = defineErrors('time', {
   invalid: ['invalid', 'The time is not understood'],
   before_first: ['not_found', 'Nothing was backed up at that time yet'],
+  future: ['invalid', 'That time has not come yet'],
 });
+
+/** What a person's words name: an instant, or a day, a minute or a second with its first and its last millisecond. */
+export type TimeSpan = { readonly fromMs: number; readonly untilMs: number };
 
 const unitMs: Readonly<Record<string, number>> = {
   second: 1000,
@@ -21,9 +25,14 @@ const unitMs: Readonly<Record<string, number>> = {
  * @throws time.invalid
  */
 export function parseTime(text: string, nowMs: number): number {
+  return parseTimeSpan(text, nowMs).untilMs;
+}
+
+/** All that the same words name. @throws time.invalid */
+export function parseTimeSpan(text: string, nowMs: number): TimeSpan {
   const words = text.trim().toLowerCase().replace(/\s+/g, ' ');
-  const parsed = agoOf(words, nowMs) ?? dayOf(words, nowMs) ?? dateOf(words) ?? zonedOf(text.trim());
-  if (parsed === undefined || !Number.isFinite(parsed)) {
+  const parsed = dayOf(words, nowMs) ?? dateOf(words) ?? instant(agoOf(words, nowMs) ?? zonedOf(text.trim()));
+  if (parsed === undefined || !Number.isFinite(parsed.untilMs)) {
     throw timeErrors.invalid({
       field: 'at',
       value: text,
@@ -31,6 +40,10 @@ export function parseTime(text: string, nowMs: number): number {
     });
   }
   return parsed;
+}
+
+function instant(atMs: number | undefined): TimeSpan | undefined {
+  return atMs === undefined ? undefined : { fromMs: atMs, untilMs: atMs };
 }
 
 function agoOf(words: string, nowMs: number): number | undefined {
@@ -46,7 +59,7 @@ function agoOf(words: string, nowMs: number): number | undefined {
   return date.getTime();
 }
 
-function dayOf(words: string, nowMs: number): number | undefined {
+function dayOf(words: string, nowMs: number): TimeSpan | undefined {
   const match = /^(today|yesterday)(?: (?:at )?(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/.exec(
     /^\d{1,2}:\d{2}/.test(words) ? `today ${words}` : words,
   );
@@ -56,7 +69,7 @@ function dayOf(words: string, nowMs: number): number | undefined {
   return localTime([now.getFullYear(), now.getMonth() + 1, day], match.slice(2));
 }
 
-function dateOf(words: string): number | undefined {
+function dateOf(words: string): TimeSpan | undefined {
   const match = /^(\d{4})-(\d{2})-(\d{2})(?:[t ](\d{2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?)?$/.exec(words);
   if (!match) return undefined;
   const [year, month, day] = match.slice(1, 4).map(Number) as [number, number, number];
@@ -65,12 +78,16 @@ function dateOf(words: string): number | undefined {
   return localTime([year, month, day], match.slice(4));
 }
 
-/** The last moment of a day, or of the minute or second that is named. */
-function localTime([year, month, day]: readonly [number, number, number], time: readonly (string | undefined)[]) {
+/** A day, or the minute or second of it that is named. */
+function localTime(
+  [year, month, day]: readonly [number, number, number],
+  time: readonly (string | undefined)[],
+): TimeSpan | undefined {
   const [hours, minutes, seconds] = time.map((part) => (part === undefined ? undefined : Number(part)));
-  if (hours === undefined) return new Date(year, month - 1, day, 23, 59, 59, 999).getTime();
-  if (hours > 23 || (minutes ?? 0) > 59 || (seconds ?? 0) > 59) return undefined;
-  return new Date(year, month - 1, day, hours, minutes, seconds ?? 59, 999).getTime();
+  if ((hours ?? 0) > 23 || (minutes ?? 0) > 59 || (seconds ?? 0) > 59) return undefined;
+  const from = new Date(year, month - 1, day, hours ?? 0, minutes ?? 0, seconds ?? 0, 0);
+  const until = new Date(year, month - 1, day, hours ?? 23, hours === undefined ? 59 : minutes, seconds ?? 59, 999);
+  return { fromMs: from.getTime(), untilMs: until.getTime() };
 }
 
 function zonedOf(text: string): number | undefined {

@@ -48,7 +48,7 @@ export function registerRecover(program: Command): void {
       const { recover, reportToJson, reportToText, RecoverError } = await import('@holdfast/recover');
       const output = createOutput(options.json ?? false);
       const progress = createProgress('recover', { json: output.json });
-      const at = await timeOf(options.at);
+      const at = await timeOf(options.at, output);
       const folder = archiveFolder(absolutePath(dir));
       const request = {
         folder,
@@ -133,9 +133,13 @@ async function readSecret(keyFile: string | undefined, output: { note(text: stri
   return { recoveryCode: words.join(' ') };
 }
 
-async function timeOf(text: string | undefined): Promise<Date | undefined> {
+async function timeOf(text: string | undefined, output: { note(text: string): void }): Promise<Date | undefined> {
   if (text === undefined) return undefined;
   // Loaded for this alone: a recovery needs nothing of the agent.
-  const { parseTime } = await import('@holdfast/agent');
-  return new Date(parseTime(text, systemClock.now()));
+  const { parseTimeSpan } = await import('@holdfast/agent');
+  const now = systemClock.now();
+  const { fromMs, untilMs } = parseTimeSpan(text, now);
+  // Here the clock may be anything: it refuses nobody a recovery.
+  if (fromMs > now) output.note(`By this computer's clock, "${text}" has not come yet.`);
+  return new Date(untilMs);
 }
