@@ -12,6 +12,8 @@ import {
   ordinalOf,
   parseCommitRow,
   readState,
+  sequenceOf,
+  writerOf,
 } from '@holdfast/archive';
 import { makeArchive, type KeyPorts } from '../keys/archive-keyring.ts';
 import { KeyStore, type StoredKeys } from '../keys/key-store.ts';
@@ -92,6 +94,21 @@ export class DeviceArchive {
       this.index.set('archive', this.archiveId);
       this.index.set('writer', this.#stored.keys.writerNumber);
     });
+  }
+
+  /** Takes down that another life of this device made this record: nothing more is written under its writer number. */
+  noteOverrunBy(ordinal: Ordinal): void {
+    const { writerNumber } = this.#stored.keys;
+    if (writerOf(ordinal) !== writerNumber) return;
+    this.index.transact(() => {
+      this.index.set('overrun', writerNumber);
+      this.index.set('ordinals', Math.max(sequenceOf(ordinal) + 1, this.index.getNumber('ordinals') ?? 0));
+    });
+  }
+
+  /** Whether another life of this device uses its writer number, too. */
+  get isOverrun(): boolean {
+    return this.index.getNumber('overrun') === this.#stored.keys.writerNumber;
   }
 
   /** The ordinal of a sequence number of this device's writer. */

@@ -51,6 +51,7 @@ function sessionOf(name: string, records: Map<Ordinal, number>): DestinationSess
 const { block, bundle, tree, commit, header } = RecordKind;
 const signal = new AbortController().signal;
 const isGenuine = () => true;
+const isProof = () => true;
 
 test('only blocks that are needed are copied, from whichever source has them, and commits come last and in order', async () => {
   const first = new Map([
@@ -74,6 +75,7 @@ test('only blocks that are needed are copied, from whichever source has them, an
     data: [1, 2, 4, 6, 8],
     withMetadata: true,
     isGenuine,
+    isProof,
     onMissing: (ordinals) => missing.push(...ordinals),
     signal,
   });
@@ -101,6 +103,7 @@ test('where something is missing and that ends the copying, no commit is there',
     data: [1, 3],
     withMetadata: true,
     isGenuine,
+    isProof,
     signal,
   };
   const refuse = () => {
@@ -123,7 +126,16 @@ test('without metadata nothing but needed blocks is copied', async () => {
       [4, bundle],
     ]),
   );
-  await catchUp({ sources: [from], to, data: [4], withMetadata: false, isGenuine, onMissing: () => undefined, signal });
+  await catchUp({
+    sources: [from],
+    to,
+    data: [4],
+    withMetadata: false,
+    isGenuine,
+    isProof,
+    onMissing: () => undefined,
+    signal,
+  });
   assert.deepEqual(to.added, [4]);
 });
 
@@ -155,6 +167,7 @@ test('of a source that gives other records than it was asked for, or altered one
   const work = {
     data: [1, 2, 3],
     withMetadata: true,
+    isProof,
     isGenuine: (record: Uint8Array) => record.at(-1) !== 7,
     onMissing: (ordinals: readonly Ordinal[]) => missing.push(...ordinals),
     signal,
@@ -185,4 +198,40 @@ test('a table of ordinals knows what was added and what was marked, in whatever 
     }),
     { numRuns: 30 },
   );
+});
+
+test('a destination that has other records under the same ordinals gets nothing, and one that was sent half goes on', async () => {
+  const half = [
+    [0, header],
+    [2, block],
+    [3, commit],
+    [4, block],
+    [5, block],
+  ] as const;
+  const whole = [...half, [6, block], [7, commit]] as const;
+  for (const { what, differing, isDamaged, isRefused } of [
+    { what: 'after its newest commit', differing: 4, isDamaged: false, isRefused: true },
+    { what: 'before its newest commit, as others see to', differing: 2, isDamaged: false, isRefused: false },
+    { what: 'nowhere', differing: -1, isDamaged: false, isRefused: false },
+    { what: 'in a damaged record', differing: 5, isDamaged: true, isRefused: false },
+  ]) {
+    const [from, to] = [sessionOf('from', new Map(whole)), sessionOf('to', new Map(half))];
+    const read = to.read.bind(to);
+    to.read = async function* (ordinals) {
+      for await (const record of read(ordinals)) {
+        if (parseRecordHeader(record).ordinal === differing) record[record.length - 1]! ^= 1;
+        yield record;
+      }
+    };
+    const work = { sources: [from], to, data: [2, 4, 5, 6], withMetadata: true, isGenuine, signal };
+    const done = catchUp({
+      ...work,
+      isProof: (record) => !isDamaged || record.at(-1) !== 1,
+      onMissing: () => undefined,
+    });
+    if (isRefused)
+      await assert.rejects(done, { code: 'destinations.mixed', details: { destination: 'to', ordinal: 4 } });
+    else await done;
+    assert.deepEqual(to.added, isRefused ? [] : [6, 7], what);
+  }
 });

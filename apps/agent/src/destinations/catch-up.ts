@@ -1,9 +1,11 @@
 import { type Ordinal, parseRecordHeader, RecordKind } from '@holdfast/archive';
 import type { DestinationSession } from './destination-place.ts';
+import { destinationErrors } from './errors.ts';
 import { OrdinalTable } from './ordinal-table.ts';
 
 const fragmentBytes = 3 * 1024 * 1024;
 const readAtOnce = 256;
+const compared = 16;
 
 /** What is to be brought to a destination, and from where. */
 export type CatchUp = {
@@ -16,6 +18,8 @@ export type CatchUp = {
   readonly withMetadata: boolean;
   /** Whether a record is as it was sealed: a source that is not what it should be must not spoil the other destinations. */
   readonly isGenuine: (record: Uint8Array) => boolean;
+  /** Whether a record was surely made by who has this device's keys. */
+  readonly isProof: (record: Uint8Array) => boolean;
   /** Hears of needed data that no source has, before any commit is copied; what it throws ends the copying. */
   readonly onMissing: (ordinals: readonly Ordinal[]) => void;
   readonly signal: AbortSignal;
@@ -27,10 +31,12 @@ export type CatchUp = {
  *
  * Commits come last and in order, so that each counts only once all that it reaches there is there. Header and keyrings
  * were sent before. Returns the number of bytes copied.
+ *
+ * @throws destinations.mixed where the destination has another record under an ordinal than a source has
  */
 export async function catchUp(work: CatchUp): Promise<number> {
-  const { sources, to, onMissing } = work;
-  const known = await ordinalsOf(to);
+  const { sources, onMissing } = work;
+  const known = await ordinalsOf(work);
   const lacking = withoutKnown(work.data, known);
   const copier = new Copier(work, (ordinal) => lacking.mark(ordinal));
   const commits: Ordinal[] = [];
@@ -138,10 +144,36 @@ function withoutKnown(ordinals: Iterable<Ordinal>, known: OrdinalTable): Ordinal
   return table;
 }
 
-async function ordinalsOf(session: DestinationSession): Promise<OrdinalTable> {
+/** What the destination has, once it is sure that it has it of this life of the device. */
+async function ordinalsOf(work: CatchUp): Promise<OrdinalTable> {
   const table = new OrdinalTable();
-  for await (const { ordinal } of session.list()) table.add(ordinal);
+  let newestCommit = 0;
+  for await (const { ordinal, kind } of work.to.list()) {
+    table.add(ordinal);
+    if (kind === RecordKind.commit) newestCommit = Math.max(newestCommit, ordinal);
+  }
+  await expectUnmixed(work, table.after(newestCommit, compared));
   return table;
+}
+
+/**
+ * Compares the first records that came to the destination after its newest commit with those of the sources. Two lives of
+ * a device that begin at one state use the same ordinals from there on: what one has sent is not what the other has.
+ */
+async function expectUnmixed({ to, sources, signal, isProof }: CatchUp, ordinals: readonly Ordinal[]): Promise<void> {
+  if (ordinals.length === 0) return;
+  const there = new Map<Ordinal, Uint8Array>();
+  for await (const record of to.read(ordinals, signal)) there.set(parseRecordHeader(record).ordinal, record.slice());
+  for (const source of sources) {
+    for await (const record of source.read([...there.keys()], signal)) {
+      const { ordinal } = parseRecordHeader(record);
+      const other = there.get(ordinal);
+      const isDiffering = other !== undefined && Buffer.compare(other, record) !== 0;
+      // One that is damaged proves nothing.
+      if (isDiffering && isProof(other) && isProof(record))
+        throw destinationErrors.mixed({ destination: to.name, ordinal });
+    }
+  }
 }
 
 /** Sends the header and the keyrings that a destination lacks. */

@@ -4,17 +4,19 @@
  * `connect` opens those that are there and settles each against what the device knows: the same head, a head whose answer
  * was lost, a destination that lags, or another life of this device. One that is away does not stop the others.
  */
-import { isAltered, type Ordinal } from '@holdfast/archive';
+import { isAltered, type Ordinal, type SessionVerdict } from '@holdfast/archive';
+import { CodedError } from '@holdfast/base';
 import type { DeviceArchive } from '../archive/device-archive.ts';
 import type { DestinationConfig } from '../state/agent-database.ts';
 import { catchUp, sendKeyRecords } from './catch-up.ts';
 import type { DestinationPlace, DestinationSession } from './destination-place.ts';
 import { destinationErrors } from './errors.ts';
 import type { GapBook } from './gap-book.ts';
-import { findForeign, judge, knownHead } from './judge-session.ts';
+import { examine, findForeign, type Foreign, judge, knownHead, type Others } from './judge-session.ts';
+import { isProof } from './own-ordinals.ts';
 import { SetRoutes } from './set-routes.ts';
-import { closeSlot, type DestinationStanding, failSlot, newSlot, type Slot } from './slot.ts';
-import { remedyForCopies, takeForeignKeyrings, takeOver, type TakeOverPorts } from './take-over.ts';
+import { closeSlot, type DestinationStanding, failSlot, headOf, newSlot, type Slot } from './slot.ts';
+import { becomeNextWriter, remedyForCopies, takeForeignKeyrings, takeOver, type TakeOverPorts } from './take-over.ts';
 
 /** What connecting did. */
 export type Connected = {
@@ -131,9 +133,10 @@ export class Destinations {
     await this.check();
     const before = this.sessions();
     const opened = await this.#openDue();
-    const isTakenOver = opened.length > 0 && (await this.#settleAll(opened));
+    const isTakenOver = opened.length > 0 && (await this.#settleAll());
     const isAnyNew = this.sessions().some((session) => !before.includes(session));
     if (isAnyNew || this.#isFillDue) await this.#fillGaps();
+    if (this.#archive.isOverrun) await this.#becomeNextWriter();
     const [areBindingsChanged, isReadAgain] = [this.#areBindingsChanged, this.#isReadAgain];
     this.#areBindingsChanged = false;
     this.#isReadAgain = false;
@@ -180,39 +183,73 @@ export class Destinations {
     if (found < acknowledged) memory.noteLoss(destinationId, { acknowledged, found });
   }
 
-  /** @returns whether the device goes on as another writer */
-  async #settleAll(opened: readonly Slot[]): Promise<boolean> {
-    const isAnyAway = this.#slots.some(({ session }) => !session);
-    const others = { isAnyReady: this.sessions().length > 0, isAnyAway };
-    const foreign = await findForeign(this.#archive, opened, others);
-    if (foreign) {
-      if (!(await this.#goOnFrom(foreign))) {
-        const canOthersGoOn = foreign.standing.status === 'failed' && !this.#archive.isIndexLost;
-        return canOthersGoOn ? this.#settleAll(opened.filter((slot) => slot !== foreign)) : false;
-      }
-      await this.#reopenOthers(foreign);
+  /** @returns whether the device goes on from another state than its own */
+  async #settleAll(): Promise<boolean> {
+    const unsettled = this.#slots.filter(({ session, standing }) => session && standing.status !== 'ready');
+    if (!this.#archive.isIndexLost) {
+      for (const slot of unsettled) await this.#try(slot, () => examine(this.#archive, slot));
     }
-    const waiting = this.#slots.filter(({ session, standing }) => session && standing.status !== 'ready');
-    for (const slot of waiting) await this.#try(slot, () => this.#takeUp(slot));
+    const left = unsettled.filter(({ session }) => session);
+    const isAnyAway = this.#slots.some(({ session }) => !session);
+    const isAnyReady = this.sessions().length > 0;
+    const attempt: Others['attempt'] = (slot, work) => this.#attempt(slot, work);
+    const foreign = await findForeign(this.#archive, left, { isAnyReady, isAnyAway, attempt });
+    if (!foreign) {
+      await this.#settleEach();
+      return false;
+    }
+    if (!(await this.#goOnFrom(foreign))) {
+      const canOthersGoOn = foreign.slot.standing.status === 'failed' && !this.#archive.isIndexLost;
+      return canOthersGoOn ? this.#settleAll() : false;
+    }
+    await this.#reopenOthers(foreign.slot);
+    await this.#settleEach();
+    return true;
+  }
+
+  /** Brings each to the device's own state. */
+  async #settleEach(): Promise<void> {
     const { index } = this.#archive;
+    const waiting = this.#slots.filter(({ session, standing }) => session && standing.status !== 'ready');
+    // Those at the device's head first: they know what the others lack.
+    for (const slot of waiting.toSorted((a, b) => headOf(b) - headOf(a))) {
+      if (slot.session) await this.#try(slot, () => this.#takeUp(slot));
+    }
     if (this.sessions().length > 0 && index.unacknowledgedCommit()) index.dropUnacknowledged();
     for (const slot of waiting) {
       if (slot.session && slot.standing.status !== 'ready') await this.#try(slot, () => this.#send(slot));
     }
-    return foreign !== undefined;
   }
 
   /** Goes on as the next writer, from the state of this destination. Returns whether that could be done. */
-  async #goOnFrom(foreign: Slot): Promise<boolean> {
-    const isTakenOver = await this.#try(foreign, async () => {
+  async #goOnFrom({ slot, shown }: Foreign): Promise<boolean> {
+    const isTakenOver = await this.#try(slot, async () => {
       // It would be taken back and forth between the two for ever.
-      if (foreign.wasSuperseded) throw destinationErrors.used_elsewhere({ remedy: remedyForCopies });
-      await sendKeyRecords(foreign.session!, this.#archive.stored.keyRecords);
-      await takeOver(this.#archive, foreign.session!, this.#ports);
-      this.#ready(foreign);
+      if (slot.wasSuperseded) throw destinationErrors.used_elsewhere({ remedy: remedyForCopies });
+      const session = slot.session!;
+      await sendKeyRecords(session, this.#archive.stored.keyRecords);
+      await takeOver(this.#archive, session, shown, this.#ports);
+      this.#ready(slot);
     });
     this.#archive.readFrom(() => this.sessions());
     return isTakenOver;
+  }
+
+  /**
+   * Goes on as the next writer, from the device's own state: another life of it uses its number. Those that do not take
+   * the keyring are not written to.
+   */
+  async #becomeNextWriter(): Promise<void> {
+    const ready = this.#slots.filter(({ standing }) => standing.status === 'ready');
+    // Where every writer has to be introduced, the first to come is the one.
+    const strictFirst = ready.toSorted((a, b) => rankOf(a) - rankOf(b));
+    for (const slot of strictFirst) {
+      await this.#try(slot, async () => {
+        const session = slot.session!;
+        if (this.#archive.isOverrun) await becomeNextWriter(this.#archive, session, this.#ports);
+        else await sendKeyRecords(session, this.#archive.stored.keyRecords);
+      });
+    }
   }
 
   /** The others were opened with a head that is no longer ours. */
@@ -226,13 +263,24 @@ export class Destinations {
 
   async #takeUp(slot: Slot): Promise<void> {
     const session = slot.session!;
-    const verdict = await judge(this.#archive, session);
+    const verdict = await this.#judge(session);
     // Before anything is sent: our keyring would not fit there.
-    if (verdict.status === 'new_writer') throw destinationErrors.branched({ destination: session.name });
+    if (verdict.status === 'new_writer') {
+      if (slot.wasSuperseded) throw destinationErrors.used_elsewhere({ remedy: remedyForCopies });
+      throw destinationErrors.branched({ destination: session.name });
+    }
     await takeForeignKeyrings(this.#archive, session);
     await sendKeyRecords(session, this.#archive.stored.keyRecords);
     if (verdict.status === 'take_up') this.#archive.index.acknowledge(verdict.head.number);
     if (verdict.status !== 'send') this.#ready(slot);
+  }
+
+  /** Older commits are known by what destinations hold: with none at hand, one that lags cannot be told from a branch. */
+  async #judge(session: DestinationSession): Promise<SessionVerdict> {
+    return judge(this.#archive, session).catch((error: unknown) => {
+      const isUnknown = this.sessions().length === 0 && error instanceof CodedError;
+      throw isUnknown ? destinationErrors.behind({ destination: session.name }, error) : error;
+    });
   }
 
   async #send(slot: Slot): Promise<void> {
@@ -254,7 +302,13 @@ export class Destinations {
     const { signal } = this.#ports;
     const keys = this.#archive.openKeys;
     const isGenuine = (record: Uint8Array) => !isAltered(record, keys);
-    await catchUp({ ...what, to: slot.session!, data, isGenuine, onMissing, signal, onCopied });
+    const proves = (record: Uint8Array) => isProof(record, this.#archive);
+    const work = { ...what, to: slot.session!, data, isGenuine, isProof: proves, onMissing, signal, onCopied };
+    await catchUp(work).catch((error: unknown) => {
+      const isMixed = error instanceof CodedError && error.code === destinationErrors.mixed.code;
+      if (isMixed) this.#archive.noteOverrunBy(Number(error.details['ordinal']));
+      throw error;
+    });
   }
 
   /**
@@ -310,17 +364,29 @@ export class Destinations {
 
   /** Runs `work` on a slot; its failure is that destination's alone. Returns whether it succeeded. */
   async #try(slot: Slot, work: () => Promise<void>): Promise<boolean> {
-    try {
+    const done = await this.#attempt(slot, async () => {
       await work();
       return true;
+    });
+    return done === true;
+  }
+
+  /** As `#try`, with what the work gives; undefined where it failed. */
+  async #attempt<T>(slot: Slot, work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
     } catch (error) {
       this.#ports.signal.throwIfAborted();
       await failSlot(slot, error, this.#ports);
-      return false;
+      return undefined;
     }
   }
 
   #find(destinationId: number): Slot | undefined {
     return this.#slots.find(({ place }) => place.config.destinationId === destinationId);
   }
+}
+
+function rankOf({ session }: Slot): number {
+  return session?.requiresIntroduction ? 0 : 1;
 }

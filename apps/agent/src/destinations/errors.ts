@@ -11,6 +11,10 @@ export const destinationErrors = defineErrors('destinations', {
     'conflict',
     'The destination has commits of another life of this computer that no other destination has; nothing is added there',
   ],
+  mixed: [
+    'conflict',
+    'The destination has records of another life of this computer under the ordinals of this one; nothing is added there',
+  ],
   used_elsewhere: [
     'conflict',
     "Another computer writes with this one's keys: one of the two is a copy of the other's disk, or of Holdfast's state",
@@ -18,6 +22,14 @@ export const destinationErrors = defineErrors('destinations', {
   overtaken: [
     'conflict',
     'Another life of this computer has taken the archive over, and its keys are not in this copy of the state',
+  ],
+  keyring_unproven: [
+    'corrupt',
+    'The destination has a newer keyring than this computer knows, which no writer that this computer knows brought in',
+  ],
+  ordinals_unproven: [
+    'corrupt',
+    'The destination says that it holds more records of this computer than were made, and shows none of them',
   ],
   not_found: ['not_found', 'There is no destination of that name'],
   known: ['conflict', 'This destination is there already'],

@@ -2,8 +2,18 @@
 import { type CommitName, judgeSession, type SessionVerdict } from '@holdfast/archive';
 import type { DeviceArchive } from '../archive/device-archive.ts';
 import type { DestinationSession } from './destination-place.ts';
+import { destinationErrors } from './errors.ts';
+import { findForeignRecord } from './own-ordinals.ts';
 import { headOf, type Slot } from './slot.ts';
-import { isRightfulWriter, readKeyrings } from './take-over.ts';
+import {
+  continuesOwnState,
+  isRightfulWriter,
+  overtakenAt,
+  readProvenKeyrings,
+  readShownState,
+  remedyForCopies,
+  type ShownState,
+} from './take-over.ts';
 
 /** The newest commit that the device knows; undefined before its first. */
 export function knownHead({ index }: DeviceArchive): CommitName | undefined {
@@ -18,46 +28,93 @@ export async function judge(archive: DeviceArchive, { head }: DestinationSession
 }
 
 /**
+ * Looks at what a destination says of this device before anything follows from it, and has the records prove it. Where
+ * another life of the device used its writer number, that is taken down.
+ *
+ * @throws destinations.keyring_unproven, destinations.ordinals_unproven, destinations.used_elsewhere, destinations.overtaken
+ */
+export async function examine(archive: DeviceArchive, slot: Slot): Promise<void> {
+  const session = slot.session!;
+  const taken = await readProvenKeyrings(archive, session);
+  if (session.requiresIntroduction && !isRightfulWriter(taken)) throw overtakenAt(session);
+  const ordinal = await findForeignRecord(archive, session);
+  if (ordinal === undefined) return;
+  archive.noteOverrunBy(ordinal);
+  // It would be taken back and forth between the two for ever.
+  if (slot.wasSuperseded) throw destinationErrors.used_elsewhere({ remedy: remedyForCopies });
+}
+
+/** A destination whose state the device has to go on from, and that state. */
+export type Foreign = { readonly slot: Slot; readonly shown: ShownState };
+
+/** What else there is when destinations are looked at. */
+export type Others = {
+  /** Some other destination is at the device's head. */
+  readonly isAnyReady: boolean;
+  /** Some other destination may be: nobody can ask it now. */
+  readonly isAnyAway: boolean;
+  /** Does what concerns one destination alone; undefined where it failed, and the destination with it. */
+  readonly attempt: <T>(slot: Slot, work: () => Promise<T>) => Promise<T | undefined>;
+};
+
+/**
  * Of destinations just opened, the one whose state the device has to go on from because its own is not to be relied on:
- * an index that was lost or is of an older disk, a clone that wrote meanwhile, or every destination lagging behind.
+ * the index was lost; a destination goes on from the device's own newest commit, since the index is of an older disk or a
+ * clone wrote meanwhile; or every destination lags behind or is a branch.
+ *
+ * Never one that is older, or a branch, while another is at the device's head or may be: whoever serves it chooses what it
+ * shows, and would have all that came later called a branch.
  */
 export async function findForeign(
   archive: DeviceArchive,
   opened: readonly Slot[],
-  others: { readonly isAnyReady: boolean; readonly isAnyAway: boolean },
-): Promise<Slot | undefined> {
-  const byHead = opened.toSorted((a, b) => headOf(b) - headOf(a));
-  if (archive.isIndexLost) return byHead[0];
+  others: Others,
+): Promise<Foreign | undefined> {
+  const { attempt } = others;
+  if (archive.isIndexLost) return newestShown(archive, opened, attempt);
   const own = archive.index.head().number;
-  for (const slot of byHead) {
-    const session = slot.session!;
-    const verdict = await judge(archive, session);
-    // Beside a destination that is at the device's head, what only another has is a branch, however long.
-    const isAhead = verdict.status === 'new_writer' && verdict.head.number > own;
-    if (isAhead && !others.isAnyReady) return slot;
-    if ((await hasUnknownOrdinals(archive, session)) || (await isTakenByOther(archive, session))) return slot;
+  const ahead = opened.filter((slot) => headOf(slot) > own).toSorted((a, b) => headOf(b) - headOf(a));
+  for (const slot of ahead) {
+    const shown = await attempt(slot, () => readContinuation(archive, slot.session!));
+    if (shown) return { slot, shown };
   }
-  // All that are left lag behind: what is lost with the others is made again from the files.
-  const isAnyAhead = others.isAnyReady || (await isAnyAtHead(archive, opened));
-  return isAnyAhead || others.isAnyAway || own === 0 ? undefined : byHead[0];
+  const left = opened.filter(({ session }) => session);
+  const mayAnyBeAtHead = others.isAnyReady || others.isAnyAway || left.length < opened.length;
+  if (own === 0 || mayAnyBeAtHead || left.some(({ session }) => isAtHead(archive, session!))) return undefined;
+  // What is lost with the others is made again from the files.
+  return newestShown(archive, left, attempt);
 }
 
-async function isAnyAtHead(archive: DeviceArchive, opened: readonly Slot[]): Promise<boolean> {
-  for (const { session } of opened) {
-    const { status } = await judge(archive, session!);
-    if (status === 'go_on' || status === 'take_up') return true;
+/** The state of a destination where it goes on from the device's own; undefined where it does not, or the device wrote it. */
+async function readContinuation(archive: DeviceArchive, session: DestinationSession): Promise<ShownState | undefined> {
+  if (isAtHead(archive, session)) return undefined;
+  const shown = await readShownState(archive, session);
+  return (await continuesOwnState(archive, session, shown)) ? shown : undefined;
+}
+
+/** Whether a destination is at the device's head, or at the commit after it whose answer was lost. */
+function isAtHead({ index }: DeviceArchive, { head }: DestinationSession): boolean {
+  if (!head) return index.head().number === 0;
+  const own = [index.head(), index.unacknowledgedCommit()];
+  return own.some(
+    (commit) => commit?.number === head.number && Buffer.from(commit.sha256).toString('hex') === head.sha256,
+  );
+}
+
+/** The destination that shows the newest state, whatever they say. */
+async function newestShown(
+  archive: DeviceArchive,
+  slots: readonly Slot[],
+  attempt: Others['attempt'],
+): Promise<Foreign | undefined> {
+  let newest: Foreign | undefined;
+  for (const slot of slots.toSorted((a, b) => headOf(b) - headOf(a))) {
+    const shown = await attempt(slot, () => readShownState(archive, slot.session!));
+    if (shown && (!newest || numberOf(shown) > numberOf(newest.shown))) newest = { slot, shown };
   }
-  return false;
+  return newest;
 }
 
-/** Whether records of this writer are there that it cannot have made: those of a clone, or of a time after a rollback. */
-async function hasUnknownOrdinals({ index, stored }: DeviceArchive, session: DestinationSession): Promise<boolean> {
-  const highest = await session.highestSequence(stored.keys.writerNumber);
-  return highest !== undefined && highest >= (index.getNumber('ordinals') ?? 0);
-}
-
-/** Whether a newer keyring there has made another life of this device the writer. */
-async function isTakenByOther(archive: DeviceArchive, session: DestinationSession): Promise<boolean> {
-  if (session.keyringNumber <= archive.stored.keys.keyring.number) return false;
-  return !isRightfulWriter(await readKeyrings(archive, session), session);
+function numberOf({ commits }: ShownState): number {
+  return commits.at(-1)?.number ?? 0;
 }

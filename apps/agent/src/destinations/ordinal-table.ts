@@ -35,6 +35,13 @@ export class OrdinalTable {
     this.#marks[place] = 1;
   }
 
+  /** The first few that are greater, rising. */
+  after(ordinal: Ordinal, count: number): readonly Ordinal[] {
+    this.#sort();
+    const first = this.#placeOf(ordinal + 1);
+    return [...this.#ordinals.subarray(first, Math.min(first + count, this.#count))];
+  }
+
   /** Those that were not marked, rising. */
   unmarked(): readonly Ordinal[] {
     this.#sort();
@@ -53,14 +60,18 @@ export class OrdinalTable {
 
   #find(ordinal: Ordinal): number {
     this.#sort();
-    let [low, high] = [0, this.#count - 1];
-    while (low <= high) {
+    const place = this.#placeOf(ordinal);
+    return place < this.#count && this.#ordinals[place] === ordinal ? place : -1;
+  }
+
+  /** Where the first one lies that is not less. */
+  #placeOf(ordinal: Ordinal): number {
+    let [low, high] = [0, this.#count];
+    while (low < high) {
       const middle = (low + high) >> 1;
-      const value = this.#ordinals[middle]!;
-      if (value === ordinal) return middle;
-      if (value < ordinal) low = middle + 1;
-      else high = middle - 1;
+      if (this.#ordinals[middle]! < ordinal) low = middle + 1;
+      else high = middle;
     }
-    return -1;
+    return low;
   }
 }

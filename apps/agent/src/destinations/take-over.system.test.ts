@@ -11,7 +11,7 @@ import { writersOf } from '../keys/archive-keyring.ts';
 import { sendKeyRecords } from './catch-up.ts';
 import type { DestinationSession } from './destination-place.ts';
 import { folderPlace, prepareFolder } from './folder-place.ts';
-import { takeOver } from './take-over.ts';
+import { readShownState, takeOver } from './take-over.ts';
 
 const { signal } = new AbortController();
 const ports = { clock: systemClock, random: systemRandom, source: createLinuxSource(), signal };
@@ -48,6 +48,10 @@ class Scene {
   }
 }
 
+async function goOn(archive: DeviceArchive, session: DestinationSession): Promise<void> {
+  await takeOver(archive, session, await readShownState(archive, session), ports);
+}
+
 /** Sends, and loses the answer; or does not even send. */
 function losing(session: DestinationSession, loses: 'answer' | 'everything'): DestinationSession {
   const append = session.append.bind(session);
@@ -61,11 +65,11 @@ function losing(session: DestinationSession, loses: 'answer' | 'everything'): De
 
 test('a device that ends right after its new keyring was taken goes on, and every writer is introduced', async (t) => {
   const scene = new Scene(t);
-  const lost = scene.run((archive, session) => takeOver(archive, losing(session, 'answer'), ports));
+  const lost = scene.run((archive, session) => goOn(archive, losing(session, 'answer')));
   await assert.rejects(lost, /the answer is lost/);
   await scene.run(async (archive, session) => {
     assert.equal(archive.stored.keys.writerNumber, 0);
-    await takeOver(archive, session, ports);
+    await goOn(archive, session);
     const writers = writersOf(archive.stored);
     assert.deepEqual(
       writers.map(({ number, introduction }) => [number, introduction !== undefined]),
@@ -82,10 +86,10 @@ test('a device that ends right after its new keyring was taken goes on, and ever
 
 test('a keyring that was announced and never arrived leaves no trace', async (t) => {
   const scene = new Scene(t);
-  const lost = scene.run((archive, session) => takeOver(archive, losing(session, 'everything'), ports));
+  const lost = scene.run((archive, session) => goOn(archive, losing(session, 'everything')));
   await assert.rejects(lost, /everything is lost/);
   await scene.run(async (archive, session) => {
-    await takeOver(archive, session, ports);
+    await goOn(archive, session);
     assert.deepEqual([archive.stored.keys.writerNumber, archive.stored.keys.keyring.number], [1, 2]);
   });
 });
@@ -94,11 +98,11 @@ test('a copy of the state from before another writer came in is told so, and los
   const scene = new Scene(t);
   await scene.run(async (archive, session) => {
     const { stored } = archive;
-    await takeOver(archive, session, ports);
+    await goOn(archive, session);
     archive.save(stored);
   });
   await scene.run(async (archive, session) => {
-    const told = takeOver(archive, session, ports);
+    const told = goOn(archive, session);
     await assert.rejects(told, (error) => {
       assert.ok(error instanceof CodedError);
       assert.equal(error.code, 'destinations.overtaken');

@@ -3,14 +3,22 @@
  * an older one. The index is rebuilt from it, and the device writes under the next writer number.
  */
 import {
+  ArchiveState,
   commitChain,
+  commitKey,
+  factsOf,
+  type KeptCommit,
+  loaderOf,
   newestCommit,
+  NodeCache,
+  parseCommitRow,
   parseKeyring,
   rebuildIndex,
   RecordKind,
   type Source,
   splitRecord,
 } from '@holdfast/archive';
+import type { CodedError } from '@holdfast/base';
 import type { DeviceArchive } from '../archive/device-archive.ts';
 import { type KeyPorts, withForeignKeyrings, withNewWriter, writersOf } from '../keys/archive-keyring.ts';
 import type { StoredKeys } from '../keys/key-store.ts';
@@ -26,34 +34,63 @@ const mostWriters = 65_000;
 export const remedyForCopies =
   'where this is the copy: stop Holdfast, remove its state folder, and enrol it as a new device; where the other one is: do so there, then here: holdfast backup';
 
+const remedyForKeyring = `where another computer has a copy of this one's state, or was given its archive by a recovery code, ${remedyForCopies}; else somebody else wrote there: holdfast destination remove NAME`;
+
+/** The newest state of a destination by the records it shows; what it merely says of itself is no part of it. */
+export type ShownState = {
+  /** This device's keys with the keyrings that are there. */
+  readonly stored: StoredKeys;
+  /** From the newest checkpoint to the newest commit, by rising number; empty where there is none. */
+  readonly commits: readonly KeptCommit[];
+};
+
 /**
- * Takes the archive over from a session, which then has this device's keyring and head. It may be killed anywhere and be
- * begun again; at worst a writer number stays unused.
+ * Reads the newest state of a destination, as far as its records prove it. Changes nothing.
  *
  * @throws destinations.overtaken where another life of this device is the writer, and the place takes no other writer
- * than one whom that life introduces
+ * than one whom that life introduces, destinations.keyring_unproven
+ */
+export async function readShownState(archive: DeviceArchive, session: DestinationSession): Promise<ShownState> {
+  const stored = await readProvenKeyrings(archive, session);
+  if (session.requiresIntroduction && !isRightfulWriter(stored)) throw overtakenAt(session);
+  const { archiveId } = archive;
+  const head = await newestCommit(session, { archiveId, writers: writersOf(stored) });
+  return { stored, commits: head ? await commitChain(session, head) : [] };
+}
+
+/**
+ * Takes the archive over from a session in the state that it showed; it then has this device's keyring and head. It may be
+ * killed anywhere and be begun again; at worst a writer number stays unused.
  */
 export async function takeOver(
   archive: DeviceArchive,
   session: DestinationSession,
+  { stored, commits }: ShownState,
   ports: TakeOverPorts,
 ): Promise<{ readonly headNumber: number }> {
-  const { archiveId, index } = archive;
-  const taken = await readKeyrings(archive, session);
-  if (session.requiresIntroduction && !isRightfulWriter(taken, session)) {
-    throw destinationErrors.overtaken({ destination: session.name, remedy: remedyForCopies });
-  }
-  if (taken !== archive.stored) archive.save(taken);
-  const writers = writersOf(archive.stored);
-  if (writers.length >= mostWriters) throw destinationErrors.writers_exhausted();
-  const head = await newestCommit(session, { archiveId, writers });
-  const commits = head ? await commitChain(session, head) : [];
+  if (stored !== archive.stored) archive.save(stored);
+  expectRoomForWriter(archive);
   archive.readFrom(() => [session]);
-  const { openKeys, load } = archive;
+  const { openKeys, load, index } = archive;
   const { source, signal } = ports;
   await rebuildIndex({ index, keys: openKeys, commits, load, source, signal });
-  const headNumber = head?.number ?? 0;
-  const stored = withNewWriter(archive.stored, { headNumber, origin: 'state_lost' }, ports);
+  await becomeNextWriter(archive, session, ports);
+  return { headNumber: index.head().number };
+}
+
+/**
+ * Goes on under the next writer number from the state that the index holds, which is at the head of this session. The
+ * ordinals of the number before are left to whoever used them.
+ */
+export async function becomeNextWriter(
+  archive: DeviceArchive,
+  session: DestinationSession,
+  ports: KeyPorts,
+): Promise<void> {
+  expectRoomForWriter(archive);
+  const headNumber = archive.index.head().number;
+  const stored =
+    announcedAfter(archive, headNumber) ?? withNewWriter(archive.stored, { headNumber, origin: 'state_lost' }, ports);
   // Kept before it is sent: the place may take it and the answer be lost, and only this key introduces the next writer.
   archive.announce(stored);
   // The destination takes one keyring of a number: whoever comes second begins again.
@@ -61,23 +98,84 @@ export async function takeOver(
   archive.save(stored);
   // Its keyring has the first ordinal.
   archive.claimIndex(1);
-  return { headNumber };
 }
 
-/** Takes over the keyrings that are there and that we do not have. */
+/** What was announced and fits: it may have arrived at a destination that is away now, where another one would not fit. */
+function announcedAfter(archive: DeviceArchive, headNumber: number): StoredKeys | undefined {
+  const announced = archive.announced();
+  const { keyRecords } = archive.stored;
+  if (announced?.keyRecords.length !== keyRecords.length + 1) return undefined;
+  const isNext = keyRecords.every((record, place) => Buffer.compare(record, announced.keyRecords[place]!) === 0);
+  return isNext && writersOf(announced).at(-1)!.firstCommit === headNumber + 1 ? announced : undefined;
+}
+
+function expectRoomForWriter({ stored }: DeviceArchive): void {
+  if (writersOf(stored).length >= mostWriters) throw destinationErrors.writers_exhausted();
+}
+
+/**
+ * Whether the state that a destination showed goes on from the device's own newest commit: by commits that their writers
+ * signed, the first of which follows it.
+ */
+export async function continuesOwnState(
+  archive: DeviceArchive,
+  session: DestinationSession,
+  { commits }: ShownState,
+): Promise<boolean> {
+  const own = archive.index.head();
+  const [first, newest] = [commits[0], commits.at(-1)];
+  if (!first || !newest || newest.number <= own.number) return false;
+  if (own.number === 0) return true;
+  const kept = commits.find(({ number }) => number === own.number);
+  const sha256 = kept?.sha256 ?? (await hashAtCheckpoint(archive, session, { checkpoint: first, number: own.number }));
+  return sha256 !== undefined && Buffer.compare(sha256, own.sha256) === 0;
+}
+
+/** The hash of an older commit, as the tree of a checkpoint has it. */
+async function hashAtCheckpoint(
+  { openKeys }: DeviceArchive,
+  session: DestinationSession,
+  { checkpoint, number }: { readonly checkpoint: KeptCommit; readonly number: number },
+): Promise<Uint8Array | undefined> {
+  const { root, ...facts } = factsOf(checkpoint.record, openKeys);
+  if (!root || number > facts.number) return undefined;
+  const cache = new NodeCache(loaderOf((ordinals) => session.read(ordinals), openKeys));
+  const row = await new ArchiveState(cache, { checkpoint: facts, root }).get(commitKey(number));
+  return row && parseCommitRow(row).sha256;
+}
+
+/**
+ * Takes over the keyrings that are there and that we do not have. With an intact index, a writer that we announced and that
+ * came in writes from now on.
+ */
 export async function takeForeignKeyrings(archive: DeviceArchive, session: DestinationSession): Promise<void> {
-  const taken = await readKeyrings(archive, session);
-  if (taken !== archive.stored) archive.save(taken);
+  const taken = await readProvenKeyrings(archive, session);
+  if (taken === archive.stored) return;
+  const isIntact = !archive.isIndexLost;
+  const isAnnounced = taken.keys.writerNumber !== archive.stored.keys.writerNumber;
+  archive.save(taken);
+  if (isIntact && isAnnounced) archive.claimIndex(1);
 }
 
-/** Whether these keys are those of the newest writer of a place. */
-export function isRightfulWriter(stored: StoredKeys, session: DestinationSession): boolean {
-  const { keyring, writerNumber } = stored.keys;
-  return keyring.number >= session.keyringNumber && writersOf(stored).at(-1)?.number === writerNumber;
+/** Our keys with the keyrings of a place. @throws destinations.keyring_unproven where it says that it has others */
+export async function readProvenKeyrings(archive: DeviceArchive, session: DestinationSession): Promise<StoredKeys> {
+  const taken = await readKeyrings(archive, session);
+  if (taken.keys.keyring.number >= session.keyringNumber) return taken;
+  throw destinationErrors.keyring_unproven({ destination: session.name, remedy: remedyForKeyring });
+}
+
+/** Whether these keys are those of the newest writer that their keyrings list. */
+export function isRightfulWriter(stored: StoredKeys): boolean {
+  return writersOf(stored).at(-1)?.number === stored.keys.writerNumber;
+}
+
+/** The error of a place where another life of this device is the writer. */
+export function overtakenAt({ name }: DestinationSession): CodedError {
+  return destinationErrors.overtaken({ destination: name, remedy: remedyForCopies });
 }
 
 /** Our keys with the keyrings that are there and that we do not have; a new writer that we announced is ours. */
-export async function readKeyrings(archive: DeviceArchive, session: DestinationSession): Promise<StoredKeys> {
+async function readKeyrings(archive: DeviceArchive, session: DestinationSession): Promise<StoredKeys> {
   const { stored } = archive;
   if (session.keyringNumber <= stored.keys.keyring.number) return stored;
   const ordinals: number[] = [];
