@@ -84,10 +84,16 @@ function localTime(
   time: readonly (string | undefined)[],
 ): TimeSpan | undefined {
   const [hours, minutes, seconds] = time.map((part) => (part === undefined ? undefined : Number(part)));
-  if ((hours ?? 0) > 23 || (minutes ?? 0) > 59 || (seconds ?? 0) > 59) return undefined;
-  const from = new Date(year, month - 1, day, hours ?? 0, minutes ?? 0, seconds ?? 0, 0);
-  const until = new Date(year, month - 1, day, hours ?? 23, hours === undefined ? 59 : minutes, seconds ?? 59, 999);
-  return { fromMs: from.getTime(), untilMs: until.getTime() };
+  const instantOf = ([h, m, s, ms]: readonly [number, number, number, number]) =>
+    new Date(year, month - 1, day, h, m, s, ms).getTime();
+  if (hours === undefined || minutes === undefined) {
+    return { fromMs: instantOf([0, 0, 0, 0]), untilMs: instantOf([23, 59, 59, 999]) };
+  }
+  if (hours > 23 || minutes > 59 || (seconds ?? 0) > 59) return undefined;
+  return {
+    fromMs: instantOf([hours, minutes, seconds ?? 0, 0]),
+    untilMs: instantOf([hours, minutes, seconds ?? 59, 999]),
+  };
 }
 
 function zonedOf(text: string): number | undefined {

@@ -3,6 +3,7 @@ import type { ErrorKind } from '@holdfast/base';
 import type { RecordLocation } from '../backup/destination.ts';
 import type { Ordinal } from '../format/ordinal.ts';
 import type { OpenKeys } from '../format/seal.node.ts';
+import type { SourceRange } from '../backup/source.ts';
 import type { Comparison } from './survey.ts';
 
 /** What is done where something else has the name. */
@@ -198,6 +199,8 @@ export type CompareJob = {
   /** The local file: the temporary one of an earlier run, or whatever has the name. */
   readonly name: Uint8Array;
   readonly pieces: readonly PieceWork[];
+  /** What lies between these pieces: it has to read as zeros. */
+  readonly holes: readonly SourceRange[];
   readonly copyTo?: TemporaryFile;
 };
 

@@ -1,4 +1,5 @@
 /** Before anything is fetched: what of the plan is there already, left by an earlier run or never gone. */
+import type { SourceRange } from '../backup/source.ts';
 import { rowTypes } from '../format/row.ts';
 import { emptyNotes, type EntryResult, type PieceWork } from './messages.ts';
 import type { OpenEntry } from './restore-journal.ts';
@@ -68,7 +69,7 @@ async function surveyLong(run: RestoreRun, files: LongFiles, entry: OpenEntry): 
     const found = await compare(run, entry, name);
     if (found === undefined) return;
     const { inode, device } = found;
-    const isWhole = found.sizeBytes === entry.size && found.done.length === entry.pieces;
+    const isWhole = found.sizeBytes === entry.size && found.done.length === entry.pieces && found.areHolesEmpty;
     if (isWhole) return take(run, entry, { entry: entry.entry, status: 'identical', name, inode, device });
     if (run.policy.onConflict === 'skip') return take(run, entry, { entry: entry.entry, status: 'skipped' });
     if (attempt === 0 && found.done.length > 0) {
@@ -87,11 +88,13 @@ type Compared = Omit<Comparison, 'matches'> & { readonly done: readonly PieceWor
 async function compare(run: RestoreRun, entry: OpenEntry, name: Uint8Array): Promise<Compared | undefined> {
   let all: Compared | undefined;
   const done: PieceWork[] = [];
-  for await (const { pieces, places } of slicesOf(run, entry)) {
-    const { comparison } = await run.pool.ask('compared', { kind: 'compare', places, place: 0, name, pieces });
+  for (const { pieces, holes } of slicesOf(run, entry)) {
+    const places = [run.placeOf(entry.directory)];
+    const { comparison } = await run.pool.ask('compared', { kind: 'compare', places, place: 0, name, pieces, holes });
     if (comparison === undefined) return undefined;
     for (const index of comparison.matches) done.push(pieces[index]!);
-    all = { sizeBytes: comparison.sizeBytes, inode: comparison.inode, device: comparison.device, done };
+    const { matches: _matches, ...facts } = comparison;
+    all = { ...facts, areHolesEmpty: facts.areHolesEmpty && (all?.areHolesEmpty ?? true), done };
   }
   return all;
 }
@@ -110,21 +113,26 @@ async function copyPieces(
   for (let at = 0; at < found.length; at += piecesAtOnce) {
     run.check();
     const pieces = found.slice(at, at + piecesAtOnce);
-    const job = { kind: 'compare', places, place: 0, name: entry.name, pieces, copyTo } as const;
+    const job = { kind: 'compare', places, place: 0, name: entry.name, pieces, holes: [], copyTo } as const;
     const { comparison } = await run.pool.ask('compared', job);
     for (const index of comparison?.matches ?? []) done.push(pieces[index]!);
   }
   await files.resume(entry, { inode, done });
 }
 
-async function* slicesOf(run: RestoreRun, entry: OpenEntry) {
-  const places = [run.placeOf(entry.directory)];
-  for (let from = 0; ;) {
+/** The pieces of an entry, some at a time, with the holes before them; the last slice is the hole at the end, if there is one. */
+function* slicesOf(run: RestoreRun, { entry, size }: OpenEntry) {
+  let end = 0;
+  for (;;) {
     run.check();
-    const pieces = run.journal.piecesOf(entry.entry, from, piecesAtOnce);
-    const last = pieces.at(-1);
-    if (last === undefined) return;
-    from = last.position + 1;
-    yield { pieces, places };
+    const pieces = run.journal.piecesOf(entry, end, piecesAtOnce);
+    const holes: SourceRange[] = [];
+    for (const { position, length } of pieces) {
+      if (position > end) holes.push({ offset: end, length: position - end });
+      end = position + length;
+    }
+    if (pieces.length > 0) yield { pieces, holes };
+    else break;
   }
+  if (end < size) yield { pieces: [], holes: [{ offset: end, length: size - end }] };
 }

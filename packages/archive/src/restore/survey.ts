@@ -1,6 +1,8 @@
 /** What of a restore is there already: whole entries, left by an earlier run or by nobody's fault, and pieces of long files. */
+import { isZeroSpan } from '../chunker/zero-span.node.ts';
 import { parseRow, type Row } from '../format/row.ts';
 import { equalBytes } from '../format/cursor.ts';
+import type { SourceRange } from '../backup/source.ts';
 import { applyMetadata } from './apply-metadata.ts';
 import type { CompareJob, EntryResult, PieceWork, SurveyJob } from './messages.ts';
 import { restoredName } from './restored-name.ts';
@@ -111,6 +113,8 @@ function readPiece(target: Target, fd: number, piece: PieceWork): Uint8Array | u
 export type Comparison = {
   /** Indexes of the pieces that it has at their places. */
   readonly matches: readonly number[];
+  /** Whether what is to be holes reads as zeros. */
+  readonly areHolesEmpty: boolean;
   readonly sizeBytes: number;
   readonly inode: bigint;
   readonly device: number;
@@ -138,9 +142,26 @@ export function comparePieces(
       if (to !== undefined) target.write(to, bytes, piece.position);
       return [index];
     });
-    return { matches, sizeBytes, inode, device };
+    const areHolesEmpty = job.holes.every((hole) => isEmpty(target, fd, hole));
+    return { matches, areHolesEmpty, sizeBytes, inode, device };
   } finally {
     target.close(fd);
     if (to !== undefined) target.close(to);
   }
+}
+
+const zerosAtOnce = 1024 * 1024;
+
+/** Whether a stretch of a file reads as zeros, to its end; only what is allocated is read. */
+function isEmpty(target: Target, fd: number, hole: SourceRange): boolean {
+  for (const { offset, length } of target.dataRanges(fd, hole)) {
+    const bytes = new Uint8Array(Math.min(zerosAtOnce, length));
+    for (let at = 0; at < length;) {
+      const read = target.read(fd, bytes.subarray(0, Math.min(bytes.length, length - at)), offset + at);
+      if (read === 0) return false;
+      if (!isZeroSpan(bytes.subarray(0, read))) return false;
+      at += read;
+    }
+  }
+  return true;
 }

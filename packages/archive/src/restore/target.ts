@@ -5,7 +5,7 @@
  * process. Every step names one entry of an open directory and follows no link; what may well be refused (an owner, a
  * name, a place that is taken) is an answer, everything else a `CodedError`.
  */
-import type { SourceAttributes, SourceType } from '../backup/source.ts';
+import type { SourceAttributes, SourceRange, SourceType } from '../backup/source.ts';
 
 /** The kind of an entry, as in a backup. */
 export type TargetType = SourceType;
@@ -55,6 +55,8 @@ export type Target = {
   openPlace(directoryFd: number, name: Uint8Array): number;
   /** Reads up to `into.length` bytes at `position`; 0 at the end. */
   read(fd: number, into: Uint8Array, position: number): number;
+  /** The stretches of a range that may hold something else than zeros. */
+  dataRanges(fd: number, range: SourceRange): Iterable<SourceRange>;
   /** Writes all bytes at `position`. */
   write(fd: number, bytes: Uint8Array, position: number): void;
   /** Sets the length; what is added is a hole. */
