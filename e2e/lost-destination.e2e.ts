@@ -150,3 +150,27 @@ test('a server whose archive is deleted while it runs acknowledges nothing more 
   assert.ok(standingOf(agent)?.loss, 'status says what the server had lost');
   assert.deepEqual(recovered(agent, at, 'out'), { early, late: 'late' });
 });
+
+test('verify says it in words when the archive was rolled back under a running server, and a backup mends it', async (t) => {
+  const { agent, archive } = await startWithCloud(t);
+  agent.write('early', randomBytes(100_000).toString('hex'));
+  assert.equal(agent.run('backup').status, 0);
+  await until(() => isProtected(agent), 'the first backup', 20_000);
+  const at = archive();
+  const older = path.join(agent.folder, 'older');
+  cpSync(at, older, { recursive: true });
+  const late = randomBytes(100_000).toString('hex');
+  agent.write('late', late);
+  assert.equal(agent.run('backup').status, 0);
+  rmSync(at, { recursive: true });
+  cpSync(older, at, { recursive: true });
+  const found = agent.run('verify', '--full');
+  assert.equal(found.status, 9, found.stdout + found.stderr);
+  const { code, remedy } = (JSON.parse(found.stderr) as { error: { code: string; remedy: string } }).error;
+  assert.deepEqual([code, /holdfast backup/.test(remedy)], ['verify.rolled_back', true]);
+  assert.equal(agent.run('backup').status, 0);
+  const mended = agent.run('verify', '--full');
+  assert.equal(mended.status, 0, mended.stdout + mended.stderr);
+  const files = recovered(agent, at, 'out');
+  assert.deepEqual([Object.keys(files).sort(), files['late'] === late], [['early', 'late'], true]);
+});

@@ -6,6 +6,7 @@ import { isBoundTo } from '../destinations/bindings.ts';
 import { destinationErrors } from '../destinations/errors.ts';
 import { archiveFolderIn, prepareFolder } from '../destinations/folder-place.ts';
 import { isPathAtOrBelow } from '../sets/backup-set.ts';
+import type { DestinationConfig } from '../state/agent-database.ts';
 
 /** `destination.list`. */
 export function answerDestinationList({ destinations, archive }: AgentParts): object {
@@ -64,24 +65,30 @@ function realFolder(folder: string): string {
   }
 }
 
-/** `destination.remove`: nothing there is deleted. The last one that has all of the archive, or of a set, stays. */
-export async function answerDestinationRemove(parts: AgentParts, { name }: { name: string }): Promise<object> {
-  const { database, destinations, protector, archive } = parts;
+/** What `destination.remove` is given. */
+export type DestinationRemoval = {
+  readonly name: string;
+  /** Whoever asks knows that what it held is gone for good: the others go on without it. */
+  readonly isGone?: boolean | undefined;
+};
+
+/**
+ * `destination.remove`: nothing there is deleted. The last one that has all of the archive, or of a set, stays; unless it
+ * is not to be had, and whoever asks says that it is gone for good.
+ */
+export async function answerDestinationRemove(parts: AgentParts, removal: DestinationRemoval): Promise<object> {
+  const { database, destinations, protector } = parts;
+  const { name } = removal;
   const config = destinations.configs.find((each) => each.name === name);
   if (!config) throw destinationErrors.not_found({ field: 'name', name });
   await protector.exclusive(
     async () => {
-      const others = destinations.configs.filter((each) => each !== config);
-      const isElsewhere = others.some(({ destinationId }) => destinations.standingOf(destinationId).status === 'ready');
       const only = database.sets().find((set) => set.destinations?.length === 1 && isBoundTo(set, name));
       if (only) {
         const remedy = `holdfast set change "${only.name}" --destination NAME`;
         throw destinationErrors.only_of_set({ name, set: only.name, remedy });
       }
-      const isNeeded = archive.index.head().number > 0 && (!isElsewhere || destinations.sets.isOnlyHolder(config));
-      if (isNeeded) {
-        throw destinationErrors.only_copy({ name, remedy: 'add another destination and wait until it is protected' });
-      }
+      await expectDispensable(parts, config, removal.isGone === true);
       for (const set of database.sets()) {
         const left = set.destinations?.filter((each) => each !== name);
         if (left && left.length < set.destinations!.length) database.changeSet({ ...set, destinations: left });
@@ -92,4 +99,26 @@ export async function answerDestinationRemove(parts: AgentParts, { name }: { nam
     { isWholeNeeded: true },
   );
   return { removed: name };
+}
+
+/** Judges by what is there at this moment: what was last known of destinations may be long ago. */
+async function expectDispensable(parts: AgentParts, config: DestinationConfig, isGone: boolean): Promise<void> {
+  const { destinations } = parts;
+  await destinations.check();
+  if (isNeeded(parts, config)) {
+    destinations.retryNow();
+    await destinations.connect();
+  }
+  if (!isNeeded(parts, config)) return;
+  const isThere = destinations.standingOf(config.destinationId).status === 'ready';
+  if (isGone && !isThere) return;
+  const wait = 'add another destination and wait until it is protected';
+  const give = `if it is gone for good, with what only it held: holdfast destination remove ${JSON.stringify(config.name)} --gone`;
+  throw destinationErrors.only_copy({ name: config.name, remedy: isThere ? wait : `${wait}; ${give}` });
+}
+
+function isNeeded({ destinations, archive }: AgentParts, config: DestinationConfig): boolean {
+  const others = destinations.configs.filter((each) => each !== config);
+  const isElsewhere = others.some(({ destinationId }) => destinations.standingOf(destinationId).status === 'ready');
+  return archive.index.head().number > 0 && (!isElsewhere || destinations.sets.isOnlyHolder(config));
 }

@@ -2,6 +2,7 @@ import { isRetryable } from '@holdfast/base';
 import type { AgentParts } from '../agent.ts';
 import { destinationErrors } from '../destinations/errors.ts';
 import type { DestinationStanding } from '../destinations/slot.ts';
+import type { DestinationLoss } from '../state/agent-database.ts';
 import { noteDamage, setsNeeding } from '../verify/known-damage.ts';
 import { type Checked, mend, type Mended } from '../verify/mend.ts';
 import { verifyDestination, type Verified } from '../verify/verify-destination.ts';
@@ -20,9 +21,9 @@ export async function answerVerify(
   asking: Asking,
 ): Promise<object> {
   const { protector, destinations, archive, database } = parts;
+  const lossesBefore = new Map(destinations.configs.map((config) => [config, database.loss(config.destinationId)]));
   const verify = async () => {
-    const lossesBefore = new Map(destinations.configs.map((config) => [config, database.loss(config.destinationId)]));
-    await protector.connect();
+    await openAnew(parts);
     const { checked, notChecked } = await checkAll(parts, full, asking);
     const needing = new Map(checked.map((each) => [each, setsNeeding(archive.index, each.verified)]));
     // Kept before anything is done about it, so that an end in between loses nothing.
@@ -32,14 +33,40 @@ export async function answerVerify(
       const { config, verified } = each;
       const of = mended.get(config.destinationId)!;
       note(parts, each, { mended: of, sets: needing.get(each), isFull: full });
-      const loss = database.loss(config.destinationId);
-      const isNewLoss = loss?.atMs !== lossesBefore.get(config)?.atMs;
-      return { ...verified.report, destination: config.name, ...of, ...(isNewLoss && { loss: lossOf(loss) }) };
+      const loss = newLoss(parts, each, lossesBefore.get(config));
+      return { ...verified.report, destination: config.name, ...of, ...(loss && { loss: lossOf(loss) }) };
     });
     const stopped = failure && { mendingStopped: { code: failure.code, message: failure.message } };
     return { full, head: archive.index.head().number, destinations: reports, notChecked, ...stopped };
   };
   return protector.exclusive(verify, { isWholeNeeded: false });
+}
+
+/**
+ * Opens every destination. One that cannot say whether it is what was opened, a server, is opened anew: it may read files
+ * that have no name any more, and finds that out when it begins a session, if at the second try.
+ */
+async function openAnew({ protector, destinations }: AgentParts): Promise<void> {
+  const sessions = destinations.sessions().filter((session) => session.expectInPlace === undefined);
+  const names = sessions.map(({ name }) => name);
+  for (const session of sessions) {
+    await destinations.lose(session, destinationErrors.interrupted({ destination: session.name }));
+  }
+  await protector.connect();
+  const isOpen = (name: string) => destinations.sessions().some((session) => session.name === name);
+  if (!names.every(isOpen)) await protector.connect();
+}
+
+/** What a destination was found to have lost: when it was opened, or by what is there. */
+function newLoss(
+  { database, clock }: AgentParts,
+  { config, verified: { report } }: Checked,
+  before: DestinationLoss | undefined,
+): DestinationLoss | undefined {
+  const loss = database.loss(config.destinationId);
+  if (loss && loss.atMs !== before?.atMs) return loss;
+  const acknowledged = database.acknowledged(config.destinationId);
+  return report.head < acknowledged ? { acknowledged, found: report.head, atMs: clock.now() } : undefined;
 }
 
 async function checkAll(parts: AgentParts, full: boolean, asking: Asking) {

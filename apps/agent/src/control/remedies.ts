@@ -100,7 +100,8 @@ const remedies: Readonly<Record<string, string>> = {
   'destinations.moved': `put the folder back where it was, or connect its disk; ${byItself}`,
   'destinations.holder_away': 'connect the destination that is away, or wait until its server answers, then try again',
   'destinations.interrupted': wait,
-  'destinations.behind': 'connect the destinations that have it; it is then sent by itself',
+  'destinations.behind':
+    'connect the destinations that are away; it is then sent by itself; where one is gone for good: holdfast destination remove NAME --gone',
   'destinations.branched': 'add another destination instead: holdfast destination add FOLDER',
   'destinations.mixed': 'add another destination instead: holdfast destination add FOLDER',
   'destinations.keyring_unproven': 'find out who wrote there; add another destination: holdfast destination add FOLDER',

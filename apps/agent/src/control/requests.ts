@@ -73,7 +73,11 @@ export const requests: Readonly<Record<string, Definition>> = {
   'set.remove': define('privileged', z.strictObject({ name: z.string() }), answerSetRemove),
   'destination.list': define('privileged', z.strictObject({}), answerDestinationList),
   'destination.add': define('privileged', z.strictObject({ folder: z.string().max(16_384) }), answerDestinationAdd),
-  'destination.remove': define('privileged', z.strictObject({ name: z.string() }), answerDestinationRemove),
+  'destination.remove': define(
+    'privileged',
+    z.strictObject({ name: z.string(), isGone: z.boolean().optional() }),
+    answerDestinationRemove,
+  ),
   'key.show-recovery': define('privileged', z.strictObject({}), answerKeyShow),
   'key.confirm-recovery': define('privileged', z.strictObject({ code: z.string().max(2000) }), answerKeyConfirm),
   'key.export': define('privileged', z.strictObject({}), answerKeyExport),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -128,5 +128,29 @@ test(
     await agent.ask('backup');
     assert.equal((await verify(agent, false))[0]!['damagedCount'], 0);
     await agent.untilProtected();
+  },
+);
+
+test(
+  'a destination that was rolled back under the agent is said to be, once, and what it lacks is sent again',
+  { timeout },
+  async (t) => {
+    const agent = await newAgent(t, 'first');
+    const [first] = await archiveFolders(agent);
+    const older = path.join(agent.folder, 'older');
+    cpSync(first!, older, { recursive: true });
+    const late = path.join(agent.tree, 'late');
+    agent.write('late', randomBytes(100_000));
+    await agent.ask('backup');
+    rmSync(first!, { recursive: true });
+    cpSync(older, first!, { recursive: true });
+    const [found] = await verify(agent);
+    const { fromCommit, toCommit } = found!['loss'] as { fromCommit: number; toCommit: number };
+    assert.ok(fromCommit >= 2 && toCommit >= fromCommit, `${fromCommit} to ${toCommit}`);
+    // The device goes on as another writer: what that means is not lost on who keeps it protected.
+    await agent.until(() => agent.has(late), 'what is gone is sent again by itself');
+    await agent.untilProtected();
+    const [again] = await verify(agent);
+    assert.deepEqual([again!['loss'], again!['isCurrent'], again!['damagedCount']], [undefined, true, 0]);
   },
 );
