@@ -117,8 +117,14 @@ test('nesting ends at 64, far from the end of the stack', () => {
 });
 
 test('any JSON value reads back equal, whatever order its members were made in', () => {
+  // All characters, as the unit `binary` has them, which takes seconds to list them all.
+  const character = fc.oneof(fc.integer({ min: 0, max: 0xd7ff }), fc.integer({ min: 0xe000, max: 0x10ffff })).map(
+    (code) => String.fromCodePoint(code),
+    // It lets names like `__proto__` be tried, which fast-check prefers.
+    (text) => String(text).codePointAt(0) ?? -1,
+  );
   fc.assert(
-    fc.property(fc.jsonValue({ maxDepth: 5, stringUnit: 'binary' }), (value) => {
+    fc.property(fc.jsonValue({ maxDepth: 5, stringUnit: character }), (value) => {
       const normal = JSON.parse(JSON.stringify(value)) as Json;
       const text = canonicalJson(normal);
       assert.deepEqual(parseCanonicalJson(text), normal);
