@@ -35,6 +35,10 @@ export type Receipt = { readonly jws: string; readonly claims: ReceiptClaims };
 
 const RESEND = { attempts: 6, firstDelayMs: 250, maxDelayMs: 5_000 } as const;
 const LISTED_BYTES = 7;
+/** Of a record's header: none is shorter. */
+const RECORD_BYTES = 52;
+/** 64 TiB of blocks of average size; what is listed is kept in memory. */
+const MOST_RECORDS = 2 ** 28;
 
 /**
  * A session with the archive of this device at its cloud.
@@ -58,6 +62,7 @@ export class CloudDestination implements DestinationSession {
   readonly #window = new Semaphore(FRAGMENT_WINDOW);
   readonly #ended = new AbortController();
   #nextFragment: number;
+  #sentAtMost = 0;
   #failure: { readonly cause: unknown } | undefined;
 
   private constructor(client: CloudClient, facts: CloudSessionFacts, opened: OpenedSession) {
@@ -96,6 +101,7 @@ export class CloudDestination implements DestinationSession {
   /** Adds whole records; resolves when the cloud's receipt says that they are on stable storage. */
   append(fragment: Uint8Array): Promise<void> {
     const sequence = this.#nextFragment++;
+    this.#sentAtMost += Math.ceil(fragment.length / RECORD_BYTES);
     return this.#window.use(async () => {
       try {
         await this.#send(sequence, fragment);
@@ -116,7 +122,12 @@ export class CloudDestination implements DestinationSession {
     for (let first = 0; first < ordinals.length; first += MAX_READ_ORDINALS) {
       const stream = ordinalBytes(ordinals.slice(first, first + MAX_READ_ORDINALS));
       const input = { params, stream, ...(signal && { signal }) };
-      yield* recordsIn(await this.#client.call(storageRoutes.read, input));
+      let left = Math.min(MAX_READ_ORDINALS, ordinals.length - first);
+      for await (const record of recordsIn(await this.#client.call(storageRoutes.read, input))) {
+        // Each that is asked for is there once.
+        if (left-- === 0) throw cloudErrors.reply_invalid({ problem: 'more records than were asked for' });
+        yield record;
+      }
     }
   }
 
@@ -128,10 +139,18 @@ export class CloudDestination implements DestinationSession {
     const query = kind === undefined ? {} : { kind: String(kind) };
     const reply = await this.#client.call(storageRoutes.ordinals, { params: { archiveId: this.#archiveId }, query });
     const view = readStream(reply);
+    let left = this.#mostRecords();
     for (let entry = await view.take(LISTED_BYTES); entry; entry = await view.take(LISTED_BYTES)) {
+      if (left-- <= 0) throw cloudErrors.reply_invalid({ problem: 'more records than there can be' });
       const bytes = Buffer.from(entry.buffer, entry.byteOffset, LISTED_BYTES);
       yield { ordinal: bytes.readUIntLE(0, 6), kind: bytes[6]! };
     }
+  }
+
+  /** How many entries a list can have: the server has no more ordinals, and was sent no more; one mended may be there twice. */
+  #mostRecords(): number {
+    const said = this.opened.highestSequences.reduce((sum, { sequence }) => sum + sequence + 1, 0);
+    return Math.min(2 * (said + this.#sentAtMost), MOST_RECORDS);
   }
 
   /** Stops what is under way. */
@@ -176,7 +195,15 @@ export class CloudDestination implements DestinationSession {
     const [head = '', payload = '', signature = ''] = jws.split('.');
     const signed = Buffer.from(`${head}.${payload}`);
     if (!verify(undefined, signed, this.#receiptKey, Buffer.from(signature, 'base64url'))) return undefined;
-    return ReceiptClaims.safeParse(JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))).data;
+    return ReceiptClaims.safeParse(jsonOrNone(Buffer.from(payload, 'base64url'))).data;
+  }
+}
+
+function jsonOrNone(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return undefined;
   }
 }
 
@@ -196,7 +223,7 @@ function isWorthResending(error: unknown, sequence: number): boolean {
 async function* recordsIn(reply: Response): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const view = readStream(reply);
   for (;;) {
-    const head = await view.peek(52);
+    const head = await view.peek(RECORD_BYTES);
     if (!head) return;
     yield (await view.take(lengthOf(head)))!;
   }
