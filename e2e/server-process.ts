@@ -55,6 +55,10 @@ export class ServerProcess {
     assert.equal(child.exitCode, null, written().slice(-2_000));
   }
 
+  get pid(): number {
+    return this.#child!.pid!;
+  }
+
   /** As `kill -9` does; resolves when the process is gone. */
   async kill(): Promise<void> {
     const child = this.#child!;

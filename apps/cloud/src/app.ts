@@ -1,9 +1,17 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Disk } from '@holdfast/archive/log';
-import { defineErrors, systemClock, systemRandom, type Clock, type Random } from '@holdfast/base';
 import { mountApi, type Api } from './api.ts';
+import {
+  cloudErrors,
+  deferRelease,
+  endParts,
+  newAssembly,
+  takeHome,
+  workOn,
+  type Assembly,
+  type CloudEdges,
+} from './assembly.ts';
 import { prepareInstallation, type BootstrapDeps } from './bootstrap.ts';
 import { caSha256Of, mountCaPage } from './ca-page.ts';
 import { redactConfig, type CloudConfig } from './config.ts';
@@ -22,7 +30,6 @@ import { prepareHttp } from './platform/http.ts';
 import { openKeyFileKms, type KeyFileKms } from './platform/kms.ts';
 import { createPublicApp } from './platform/listen-app.ts';
 import { openPublicListener, type PublicListener } from './platform/listen.ts';
-import type { Log } from './platform/log.ts';
 import { createMetrics, type Metrics } from './platform/metrics.ts';
 import { migrateDatabase, type LoginPasswords } from './platform/migrate.ts';
 import { Database, logins, type DatabaseTarget, type Login } from './platform/postgres.ts';
@@ -31,21 +38,6 @@ import { certificateFiles, localCertificates, type CertificateSource } from './p
 import { readServerAddress, writeServerAddress } from './server-address.ts';
 import { mountStorageRole } from './storage-role.ts';
 import { mountWelcomePage } from './welcome-page.ts';
-
-/** What keeps a server from starting, apart from its parts' own failures. */
-export const cloudErrors = defineErrors('cloud', {
-  already_running: ['conflict', 'A server is already running in this folder'],
-  never_started: ['not_found', 'No server was ever started in this folder'],
-});
-
-/** The edges of a server: what a test or a simulator decides instead. */
-export type CloudEdges = {
-  readonly log: Log;
-  readonly clock?: Clock;
-  readonly random?: Random;
-  /** Where archives are kept; the machine's own disk when absent. */
-  readonly disk?: Disk;
-};
 
 /** A running server. */
 export type Cloud = {
@@ -60,7 +52,11 @@ export type Cloud = {
   readonly bootstrap: BootstrapDeps;
   /** The role api as mounted. */
   readonly api: Api;
-  /** Ends in order: no new requests, those under way within the deadline (10 s), then the database. Once is enough. */
+  /**
+   * Ends in order: no new requests, those under way within the deadline (10 s), then the database. Once is enough.
+   *
+   * No part is waited for without end, nor keeps those after it from being ended. @throws cloud.stop_incomplete naming them
+   */
   stop(deadlineMs?: number): Promise<void>;
 };
 
@@ -70,6 +66,10 @@ export const PRIVATE_SOCKET = 'private.sock';
 export const MASTER_KEY_FILE = 'master-keys.json';
 
 const STOP_DEADLINE_MS = 10_000;
+/** What a part with a deadline of its own may take beyond it. */
+const SETTLE_MS = 3_000;
+/** The embedded database ends what is under way, and then what does not end, within 20 s. */
+const DATABASE_STOP_MS = 22_000;
 
 /**
  * Starts a whole server in this process: state folder, keys, database, migrations, listeners, routes.
@@ -82,24 +82,9 @@ export async function startCloud(config: CloudConfig, edges: CloudEdges): Promis
   try {
     return await assemble(assembly);
   } catch (error) {
-    await assembly.undo.disposeAsync();
+    await assembly.undo.end();
     throw error;
   }
-}
-
-type Assembly = {
-  readonly config: CloudConfig;
-  readonly log: Log;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly disk?: Disk;
-  /** Undone in reverse order, by a failed start or by `stop`. */
-  readonly undo: AsyncDisposableStack;
-};
-
-function newAssembly(config: CloudConfig, edges: CloudEdges): Assembly {
-  const { clock = systemClock, random = systemRandom, log, disk } = edges;
-  return { config, log, clock, random, ...(disk && { disk }), undo: new AsyncDisposableStack() };
 }
 
 /**
@@ -108,13 +93,11 @@ function newAssembly(config: CloudConfig, edges: CloudEdges): Assembly {
  */
 export async function migrateCloud(config: CloudConfig, edges: CloudEdges): Promise<readonly string[]> {
   const assembly = newAssembly(config, edges);
-  try {
+  return workOn(assembly, async () => {
     await takeHome(assembly);
     const { applied } = await openDatabases(assembly, await openKeys(assembly));
     return applied;
-  } finally {
-    await assembly.undo.disposeAsync();
-  }
+  });
 }
 
 /** What an operator of the server works with: past the api, on the machine itself. */
@@ -136,9 +119,9 @@ export async function operateCloud<T>(
   const { homeDir } = config;
   if (!existsSync(path.join(homeDir, MASTER_KEY_FILE))) throw cloudErrors.never_started({ homeDir });
   await ownFolder(homeDir);
-  try {
+  return workOn(assembly, async () => {
     const lock = lockFile(path.join(homeDir, 'cloud.lock'));
-    if (lock) assembly.undo.defer(() => lock.release());
+    if (lock) deferRelease(assembly, lock);
     const kms = await openKeys(assembly);
     const bootstrap = lock ? (await openDatabases(assembly, kms)).bootstrap : openRunningDatabase(assembly, kms);
     const installationId = await prepareInstallation(bootstrap);
@@ -146,17 +129,15 @@ export async function operateCloud<T>(
     const url = config.publicUrl ?? address ?? `https://localhost:${config.listen.port}`;
     const { caFile } = await openCertificates(assembly);
     const caSha256 = caFile === undefined ? null : caSha256Of(await readFile(caFile, 'utf8'));
-    return await work({ bootstrap, server: { installationId, publicUrl: () => url, caSha256 } });
-  } finally {
-    await assembly.undo.disposeAsync();
-  }
+    return work({ bootstrap, server: { installationId, publicUrl: () => url, caSha256 } });
+  });
 }
 
 /** The database of a server that runs: the operator's, or the embedded one by its socket. */
 function openRunningDatabase({ config, log, clock, undo }: Assembly, kms: KeyFileKms): BootstrapDeps {
   const embedded = () => {
     const socket = openSocketHost(path.join(config.homeDir, 'postgres', 'data'));
-    undo.defer(() => socket.close());
+    undo.defer('socket of the database', () => socket.close());
     return { host: socket.host, port: EMBEDDED_PORT, database: 'holdfast' };
   };
   const target = config.databaseUrl === undefined ? embedded() : databaseTargetOf(config.databaseUrl);
@@ -166,7 +147,7 @@ function openRunningDatabase({ config, log, clock, undo }: Assembly, kms: KeyFil
     maxConnections: 1,
     log,
   });
-  undo.defer(() => system.close());
+  undo.defer('connections of hf_system', () => system.close());
   return { system, kms: kms.forRole('api'), clock };
 }
 
@@ -184,18 +165,19 @@ async function assemble(assembly: Assembly): Promise<Cloud> {
   const closing = { deadlineMs: STOP_DEADLINE_MS };
   // Opened before the database, so that a taken port is found out at once; closed before it when all is well.
   const listener = await openPublicListener({ address: config.listen, certificates, log, clock });
-  undo.defer(() => listener.close(0));
+  undo.defer('listener', () => listener.close(0));
   const url = config.publicUrl ?? `https://localhost:${listener.port}`;
   const databases = await openDatabases(assembly, kms);
   const readiness = () => checkReadiness(databases.api, databases.isReady);
   const privateServer = await startPrivateServer({ address: privateAddressOf(config), metrics, readiness });
-  undo.defer(() => privateServer.close());
+  undo.defer('private listener', () => privateServer.close());
   const { caFile } = certificates;
   const api = await mountEverything(assembly, { listener, metrics, databases, kms, url, caFile });
   const { target, systemPassword: password, bootstrap } = databases;
   const jobs = await startJobsRole({ target, password, system: bootstrap.system, clock, log, metrics });
-  undo.defer(() => jobs.stop(closing.deadlineMs));
-  undo.defer(() => listener.close(closing.deadlineMs));
+  const patienceMs = () => closing.deadlineMs + SETTLE_MS;
+  undo.defer('jobs', () => jobs.stop(closing.deadlineMs), patienceMs);
+  undo.defer('requests', () => listener.close(closing.deadlineMs), patienceMs);
   await writeServerAddress(config.homeDir, url);
   log.info({ port: listener.port }, 'ready');
   return {
@@ -207,18 +189,10 @@ async function assemble(assembly: Assembly): Promise<Cloud> {
     api,
     async stop(deadlineMs = STOP_DEADLINE_MS) {
       closing.deadlineMs = deadlineMs;
-      await undo.disposeAsync();
+      await endParts(assembly);
       log.info({}, 'stopped');
     },
   };
-}
-
-/** Makes HOLDFAST_HOME, closes it to others, and holds it: two servers in one folder would undo each other's work. */
-async function takeHome({ config, undo }: Assembly): Promise<void> {
-  await ownFolder(config.homeDir);
-  const lock = lockFile(path.join(config.homeDir, 'cloud.lock'));
-  if (!lock) throw cloudErrors.already_running({ homeDir: config.homeDir });
-  undo.defer(() => lock.release());
 }
 
 async function openCertificates({ config, clock, random }: Assembly): Promise<CertificateSource> {
@@ -249,7 +223,7 @@ async function openDatabases(assembly: Assembly, kms: KeyFileKms): Promise<Datab
   const { target, passwords, isReady, applied } = await openDatabase(assembly, kms);
   const open = (login: Login, maxConnections: number) => {
     const database = new Database(target, { login, password: passwords[login], maxConnections, log });
-    undo.defer(() => database.close());
+    undo.defer(`connections of ${login}`, () => database.close());
     return database;
   };
   const bootstrap = { system: open('hf_system', 5), kms: kms.forRole('api'), clock };
@@ -282,7 +256,11 @@ async function openDatabase({ config, log, clock, undo }: Assembly, kms: KeyFile
     log,
     clock,
   });
-  undo.defer(() => server.stop());
+  undo.defer(
+    'database',
+    () => server.stop(),
+    () => DATABASE_STOP_MS,
+  );
   const target = { host: server.host, port: server.port, database: 'holdfast' };
   const admin = { user: server.superuser, password: superuserPassword, database: server.database };
   const { applied } = await migrateDatabase({ target, passwords, admin, log });
@@ -334,10 +312,10 @@ async function mountEverything({ config, log, clock, random, disk, undo }: Assem
     ...(config.databaseUrl === undefined && { databaseDir: path.join(config.homeDir, 'postgres') }),
   });
   // Undone in reverse: first the listener closes, then what the requests used.
-  undo.defer(() => storage.close());
+  undo.defer('archives', () => storage.close());
   await listener.serve(app);
   const background = Promise.all([api.runBackground(), storage.runBackground()]);
-  undo.defer(async () => {
+  undo.defer('background work', async () => {
     stopping.abort();
     await background;
   });

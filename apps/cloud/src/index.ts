@@ -1,13 +1,12 @@
 /** The server as a library: what the command line and whole-server tests start. */
+export { cloudErrors, type CloudEdges } from './assembly.ts';
 export {
-  cloudErrors,
   MASTER_KEY_FILE,
   migrateCloud,
   operateCloud,
   PRIVATE_SOCKET,
   startCloud,
   type Cloud,
-  type CloudEdges,
   type Operator,
 } from './app.ts';
 export {

@@ -163,6 +163,7 @@ async function runAll(request: UpRequest, { output, startAgent, watch }: Parts):
   );
   const log = createLog({ level: config.logLevel, destination: rotatingFile(path.join(homeDir, 'logs', 'cloud.log')) });
   await using running = new AsyncDisposableStack();
+  running.defer(() => watch.reason && watch.expectEnd(log));
   output.note('Starting...');
   const cloud = await startCloud(config, { log });
   running.defer(() => cloud.stop());

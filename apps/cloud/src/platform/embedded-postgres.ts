@@ -113,6 +113,8 @@ export class EmbeddedPostgres {
         await stopLeftovers(isolation, clock);
         if (this.#stopping) return;
         await this.#run.spare.giveWhereNeeded();
+        // What is launched from here on is what `stop` ends: asked before, it has ended one that was gone.
+        if (this.#stopping) return;
         this.#child = launch(this.#run);
         await untilReady(this.#run, this.#child);
         this.#watch(this.#child);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -169,6 +170,23 @@ test('closing lets a request finish before the deadline and cuts it off after it
     assert.equal(await answer, finishes ? 200 : 'ECONNRESET');
   }
 });
+
+test(
+  'a connection that never says a word of TLS is cut off at the deadline as well',
+  { timeout: 20_000 },
+  async (t) => {
+    const { listener, app } = await open(t);
+    await listener.serve(app);
+    const silent = connect(listener.port, '127.0.0.1');
+    const ended = once(silent, 'close');
+    silent.on('error', () => undefined);
+    await once(silent, 'connect');
+    const begun = performance.now();
+    await listener.close(30);
+    assert.ok(performance.now() - begun < 5_000);
+    await ended;
+  },
+);
 
 test('a taken port and a foreign address are told apart', async (t) => {
   const { listener } = await open(t);

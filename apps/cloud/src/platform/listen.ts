@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { defineErrors, type Clock } from '@holdfast/base';
 import { requestErrors, type Problem } from '@holdfast/contract';
 import type { FastifyInstance, FastifyServerFactory } from 'fastify';
@@ -45,6 +45,11 @@ export async function openPublicListener(options: {
   const server = createServer({ ...TLS_SETTINGS, ...certificate, ...TIMEOUTS });
   server.on('request', (_request, reply) => reply.once('close', () => server.emit('answered')));
   server.on('request', answerStarting);
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   await bind(server, options.address);
   const closing = new AbortController();
   void keepCertificateFresh(server, certificate.cert, { ...options, signal: closing.signal });
@@ -62,7 +67,7 @@ export async function openPublicListener(options: {
     },
     async close(deadlineMs) {
       closing.abort();
-      await drain(server, options.clock, deadlineMs);
+      await drain({ server, sockets }, options.clock, deadlineMs);
       await served?.close();
     },
   };
@@ -115,15 +120,25 @@ async function keepCertificateFresh(
   }
 }
 
-/** Resolves when every connection has ended: idle ones at once, others with their answer, all at the deadline. */
-async function drain(server: Server, clock: Clock, deadlineMs: number): Promise<void> {
+/**
+ * Resolves when every connection has ended: idle ones at once, others with their answer, all at the deadline. `sockets` are
+ * all there are: of one that never says a word of TLS, HTTP knows nothing.
+ */
+async function drain(
+  { server, sockets }: { readonly server: Server; readonly sockets: ReadonlySet<Socket> },
+  clock: Clock,
+  deadlineMs: number,
+): Promise<void> {
   const ended = new AbortController();
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   // A client keeps a connection that has just been answered: it does not know that we go.
   server.on('answered', () => setImmediate(() => server.closeIdleConnections()));
   server.closeIdleConnections();
   clock.sleep(deadlineMs, ended.signal).then(
-    () => server.closeAllConnections(),
+    () => {
+      server.closeAllConnections();
+      for (const socket of sockets) socket.destroy();
+    },
     () => undefined,
   );
   await closed;

@@ -40,8 +40,8 @@ export class SpareRoom {
       if (signal.aborted || existsSync(this.#file)) continue;
       if ((await freeBytesOf(this.#folder)) < ENOUGH_BYTES) continue;
       await this.#take(signal).catch((err: unknown) => {
-        this.#log.warn({ err }, 'no room could be kept back for the database');
-        rmSync(this.#file, { force: true });
+        if (!signal.aborted) this.#log.warn({ err }, 'no room could be kept back for the database');
+        rmSync(`${this.#file}.new`, { force: true });
       });
     }
   }
@@ -58,7 +58,10 @@ export class SpareRoom {
     const part = randomFillSync(new Uint8Array(PART_BYTES));
     const file = await open(`${this.#file}.new`, 'w', 0o600);
     try {
-      for (let done = 0; done < SPARE_BYTES && !signal.aborted; done += PART_BYTES) await file.write(part);
+      for (let done = 0; done < SPARE_BYTES; done += PART_BYTES) {
+        signal.throwIfAborted();
+        await file.write(part);
+      }
     } finally {
       await file.close();
     }
