@@ -11,3 +11,4 @@ export { controlErrors } from './control/errors.ts';
 export { type AgentLog, createLog, lineWriter, silentLog } from './log.ts';
 export type { DestinationPlace, DestinationSession, MakePlace, OpenFacts } from './destinations/destination-place.ts';
 export { destinationErrors } from './destinations/errors.ts';
+export { LookThere, type PlannedEntry, type Presence, type ShownPiece } from './user-restore/look-there.ts';

@@ -1,4 +1,4 @@
-import { restoreErrors } from '@holdfast/archive';
+import { type PlanLine, type PlanPiece, restoreErrors } from '@holdfast/archive';
 import { CodedError } from '@holdfast/base';
 import type { AgentParts } from '../agent.ts';
 import { momentAt } from '../browse/browse.ts';
@@ -67,7 +67,8 @@ async function planned(parts: AgentParts, wanted: CallerRestore, { caller, send 
   const onTheWay = wanted.target === undefined ? foldersOnTheWay(wanted.paths) : new Set<string>();
   const target = wanted.target ?? Buffer.from('/');
   const counts = { entries: 0, directories: 0, totalBytes: 0, damaged: 0 };
-  await planForCaller(parts, caller, wanted, async ({ path, type, sizeBytes, isLink, problem }) => {
+  await planForCaller(parts, caller, wanted, async (line) => {
+    const { path, type, sizeBytes, isLink, problem } = line;
     const isDirectory = type === 'directory';
     if (isDirectory && onTheWay.has(wayKey(path))) return;
     if (isDirectory) counts.directories++;
@@ -76,9 +77,27 @@ async function planned(parts: AgentParts, wanted: CallerRestore, { caller, send 
     if (problem) counts.damaged++;
     const size = type === 'file' ? { sizeBytes } : {};
     const told = problem && { problem: explainMissing(parts, caller, problem) };
-    await send({ item: { path: pathToText(joined(target, path)), type, ...size, ...told } });
+    const facts = { path: pathToText(joined(target, path)), type, ...size, ...told };
+    await sendLine({ ...facts, ...(!problem && whatItIs(line)) }, problem ? [] : line.pieces(), send);
   });
   return { dryRun: true, ...counts };
+}
+
+/** What an entry without content is, so that whoever asks can compare it with what is there. */
+function whatItIs({ target, device }: PlanLine): object {
+  return { ...(target && { target: pathToText(target) }), ...(device && { device }) };
+}
+
+/** An entry, and its content as pieces of it: some of them with it, more in items of their own that follow. */
+async function sendLine(item: object, slices: Iterable<readonly PlanPiece[]>, send: Asking['send']): Promise<void> {
+  const shown = (pieces: readonly PlanPiece[]) =>
+    pieces.map(({ position, length, sha256 }) => [position, length, Buffer.from(sha256).toString('base64')]);
+  let isFirst = true;
+  for (const slice of slices) {
+    await send({ item: { ...(isFirst && item), pieces: shown(slice) } });
+    isFirst = false;
+  }
+  if (isFirst) await send({ item });
 }
 
 /** A target that takes no more: where that was, what is there by now, and how to go on. */

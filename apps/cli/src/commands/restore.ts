@@ -1,10 +1,10 @@
-import { lstatSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { defineErrors } from '@holdfast/base';
 import { absolutePath, ask } from '../agent-socket.ts';
 import { bytesText, timeText } from '../figures.ts';
 import { createOutput } from '../output.ts';
 import { createProgress } from '../progress.ts';
+import { planRestore, planText } from '../restore-plan.ts';
 
 type Options = {
   readonly at?: string;
@@ -41,7 +41,6 @@ const restoreErrors = defineErrors('restore', {
   incomplete: ['corrupt', 'Not everything could be restored'],
 });
 const shownTroubles = 20;
-const shownPlanned = 200;
 
 /** `holdfast restore`: brings files back. */
 export function registerRestore(program: Command): void {
@@ -80,68 +79,6 @@ export function registerRestore(program: Command): void {
       if (report.failedCount + report.problems.length > 0)
         throw restoreErrors.incomplete({ failed: report.failedCount });
     });
-}
-
-type Planned = {
-  readonly path: string;
-  readonly type: string;
-  readonly sizeBytes?: number;
-  readonly problem?: { readonly code: string; readonly message: string };
-};
-type Plan = {
-  readonly at: string;
-  readonly dryRun: true;
-  readonly entries: number;
-  readonly directories: number;
-  readonly totalBytes: number;
-  readonly damaged: number;
-  readonly planned: readonly (Planned & { readonly isThere: boolean })[];
-};
-
-/** Asks for what would be made, and looks, as whoever runs this, what has those names already. */
-async function planRestore(given: Readonly<Record<string, unknown>>): Promise<Plan> {
-  const { textToPath } = await import('@holdfast/agent');
-  const planned: (Planned & { isThere: boolean })[] = [];
-  const onItem = (item: unknown) => {
-    const entry = item as Planned;
-    planned.push({ ...entry, isThere: isThere(textToPath(entry.path)) });
-  };
-  const counts = await ask<Omit<Plan, 'planned'>>('restore', { ...given, dryRun: true }, { onItem });
-  return { ...counts, planned };
-}
-
-function isThere(path: Uint8Array): boolean {
-  try {
-    lstatSync(Buffer.from(path));
-    return true;
-  } catch {
-    // Not there, or not to be seen by this user, who could not write there either.
-    return false;
-  }
-}
-
-const afterConflict = {
-  rename: 'is restored beside it, under another name',
-  overwrite: 'takes its place',
-  skip: 'is left out',
-} as const;
-
-function planText({ at, entries, directories, totalBytes, planned }: Plan, onConflict: Options['onConflict']): string {
-  const lines = planned.map(({ path, type, sizeBytes, isThere, problem }) => {
-    const size = sizeBytes === undefined ? '' : `  ${bytesText(sizeBytes)}`;
-    const note = problem ? `  cannot be restored: ${problem.message}` : isThere ? '  (there already)' : '';
-    return `${path}${type === 'directory' ? '/' : ''}${size}${note}`;
-  });
-  const more = lines.length - shownPlanned;
-  const taken = planned.filter((entry) => entry.isThere && entry.type !== 'directory').length;
-  return [
-    ...lines.slice(0, shownPlanned),
-    ...(more > 0 ? [`and ${more.toLocaleString('en')} more; --json names all`] : []),
-    `as of ${timeText(at)}: ${entries} files and ${directories} folders, ${bytesText(totalBytes)}; nothing was written`,
-    ...(taken > 0
-      ? [`${taken} names are taken: what is the same stays as it is, what differs ${afterConflict[onConflict]}`]
-      : []),
-  ].join('\n');
 }
 
 function progressOf({ restoredBytes, keptBytes, totalBytes, restoredEntries, totalEntries }: Progress) {

@@ -21,8 +21,9 @@ export { type ContentTools } from './plan-content.ts';
 export { type LastEntry, listWithDeleted } from './list-deleted.ts';
 export { type MountedVolume, namesOfPath, startsWith, volumeOf, volumesAt } from './plan-paths.ts';
 export { planRestore, type RestoreRequest } from './plan-restore.ts';
-export { type PlanLine, type PlanSummary, RestorePlan } from './restore-plan.ts';
+export { type PlanLine, type PlanPiece, type PlanSummary, RestorePlan } from './restore-plan.ts';
 export { type RenamedEntry, type RestoreProblem, type RestoreReport, reportOf } from './restore-report.ts';
+export { comparePieces } from './survey.ts';
 export type { RestoreProgress } from './restore-run.ts';
 export type {
   NameOutcome,

@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { type Random, systemRandom } from '@holdfast/base';
-import { type RowType, rowTypes } from '../format/row.ts';
+import { parseRow, type RowType, rowTypes } from '../format/row.ts';
 import type { PlannedDirectory, PlannedEntry, PlannedPiece, PlanProblem, PlanSink } from './archive-reader.ts';
 import { restoreErrors } from './errors.ts';
 import { entryStates, planSchemaNumber, planSchemaSql } from './plan-schema.ts';
@@ -31,8 +31,19 @@ export type PlanLine = {
   readonly type: RowType;
   readonly sizeBytes: number;
   readonly isLink: boolean;
+  /** Of symbolic links. */
+  readonly target?: Uint8Array;
+  /** Of devices. */
+  readonly device?: { readonly major: number; readonly minor: number };
+  /** What the content is but for holes, in order, some at a time; of whatever this is one more name of, too. */
+  readonly pieces: () => Iterable<readonly PlanPiece[]>;
   readonly problem?: PlanProblem;
 };
+
+/** A piece of a content: where it is in the file, and what it is. */
+export type PlanPiece = { readonly position: number; readonly length: number; readonly sha256: Uint8Array };
+
+const piecesALine = 1000;
 
 /**
  * A plan in a SQLite file, which is also the journal of its execution: a restore that was cut short goes on from it.
@@ -218,18 +229,37 @@ export class RestorePlan implements PlanSink {
   *lines(): Generator<PlanLine> {
     for (const row of this.#db.prepare('select directory from directories where directory > 0').iterate()) {
       const path = this.pathOf(row['directory'] as number);
-      yield { path, type: 'directory', sizeBytes: 0, isLink: false };
+      yield { path, type: 'directory', sizeBytes: 0, isLink: false, pieces: () => [] };
     }
-    const entries = this.#db.prepare('select directory, name, type, size, leader, code, message from entries');
-    for (const row of entries.iterate()) {
-      const { directory, name, type, size, leader, code, message } = row as unknown as EntryLine;
+    const entries = this.#db.prepare(
+      'select entry, directory, name, type, row, size, leader, code, message from entries',
+    );
+    for (const line of entries.iterate()) {
+      const { entry, directory, name, type, row, size, leader, code, message } = line as unknown as EntryLine;
+      const { target, device } = parseRow(row);
       yield {
         path: this.pathOf(directory, name),
         type: rowTypes[type]!,
         sizeBytes: size,
         isLink: leader !== null,
+        ...(target && { target }),
+        ...(device && { device }),
+        pieces: () => this.#piecesOf(leader ?? entry),
         ...(code !== null && { problem: { code, message: message ?? code } }),
       };
+    }
+  }
+
+  *#piecesOf(entry: number): Generator<readonly PlanPiece[]> {
+    const read = this.sql(
+      `select position, length, sha256 from pieces where entry = ? and position >= ? order by position limit ${piecesALine}`,
+    );
+    for (let from = 0; ;) {
+      const pieces = read.all(entry, from) as unknown as readonly PlanPiece[];
+      const last = pieces.at(-1);
+      if (!last) return;
+      yield pieces;
+      from = last.position + 1;
     }
   }
 
@@ -247,6 +277,8 @@ export class RestorePlan implements PlanSink {
 }
 
 type EntryLine = {
+  readonly entry: number;
+  readonly row: Uint8Array;
   readonly directory: number;
   readonly name: Uint8Array;
   readonly type: number;
