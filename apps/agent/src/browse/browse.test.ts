@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findEntries, momentAt } from './browse.ts';
-import { file, folder, newest, pathsOf, stateOf } from './testing.ts';
+import { findEntries, momentAt, versionsOf } from './browse.ts';
+import type { Row } from '@holdfast/archive';
+import { file, folder, newest, pathsOf, stateOf, type TestRow } from './testing.ts';
 
 const owner = { mode: 0o755, uid: 0, gid: 0 };
 
@@ -61,4 +62,28 @@ test('a time that has not come is refused, a day or minute that has begun is not
   // The newest commit bears a minute that this clock has not come to.
   assert.equal((await momentAt(state, '1970-01-01T00:01:30Z', 1000)).commit, 1);
   await assert.rejects(momentAt(state, '1970-01-01T00:02:30Z', 1000), { code: 'time.future' });
+});
+
+test('versions say what differs from the one before, and what was only recorded anew is none', async () => {
+  const sha256 = (byte: number) => new Uint8Array(32).fill(byte);
+  const version = (ordinal: number, byte: number, more: Partial<Row> = {}) => {
+    const extents = [{ ordinal, offset: 0, length: 5, sha256: sha256(byte) }];
+    const streams = [{ kind: 'content', size: 5, extents }] as const;
+    return [[1, 'a', { type: 'file', ...owner, streams, ...more }] satisfies TestRow];
+  };
+  const at = (seconds: number) => ({ seconds, nanoseconds: 0 });
+  const state = stateOf(
+    folder(0, 'disk', 1, { ...owner, mountPoint: Buffer.from('/') }),
+    version(7, 1),
+    version(8, 2, { changedAt: at(1) }),
+    version(9, 2, { changedAt: at(1) }),
+    version(9, 2, { changedAt: at(2) }),
+    version(9, 2, { changedAt: at(3), mode: 0o600 }),
+    version(9, 2, { changedAt: at(4), mode: 0o600, uid: 5, modifiedAt: at(9) }),
+    [[1, 'a', { type: 'absent', absence: 'gone' }]],
+    version(9, 2),
+  );
+  const changed = (await versionsOf(state, state, Buffer.from('/a'))).map((each) => each.changed);
+  const expected = [['content'], ['status'], ['mode'], ['modified', 'owner']];
+  assert.deepEqual(changed, [undefined, ...expected, undefined]);
 });

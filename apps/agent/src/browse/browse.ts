@@ -7,6 +7,7 @@ import {
   listWithDeleted,
   millisecondsOf,
   namesOfPath,
+  type PathVersion,
   placeOf,
   type RestoreReader,
   type Row,
@@ -18,6 +19,7 @@ import {
 } from '@holdfast/archive';
 import { defineErrors } from '@holdfast/base';
 import { setImmediate } from 'node:timers/promises';
+import { type ChangedField, changedFields } from './changed-fields.ts';
 import { type FindStart, startsOf } from './find-starts.ts';
 import { lookUp, type SeenPath } from './look-up.ts';
 import { joined, pathToText } from './path-text.ts';
@@ -50,6 +52,8 @@ export type ShownVersion = ShownEntry & {
   readonly commit: number;
   readonly from: string | undefined;
   readonly until: string | undefined;
+  /** What differs from the version right before; left out where there is none. */
+  readonly changed: readonly ChangedField[] | undefined;
 };
 
 /** A moment of the archive. */
@@ -158,12 +162,26 @@ export async function versionsOf(
   if (history.length === 0) throw browseErrors.never_there({ path: pathToText(path) });
   const commits = new Set(history.flatMap(({ from, until }) => [from, until]));
   const times = await timesOf(state, commits);
-  return history.map(({ row, commit, from, until }) => ({
-    ...shown(row, path),
-    commit,
-    from: times.get(from),
-    until: times.get(until),
-  }));
+  return distinct(history).map(({ row, commit, from, until, changed }) => {
+    return { ...shown(row, path), commit, from: times.get(from), until: times.get(until), changed };
+  });
+}
+
+type Distinct = PathVersion & { readonly changed: readonly ChangedField[] | undefined };
+
+/**
+ * The versions that differ in something. One that was recorded anew, since a pass was cut short or what it referred to had
+ * to be stored again, goes on with the one before.
+ */
+function distinct(history: readonly PathVersion[]): readonly Distinct[] {
+  const versions: Distinct[] = [];
+  for (const version of history) {
+    const before = versions.at(-1);
+    const changed = before?.until === version.from ? changedFields(before.row, version.row) : undefined;
+    if (before && changed?.length === 0) versions[versions.length - 1] = { ...before, until: version.until };
+    else versions.push({ ...version, changed });
+  }
+  return versions;
 }
 
 /** What to find, and for whom. */

@@ -17,6 +17,7 @@ import { MountWatch } from './mount-watch.ts';
 import { nothingYet, type ProtectionView } from './protection-view.ts';
 import { newSettings, type PassPorts, type PassProgress, type PassScope, runPass } from './run-pass.ts';
 import { TreeWatch } from './tree-watch.ts';
+import { UnreadBook } from './unread-book.ts';
 import { unmountedPlaces } from './unmounted.ts';
 
 type Waiting = {
@@ -55,6 +56,7 @@ export class Protector {
   #failures = 0;
   #failedAtHead = 0;
   #notBeforeMs = 0;
+  readonly #unread = new UnreadBook();
   readonly #mounts = new MountWatch(() => this.#selection.roots());
   #unmounted: readonly Uint8Array[] = [];
   #lastUpkeep = { monotonic: 0, wall: 0 };
@@ -330,7 +332,8 @@ export class Protector {
   }
 
   #directoriesFor(what: 'changes' | 'cold'): readonly Uint8Array[] {
-    const paths = [...this.#held, ...this.#watch.takeDirty(), ...(what === 'cold' ? this.#watch.coldPaths() : [])];
+    const changed = [...this.#held, ...this.#watch.takeDirty(), ...(what === 'cold' ? this.#watch.coldPaths() : [])];
+    const paths = [...changed, ...this.#unread.foldersIn(changed)];
     const { database, destinations } = this.#ports;
     const paused = this.#pausedSets(database.sets());
     const isHeld = (path: Uint8Array) => {
@@ -344,11 +347,15 @@ export class Protector {
 
   async #backup(scope: PassScope): Promise<BackupReport> {
     const stopPass = (this.#stopPass = new AbortController());
+    this.#unread.forget();
     this.#set({ activity: 'looking' });
     const report = await runPass(this.#ports, scope, {
       signal: stopPass.signal,
       unmounted: this.#unmounted,
-      onDirectory: (directory) => this.#watch.watch(directory),
+      onDirectory: (directory) => {
+        this.#watch.watch(directory);
+        if (scope.directories || scope.onlySets) this.#unread.lookInto(directory);
+      },
       onProgress: (progress) => this.#onProgress(progress),
     });
     this.#stopPass = undefined;
@@ -382,14 +389,14 @@ export class Protector {
     if (isWhole) this.#wholeEndedAtMs = clock.monotonic();
     // What came while this pass was under way was perhaps seen by it, and may be gone before the next look.
     this.#lookForMounts();
-    const problems = isWhole ? report.problems : [...this.#view.problems, ...report.problems].slice(-1000);
+    this.#unread.take(report, isWhole);
     const isInside = (path: Uint8Array) => this.#selection.decide(path).status === 'selected';
     const isTold = (path: Uint8Array) => report.missing.some((each) => Buffer.compare(each.path, path) === 0);
     const inside = this.#unmounted.filter((path) => isInside(path) && !isTold(path));
     this.#set({
       missing: [...report.missing, ...inside.map((path) => ({ path, reason: 'unmounted' as const }))],
-      problems,
-      moreProblems: isWhole ? report.moreProblems : this.#view.moreProblems,
+      problems: this.#unread.problems,
+      moreProblems: this.#unread.moreProblems,
       ...(isWhole && { isEverComplete: true, wholeAtMs: clock.now() }),
     });
     destinations.confirm();

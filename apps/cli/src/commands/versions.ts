@@ -4,7 +4,29 @@ import { bytesText, columns, timeText } from '../figures.ts';
 import { createOutput } from '../output.ts';
 import type { ShownEntry } from './shown-entry.ts';
 
-type Version = ShownEntry & { readonly commit: number; readonly from?: string; readonly until?: string };
+type Version = ShownEntry & {
+  readonly commit: number;
+  readonly from?: string;
+  readonly until?: string;
+  readonly changed?: readonly string[];
+};
+
+const words: Readonly<Record<string, string>> = {
+  modified: 'its time',
+  mode: 'permissions',
+  owner: 'owner',
+  attributes: 'attributes',
+  links: 'hard links',
+  sets: 'backup sets',
+  status: 'the time of its last change',
+};
+
+/** A version is whatever is recorded: where the content is that of the one before, what differs is said. */
+function sameText({ changed = ['content'] }: Version): string {
+  if (changed.includes('content') || changed.includes('type')) return '';
+  const differing = changed.flatMap((field) => words[field] ?? []);
+  return `  same content, new: ${differing.join(', ')}`;
+}
 
 /** `holdfast versions`: all that a path ever was. */
 export function registerVersions(program: Command): void {
@@ -15,13 +37,16 @@ export function registerVersions(program: Command): void {
     .action(async (file: string, options: { readonly json?: boolean }) => {
       const output = createOutput(options.json ?? false);
       const result = await ask<{ versions: readonly Version[] }>('versions', { path: absolutePath(file) });
-      const rows = result.versions.map(({ from, until, type, sizeBytes, modifiedAt, isFuzzy }) => [
-        timeText(from),
-        until === undefined ? 'until now' : `until ${timeText(until)}`,
-        sizeBytes === undefined ? '-' : bytesText(sizeBytes),
-        `modified ${timeText(modifiedAt)}`,
-        `${type}${isFuzzy ? ' (changed while it was read)' : ''}`,
-      ]);
+      const rows = result.versions.map((version) => {
+        const { from, until, type, sizeBytes, modifiedAt, isFuzzy } = version;
+        return [
+          timeText(from),
+          until === undefined ? 'until now' : `until ${timeText(until)}`,
+          sizeBytes === undefined ? '-' : bytesText(sizeBytes),
+          `modified ${timeText(modifiedAt)}`,
+          `${type}${isFuzzy ? ' (changed while it was read)' : ''}${sameText(version)}`,
+        ];
+      });
       output.result(result, columns([['backed up', '', 'size', '', 'type'], ...rows]));
     });
 }
