@@ -24,8 +24,9 @@ function newFolder(t: TestContext): string {
 /** The machine's disk, on which some writes to the state of sessions find no room. */
 function fillingDisk(isFull: (writes: number) => boolean): { readonly disk: Disk; readonly openFiles: () => number } {
   let [writes, openFiles] = [0, 0];
+  const { below: _, ...plain } = nodeDisk;
   const disk: Disk = {
-    ...nodeDisk,
+    ...plain,
     open: async (file, mode) => {
       const opened = await nodeDisk.open(file, mode);
       openFiles++;

@@ -26,6 +26,8 @@ export type FileFacts = { readonly sizeBytes: number; readonly modifiedAtMs: num
  * removed are on stable storage only after `syncDirectory` of the directory they are in.
  */
 export type Disk = {
+  /** The same disk, below one folder: its names lead nowhere else, whoever swaps a folder for a link. */
+  readonly below?: (top: string) => Disk;
   /** Reads the body of a segment in a thread of its own, where there are threads: sealing must not hold up appending. */
   readonly readBody?: (path: string, ...facts: Parameters<ReadBody>) => ReturnType<ReadBody>;
   open(path: string, mode: OpenMode): Promise<DiskFile>;

@@ -73,8 +73,10 @@ export class LocalDestination {
 
   /** Locks and recovers the directory, which is made where it does not exist. @throws log.locked, log.other_archive */
   static async open(options: LocalDestinationOptions): Promise<LocalDestination> {
-    const { disk, dir, archiveId, clock, segmentBodyBytes } = options;
-    await disk.makeDirectory(dir);
+    const { dir, archiveId, clock, segmentBodyBytes } = options;
+    await options.disk.makeDirectory(dir);
+    // Others may be able to write there, at any time.
+    const disk = options.disk.below?.(dir) ?? options.disk;
     const token = options.random(8).toHex();
     const lock = await takeLock(disk, dir, options.host, { token, breakLock: options.breakLock ?? false });
     const close: (() => Promise<void>)[] = [() => lock.release()];

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { readBodyInThread } from './body-thread-pool.ts';
+import { confinedTo } from './confined-disk.ts';
 import { type Disk, type DiskFile, type OpenMode, systemErrorCode } from './disk.ts';
 import { logErrors } from './errors.ts';
 
@@ -20,6 +21,7 @@ const flags = {
  * stands in place of a file or folder and is none is refused. @throws log.not_a_file
  */
 export const nodeDisk: Disk = {
+  below: (top) => confinedTo(top, nodeDisk),
   open: openPlainFile,
   list: async (path) => {
     const names = await readdir(path).catch(unless('ENOENT', [] as string[]));
