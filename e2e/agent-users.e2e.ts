@@ -3,7 +3,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, statSync } f
 import { connect } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
-import { makeClone } from './clone.ts';
+import { makeClone } from '@holdfast/testing';
 import { RunningAgentProcess } from './running-agent.ts';
 
 const skip = process.getuid?.() !== 0 && 'needs root';

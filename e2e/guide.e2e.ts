@@ -4,9 +4,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { afterwards } from '@holdfast/testing';
+import { afterwards, makeClone } from '@holdfast/testing';
 import { freePort, startUp } from './running-up.ts';
-import { makeClone } from './clone.ts';
 
 const guide = readFileSync(path.resolve(import.meta.dirname, '../docs/guide.md'), 'utf8');
 const hasCurl = spawnSync('curl', ['--version']).status === 0;

@@ -3,9 +3,8 @@ import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { afterwards } from '@holdfast/testing';
+import { afterwards, nodeOf } from '@holdfast/testing';
 import type { EnrollmentToken } from '@holdfast/contract';
-import { nodeOf } from './clone.ts';
 import { until } from './process-tree.ts';
 
 const rootDir = path.resolve(import.meta.dirname, '..');

@@ -4,8 +4,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import https from 'node:https';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { afterwards } from '@holdfast/testing';
-import { nodeOf } from './clone.ts';
+import { afterwards, nodeOf } from '@holdfast/testing';
 import { processTree, stillRunning, until, type ProcessMark } from './process-tree.ts';
 
 /** What `up` writes when everything is ready. */

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { askAgent } from '@holdfast/agent';
-import { makeClone } from './clone.ts';
+import { makeClone } from '@holdfast/testing';
 import { stillRunning, until } from './process-tree.ts';
 import { freePort, kill, startUp, type RunningUp } from './running-up.ts';
 

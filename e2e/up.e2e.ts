@@ -3,8 +3,7 @@ import { existsSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
-import { afterwards } from '@holdfast/testing';
-import { makeClone } from './clone.ts';
+import { afterwards, makeClone } from '@holdfast/testing';
 import { stillRunning, until } from './process-tree.ts';
 import { ask, freePort, kill, signIn, startUp, type RunningUp } from './running-up.ts';
 

@@ -15,9 +15,9 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { afterwards } from '@holdfast/testing';
+import { afterwards } from './afterwards.ts';
 
-const rootDir = path.resolve(import.meta.dirname, '..');
+const rootDir = path.resolve(import.meta.dirname, '../../..');
 
 /** The Node that a copy of this checkout has in its packages; ours where ours is in none. Others may not read ours. */
 export function nodeOf(copyDir: string): string {
