@@ -18,9 +18,11 @@ import { throttled } from './throttled.ts';
 export async function answerVerify(
   parts: AgentParts,
   { full = false }: { full?: boolean | undefined },
-  asking: Asking,
+  asked: Asking,
 ): Promise<object> {
   const { protector, destinations, archive, database } = parts;
+  // An agent that is to end does not wait until everything is read.
+  const asking = { ...asked, signal: AbortSignal.any([asked.signal, parts.signal]) };
   const lossesBefore = new Map(destinations.configs.map((config) => [config, database.loss(config.destinationId)]));
   const verify = async () => {
     await openAnew(parts);
@@ -65,6 +67,8 @@ function newLoss(
 ): DestinationLoss | undefined {
   const loss = database.loss(config.destinationId);
   if (loss && loss.atMs !== before?.atMs) return loss;
+  // It was at the device's head when it was opened, or it would not have been read.
+  if (report.isCurrent) return undefined;
   const acknowledged = database.acknowledged(config.destinationId);
   return report.head < acknowledged ? { acknowledged, found: report.head, atMs: clock.now() } : undefined;
 }

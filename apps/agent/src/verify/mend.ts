@@ -121,10 +121,10 @@ async function storeAgain(ports: PassPorts, lost: readonly Ordinal[], signal: Ab
         left.set(ordinal, key);
       }
     } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof CodedError)) throw error;
       // Whether a commit under way arrived is settled when the destinations are opened again.
       await ports.destinations.closeAll();
+      signal.throwIfAborted();
+      if (!(error instanceof CodedError)) throw error;
       return { done, left, failure: error };
     }
   }

@@ -62,6 +62,7 @@ test('what a destination lost is stored again from the files, and no version is 
   await damage(first!);
   const [found] = await verify(agent);
   assert.deepEqual(counts(found!), [true, 0, true, 0], JSON.stringify(found));
+  assert.equal(found!['loss'], undefined, 'what mending adds is no loss of what was there');
   const [again] = await verify(agent);
   assert.deepEqual([...counts(again!), again!['isCurrent']], [false, 0, false, 0, true]);
   await agent.untilProtected();
