@@ -3,7 +3,8 @@ import { mkdirSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { type Disk, nodeDisk } from '@holdfast/archive';
-import { systemClock, systemRandom } from '@holdfast/base';
+import { CodedError, systemClock, systemRandom } from '@holdfast/base';
+import { remedyOf } from '../control/remedies.ts';
 import { temporaryFolder } from '../filesystem/temporary-folder.ts';
 import { archiveFolderIn, folderPlace, prepareFolder } from './folder-place.ts';
 
@@ -55,6 +56,20 @@ test('a folder on a disk that is full while a session opens is given back, and o
     const session = await folderPlace(configOf(folder)).open(facts);
     await session.close();
   }
+});
+
+test('what is to be done about an emptied folder is said without the folder, since everybody on the computer sees it', async (t) => {
+  const folder = temporaryFolder(t);
+  const error = await folderPlace(configOf(folder))
+    .open(facts)
+    .then(
+      () => assert.fail('nothing is there to open'),
+      (reason: unknown) => reason,
+    );
+  assert.ok(error instanceof CodedError && error.code === 'destinations.away');
+  const told = `${error.message} ${remedyOf(error)}`;
+  assert.match(told, /gone for good: holdfast destination remove NAME/);
+  assert.equal(told.includes(folder), false);
 });
 
 test('a link in the place of the archive in a folder is not followed, and a folder is opened by any way to it', async (t) => {

@@ -79,7 +79,8 @@ function isFolder(name: string): boolean {
 /** A folder without the archive may be where a disk belongs, or have been emptied: only a person knows. */
 function awayOf(folder: string) {
   if (!isFolder(folder)) return destinationErrors.away({ folder });
-  const again = `holdfast destination remove ${folder}, then add it again`;
+  // Everybody on the computer sees remedies; where an archive lies is for administrators.
+  const again = 'holdfast destination remove NAME, then add it again';
   return destinationErrors.away({ folder, remedy: `connect its disk; if what it held is gone for good: ${again}` });
 }
 
