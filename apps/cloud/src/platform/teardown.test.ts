@@ -22,28 +22,32 @@ test('parts end in reverse order, each after the one before it has ended, and on
   assert.deepEqual(late, []);
 });
 
-test('a part that never ends, or throws, is named and keeps no other from being ended', async () => {
-  const late: string[] = [];
-  const teardown = new Teardown((name) => late.push(name));
-  const ended: string[] = [];
-  const fault = new Error('a fault');
-  const thrown = new Error('thrown at once');
-  teardown.defer('the database', async (unended) => void ended.push(`the database, beside ${unended.join()}`));
-  teardown.defer('the pool', never, () => 20);
-  teardown.defer('the jobs', () => Promise.reject(fault));
-  teardown.defer('the socket', () => {
-    throw thrown;
-  });
-  teardown.defer('the requests', never, () => 10);
-  teardown.defer('the door', () => void ended.push('the door'));
-  const begun = performance.now();
-  assert.deepEqual(await teardown.end(), { unended: ['the requests', 'the pool'], errors: [thrown, fault] });
-  assert.deepEqual(ended, ['the door', 'the database, beside the requests,the pool']);
-  assert.deepEqual(late, ['the requests', 'the pool'], 'said while the others are ended');
-  assert.ok(performance.now() - begun < 2_000);
-});
+test(
+  'a part that never ends, or throws, is named and keeps no other from being ended',
+  { timeout: 10_000 },
+  async () => {
+    const late: string[] = [];
+    const teardown = new Teardown((name) => late.push(name));
+    const ended: string[] = [];
+    const fault = new Error('a fault');
+    const thrown = new Error('thrown at once');
+    teardown.defer('the database', async (unended) => void ended.push(`the database, beside ${unended.join()}`));
+    teardown.defer('the pool', never, () => 20);
+    teardown.defer('the jobs', () => Promise.reject(fault));
+    teardown.defer('the socket', () => {
+      throw thrown;
+    });
+    teardown.defer('the requests', never, () => 10);
+    teardown.defer('the door', () => void ended.push('the door'));
+    const begun = performance.now();
+    assert.deepEqual(await teardown.end(), { unended: ['the requests', 'the pool'], errors: [thrown, fault] });
+    assert.deepEqual(ended, ['the door', 'the database, beside the requests,the pool']);
+    assert.deepEqual(late, ['the requests', 'the pool'], 'said while the others are ended');
+    assert.ok(performance.now() - begun < 2_000);
+  },
+);
 
-test('a part that throws after its time is nobody else’s fault', async (t) => {
+test('a part that throws after its time is nobody else’s fault', { timeout: 10_000 }, async (t) => {
   const teardown = new Teardown(() => undefined);
   const late = Promise.withResolvers<void>();
   teardown.defer(
