@@ -7,6 +7,7 @@ export { maxDestinations, type RoutePlan, Routes, type SetBinding } from './back
 export type { LostDestination } from './backup/uploader.ts';
 export type { LostRecords, StoredAgain } from './backup/store-again.ts';
 export { rereadSets } from './backup/reread-sets.ts';
+export { archiveErrors } from './errors.ts';
 export { backupErrors } from './backup/errors.ts';
 export type { Problem } from './backup/messages.ts';
 export { type Decision, type ExclusionRule, type SelectedSet, Selection } from './backup/selection.ts';

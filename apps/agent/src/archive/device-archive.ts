@@ -1,12 +1,14 @@
 /** This device's archive: its keys, and what is known of it here. Where it lies is the destinations' affair. */
 import path from 'node:path';
 import {
+  archiveErrors,
   type ArchiveState,
   commitKey,
   deriveKeyRing,
   isRebuilding,
   type Destination,
   loaderOf,
+  type LoadRecord,
   LocalIndex,
   type Ordinal,
   ordinalOf,
@@ -15,10 +17,15 @@ import {
   sequenceOf,
   writerOf,
 } from '@holdfast/archive';
+import { CodedError } from '@holdfast/base';
 import { makeArchive, type KeyPorts } from '../keys/archive-keyring.ts';
 import { KeyStore, type StoredKeys } from '../keys/key-store.ts';
 
 type Reading = Pick<Destination, 'read'>;
+
+function isMissing(error: unknown): boolean {
+  return error instanceof CodedError && error.code === archiveErrors.record_missing.code;
+}
 
 /** The open archive of a device. One process has it open. */
 export class DeviceArchive {
@@ -128,12 +135,20 @@ export class DeviceArchive {
     this.#readers = readers;
   }
 
-  /** Loads the raw bytes of a record from whatever destination has it. @throws archive.record_missing */
-  get load() {
-    const readers = this.#readers;
-    return loaderOf(async function* (ordinals) {
-      for (const reader of readers()) yield* reader.read(ordinals);
-    }, this.openKeys);
+  /** Loads the raw bytes of a record from whatever destination has it whole. @throws archive.record_missing */
+  get load(): LoadRecord {
+    const [readers, openKeys] = [this.#readers, this.openKeys];
+    return async (reference) => {
+      const failures: unknown[] = [];
+      for (const reader of readers()) {
+        try {
+          return await loaderOf((ordinals) => reader.read(ordinals), openKeys)(reference);
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+      throw failures.find((error) => !isMissing(error)) ?? archiveErrors.record_missing({ ordinal: reference.ordinal });
+    };
   }
 
   /** The newest acknowledged state. */
