@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { lstatSync, readdirSync, symlinkSync } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, openSync, readdirSync, symlinkSync } from 'node:fs';
+import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { encodeRow, RestorePlan, type Row } from '@holdfast/archive';
 import { nameBytes, printableName } from '../filesystem/index.ts';
@@ -111,4 +112,18 @@ test('a plan is refused where another restore was meant', async (t) => {
   const again = RestorePlan.open(planPath, 'one');
   assert.equal(again.isComplete, false);
   again.plan.close();
+});
+
+test('what an earlier run left whole of an empty file gets its name, and is not made a second time', async (t) => {
+  const { device, plan, target } = emptyPlan(t);
+  const entry = addEntry(plan, [0, 'empty'], { type: 'file', mode: 0o600 });
+  plan.complete();
+  plan.set('started', 1);
+  const left = openSync(path.join(target, `.holdfast-${plan.get('token')}-${entry.toString(36)}`), 'wx');
+  // Open to the end: no other file gets its inode number.
+  t.after(() => closeSync(left));
+  const report = await device.restore([], target, { plan, sync: 'batch' });
+  assert.deepEqual([report.failedCount, report.restored], [0, 1]);
+  assert.deepEqual(readdirSync(target), ['empty']);
+  assert.equal(lstatSync(path.join(target, 'empty')).ino, fstatSync(left).ino);
 });

@@ -114,6 +114,8 @@ async function restoreAll(run: RestoreRun, sources: RestoreSources): Promise<voi
   const files = new LongFiles(run);
   try {
     await surveyTarget(run, files, isResumed);
+    // What was found whole still counts as pending until then, and would be made again.
+    await run.settleEntries();
     await restoreEntries(run, files, sources);
   } catch (error) {
     if (sources.isOnlyRun) await files.discardAll();
