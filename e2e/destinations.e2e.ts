@@ -223,11 +223,19 @@ test('a set whose only destination is gone is read again for the one it is bound
   run(agent, 'backup');
   await agent.kill('SIGTERM');
   renameSync(a, `${a} lost`);
+  const changed = path.join(agent.tree, 'HOME 1', 'small 1');
+  writeFileSync(changed, 'HOME is other now');
   await agent.start();
   run(agent, 'set', 'change', 'home', '--destination', b);
   run(agent, 'destination', 'remove', a);
   await untilState(agent, { set: 'home', destination: b, state: 'protected' });
   restoreEquals(agent, agent.tree);
+  // What the versions before held is stored again where the files still have it; what is nowhere is named.
   const verified = agent.run('verify', '--full');
-  assert.notEqual(verified.status, 0, 'what the version before held is lost, and said to be');
+  assert.notEqual(verified.status, 0);
+  const again = agent.run('verify', '--full');
+  assert.notEqual(again.status, 0);
+  const named = again.stdout;
+  assert.match(named, /small 1"/, named);
+  assert.doesNotMatch(named, /small 5"|HOME large/);
 });

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { afterwards, makeClone } from '@holdfast/testing';
+import { until } from './process-tree.ts';
 import { freePort, startUp } from './running-up.ts';
 
 const guide = readFileSync(path.resolve(import.meta.dirname, '../docs/guide.md'), 'utf8');
@@ -28,6 +29,7 @@ test(
     const orgs = shell(block);
     assert.match(orgs.stdout, /^\{.*"orgGuid"/, `${orgs.stdout}\n${orgs.stderr}`);
 
+    await until(() => /^Try:.*\n.*\n/m.test(up.stdout), 'the text to try', 10_000);
     const [, setup = ''] = /^Try:.*\n(.*)$/m.exec(up.stdout) ?? [];
     const made = shell(`unset HOLDFAST_HOME\n${setup}\nholdfast cloud tenant create acme`);
     assert.equal(made.status, 0, made.stderr);
