@@ -36,7 +36,7 @@ export { deriveKeyRing } from './format/keys.node.ts';
 export { ArchiveState } from './tree/state.ts';
 export { contentOf, isFuzzy, type Row } from './format/row.ts';
 export { streamExtents } from './index/stream-extents.ts';
-export { isAltered, openRecordSync } from './format/seal.node.ts';
+export { isAltered, isAuthentic, openRecordSync } from './format/seal.node.ts';
 export { isSignedBy } from './crypto/ed25519.node.ts';
 export { isRecordSignedBy } from './format/seal.node.ts';
 export { parseRecordHeader, RecordKind, recordLengthOf, splitRecord } from './format/record.ts';

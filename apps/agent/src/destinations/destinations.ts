@@ -4,7 +4,7 @@
  * `connect` opens those that are there and settles each against what the device knows: the same head, a head whose answer
  * was lost, a destination that lags, or another life of this device. One that is away does not stop the others.
  */
-import { isAltered, type Ordinal, type SessionVerdict } from '@holdfast/archive';
+import { type Ordinal, type SessionVerdict } from '@holdfast/archive';
 import { CodedError } from '@holdfast/base';
 import type { DeviceArchive } from '../archive/device-archive.ts';
 import type { DestinationConfig } from '../state/agent-database.ts';
@@ -13,7 +13,7 @@ import type { DestinationPlace, DestinationSession } from './destination-place.t
 import { destinationErrors } from './errors.ts';
 import type { GapBook } from './gap-book.ts';
 import { examine, findForeign, type Foreign, judge, knownHead, type Others } from './judge-session.ts';
-import { isProof } from './own-ordinals.ts';
+import { genuineIn, isProof } from './own-ordinals.ts';
 import { SetRoutes } from './set-routes.ts';
 import { closeSlot, type DestinationStanding, failSlot, headOf, newSlot, type Slot } from './slot.ts';
 import { becomeNextWriter, remedyForCopies, takeForeignKeyrings, takeOver, type TakeOverPorts } from './take-over.ts';
@@ -300,8 +300,7 @@ export class Destinations {
     const onCopied = (copiedBytes: number) => void (slot.standing = { status: 'catching_up', copiedBytes });
     const data = this.#gaps.dataFor(slot.place.config);
     const { signal } = this.#ports;
-    const keys = this.#archive.openKeys;
-    const isGenuine = (record: Uint8Array) => !isAltered(record, keys);
+    const isGenuine = genuineIn(this.#archive);
     const proves = (record: Uint8Array) => isProof(record, this.#archive);
     const work = { ...what, to: slot.session!, data, isGenuine, isProof: proves, onMissing, signal, onCopied };
     await catchUp(work).catch((error: unknown) => {

@@ -1,15 +1,5 @@
 /** Records under this device's writer number that it did not make: those of a clone, or of a time before its disk was set back. */
-import {
-  isRecordSignedBy,
-  openRecordSync,
-  type Ordinal,
-  ordinalOf,
-  parseRecordHeader,
-  RecordKind,
-  sequenceOf,
-  writerOf,
-} from '@holdfast/archive';
-import { CodedError } from '@holdfast/base';
+import { isAuthentic, type Ordinal, ordinalOf, parseRecordHeader, sequenceOf, writerOf } from '@holdfast/archive';
 import type { DeviceArchive } from '../archive/device-archive.ts';
 import { writersOf } from '../keys/archive-keyring.ts';
 import type { DestinationSession } from './destination-place.ts';
@@ -30,10 +20,10 @@ export async function findForeignRecord(
   session: DestinationSession,
 ): Promise<Ordinal | undefined> {
   const { writerNumber } = archive.stored.keys;
-  const next = archive.index.getNumber('ordinals') ?? 0;
+  const next = nextSequenceOf(archive);
   const highest = await session.highestSequence(writerNumber);
   if (highest === undefined || highest < next) return undefined;
-  const isForeign = (ordinal: Ordinal) => writerOf(ordinal) === writerNumber && sequenceOf(ordinal) >= next;
+  const isForeign = (ordinal: Ordinal) => isUnused(archive, ordinal);
   const wanted = [ordinalOf(writerNumber, highest)];
   for await (const { ordinal } of session.list()) {
     if (isForeign(ordinal)) wanted.push(ordinal);
@@ -46,18 +36,33 @@ export async function findForeignRecord(
   throw destinationErrors.ordinals_unproven({ destination: session.name });
 }
 
-/** Whether a record was surely made by who has this device's keys: signed by its writer, or sealed under its ordinal. */
-export function isProof(record: Uint8Array, { archiveId, openKeys, stored }: DeviceArchive): boolean {
-  const { kind, ordinal } = parseRecordHeader(record);
-  const isSigned = kind === RecordKind.keyring || kind === RecordKind.commit || kind === RecordKind.live;
-  const writer = writersOf(stored).find(({ number }) => number === writerOf(ordinal));
-  try {
-    if (isSigned) return writer !== undefined && isRecordSignedBy(record, archiveId, writer.publicKey);
-    openRecordSync(record, openKeys);
-    return true;
-  } catch (error) {
-    // Altered, or under keys that came later.
-    if (error instanceof CodedError) return false;
-    throw error;
-  }
+/**
+ * Whether a record was surely made by who has this device's keys, and is so to its last byte: signed by its writer, or
+ * sealed under its ordinal by a writer that is listed.
+ */
+export function isProof(record: Uint8Array, archive: DeviceArchive): boolean {
+  return proofOf(archive)(record);
+}
+
+/**
+ * What tells a record that may be copied from one destination to another: it is proven as `isProof` does, and its ordinal
+ * is none that this device has still to use. Valid while the device's keys stay as they are.
+ */
+export function genuineIn(archive: DeviceArchive): (record: Uint8Array) => boolean {
+  const proves = proofOf(archive);
+  return (record) => proves(record) && !isUnused(archive, parseRecordHeader(record).ordinal);
+}
+
+/** Whether an ordinal is one of this device's own writer number that it has not come to yet: it made no record of it. */
+export function isUnused(archive: DeviceArchive, ordinal: Ordinal): boolean {
+  return writerOf(ordinal) === archive.stored.keys.writerNumber && sequenceOf(ordinal) >= nextSequenceOf(archive);
+}
+
+function nextSequenceOf({ index }: DeviceArchive): number {
+  return index.getNumber('ordinals') ?? 0;
+}
+
+function proofOf({ openKeys, stored }: DeviceArchive): (record: Uint8Array) => boolean {
+  const publicKeys = new Map(writersOf(stored).map(({ number, publicKey }) => [number, publicKey]));
+  return (record) => isAuthentic(record, openKeys, (writerNumber) => publicKeys.get(writerNumber));
 }

@@ -15,18 +15,20 @@ import { archiveErrors, corrupt } from '../errors.ts';
 import { equalBytes } from './cursor.ts';
 import { maxRawBytes } from './extent.ts';
 import { type KeyRing, keyUseOf } from './keys.ts';
-import type { Ordinal } from './ordinal.ts';
+import { type Ordinal, writerOf } from './ordinal.ts';
 import {
   associatedData,
   isKnownRecord,
   isSealedKind,
   isSignedKind,
   maxOpenBytes,
+  parseRecordHeader,
   putCrc,
   RecordKind,
   type RecordKindName,
   type RecordParts,
   recordCrcOf,
+  type RecordHeader,
   recordHeaderBytes,
   recordLengthOf,
   signatureBytes,
@@ -207,7 +209,8 @@ export function openUnhashedSync(bytes: Uint8Array, keys: OpenKeys): OpenedRecor
 /**
  * Whether bytes are not the one record that was sealed: their CRC or their tag does not hold. What it holds is not looked at.
  *
- * A record that seals nothing, or whose key is not at hand, is judged by its CRC alone, which anybody can make anew.
+ * A record that seals nothing, or whose key is not at hand, is judged by its CRC alone, which anybody can make anew: what
+ * comes from somebody who may lie is asked with `isAuthentic`.
  */
 export function isAltered(bytes: Uint8Array, keys: OpenKeys): boolean {
   try {
@@ -223,10 +226,35 @@ export function isAltered(bytes: Uint8Array, keys: OpenKeys): boolean {
   }
 }
 
-/** Whether a whole record of a signed kind, its CRC included, is by the holder of `publicKey`. */
+/**
+ * Whether bytes are exactly one record that a listed writer's device sealed or signed, down to the last byte: of a version
+ * and kind that are known, of the length and CRC it states, and under a tag or a signature that holds. Nobody without the
+ * archive's keys can make such bytes, nor a second form of a record that has one.
+ *
+ * A record whose key is not at hand, or whose writer `publicKeyOf` does not know, is none. What it holds is not looked at.
+ */
+export function isAuthentic(
+  bytes: Uint8Array,
+  keys: OpenKeys,
+  publicKeyOf: (writerNumber: number) => Uint8Array | undefined,
+): boolean {
+  let header: RecordHeader;
+  try {
+    header = parseRecordHeader(bytes);
+  } catch {
+    // It begins no record: the parser has no other way to say so.
+    return false;
+  }
+  const publicKey = publicKeyOf(writerOf(header.ordinal));
+  if (publicKey === undefined || !isKnownRecord(header) || recordLengthOf(header) !== bytes.length) return false;
+  if (isSignedKind(header.kind)) return isRecordSignedBy(bytes, keys.archiveId, publicKey);
+  return keyFor(header.kind, header.epoch, keys) !== undefined && !isAltered(bytes, keys);
+}
+
+/** Whether bytes are a whole record of a signed kind, its CRC included and no byte more, by the holder of `publicKey`. */
 export function isRecordSignedBy(bytes: Uint8Array, archiveId: Uint8Array, publicKey: Uint8Array): boolean {
   const parts = splitRecord(bytes);
-  const isWhole = verifyRecordCrc(bytes, 0, parts.header, crc32);
+  const isWhole = recordLengthOf(parts.header) === bytes.length && verifyRecordCrc(bytes, 0, parts.header, crc32);
   return isWhole && isSignedBy(publicKey, signedMessage(archiveId, parts), parts.signature);
 }
 
