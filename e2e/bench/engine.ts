@@ -73,9 +73,9 @@ async function openServer() {
   return openPlace(cloudPlace({ destinationId: 1, name: 'server', kind: 'cloud' }, client));
 }
 
-function openFolder() {
+async function openFolder() {
   const folder = path.join(state, 'destination');
-  prepareFolder(folder, keys.archiveId);
+  await prepareFolder(folder, keys.archiveId);
   return openPlace(folderPlace({ destinationId: 1, name: 'folder', kind: 'folder', folder }));
 }
 

@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs';
+import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { maxDestinations } from '@holdfast/archive';
 import type { AgentParts } from '../agent.ts';
@@ -32,7 +32,7 @@ function standingOf(standing: ReturnType<AgentParts['destinations']['standingOf'
  */
 export async function answerDestinationAdd(parts: AgentParts, { folder }: { folder: string }): Promise<object> {
   const { database, archive, destinations, makePlace, protector, stateDir } = parts;
-  const real = realFolder(folder);
+  const real = await realFolder(folder);
   if (isPathAtOrBelow(real, stateDir)) throw destinationErrors.is_state({ field: 'folder', folder: real });
   if (destinations.configs.some((config) => config.folder === real)) {
     throw destinationErrors.known({ field: 'folder', folder: real });
@@ -41,7 +41,7 @@ export async function answerDestinationAdd(parts: AgentParts, { folder }: { fold
   const sets = database.sets();
   const covered = sets.find(({ includes }) => includes.some((include) => isPathAtOrBelow(include, real)));
   if (covered) throw destinationErrors.covers_set({ field: 'folder', folder: real, set: covered.name });
-  prepareFolder(real, archive.archiveId);
+  await prepareFolder(real, archive.archiveId);
   await protector.exclusive(
     async () => {
       destinations.add(makePlace(database.addDestination({ kind: 'folder', name: real, folder: real })));
@@ -56,10 +56,10 @@ export async function answerDestinationAdd(parts: AgentParts, { folder }: { fold
   };
 }
 
-function realFolder(folder: string): string {
+async function realFolder(folder: string): Promise<string> {
   if (!path.isAbsolute(folder)) throw destinationErrors.not_a_folder({ field: 'folder', folder });
   try {
-    return realpathSync(folder);
+    return await realpath(folder);
   } catch (error) {
     throw destinationErrors.not_a_folder({ field: 'folder', folder }, error);
   }

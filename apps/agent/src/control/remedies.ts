@@ -97,6 +97,8 @@ const remedies: Readonly<Record<string, string>> = {
     'ask who runs the server: if it is so, deauthorising the device again makes the proof; if not, see that no proxy answers for it',
   'cloud_link.session_ended': wait,
   'destinations.away': connect,
+  'destinations.linked':
+    'put the folder back; if you moved it: holdfast destination remove NAME, then add it again by its path of now',
   'destinations.moved': `put the folder back where it was, or connect its disk; ${byItself}`,
   'destinations.holder_away': 'connect the destination that is away, or wait until its server answers, then try again',
   'destinations.interrupted': wait,

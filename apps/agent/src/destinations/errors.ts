@@ -3,6 +3,7 @@ import { defineErrors } from '@holdfast/base';
 /** Failures around destinations. */
 export const destinationErrors = defineErrors('destinations', {
   away: ['unavailable', 'The destination is not there just now'],
+  linked: ['unavailable', 'A link, or a file, stands where the folder of the destination or one above it was'],
   moved: ['unavailable', 'The folder of the destination was renamed, removed or unmounted while it was in use'],
   holder_away: ['unavailable', 'What is needed is at no destination that is there, and one that may have it is away'],
   interrupted: ['unavailable', 'Writing to the destination failed; it is opened anew'],

@@ -1,5 +1,4 @@
 /** A destination in a folder of a disk or a share: several devices may use one folder, each has a folder of its own in it. */
-import { lstatSync, mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import {
   type CommitName,
@@ -22,24 +21,27 @@ export function archiveFolderIn(folder: string, archiveId: Uint8Array): string {
 }
 
 /**
- * Makes the archive's folder in a destination folder, when it is added. Later it is only opened: where it is gone, the
- * disk is another one or not mounted.
+ * Makes the archive's folder in a destination folder, whose path has no links, when it is added. Later it is only opened:
+ * where it is gone, the disk is another one or not mounted.
  *
  * @throws destinations.not_a_folder
  */
-export function prepareFolder(folder: string, archiveId: Uint8Array): void {
-  if (!path.isAbsolute(folder) || !isFolder(folder)) throw destinationErrors.not_a_folder({ field: 'folder', folder });
-  const dir = archiveFolderIn(folder, archiveId);
+export async function prepareFolder(folder: string, archiveId: Uint8Array): Promise<void> {
+  if (!path.isAbsolute(folder)) throw destinationErrors.not_a_folder({ field: 'folder', folder });
   try {
-    mkdirSync(dir, { mode: 0o700, recursive: true });
-    // Others may know the name and be able to write there.
-    if (!lstatSync(dir).isDirectory()) throw logErrors.not_a_file({ path: dir });
+    // Others may know the name, and be able to write there or to put a link in the folder's own place.
+    await realBelow(nodeDisk, folder).makeDirectory(archiveFolderIn(folder, archiveId));
   } catch (error) {
     throw destinationErrors.not_a_folder({ field: 'folder', folder, problem: (error as Error).message }, error);
   }
 }
 
-/** The place of a folder destination. */
+/** Names at and below a folder, and none elsewhere: whoever can rename it or a folder above it chooses what has its name. */
+function realBelow(disk: Disk, folder: string): Disk {
+  return disk.below?.(folder, 'real') ?? disk;
+}
+
+/** The place of a folder destination, whose path was without links when it was added. */
 export function folderPlace(config: DestinationConfig, disk: Disk = nodeDisk): DestinationPlace {
   return { config, open: (facts) => openFolder(config, facts, disk) };
 }
@@ -51,10 +53,11 @@ async function openFolder(
 ): Promise<DestinationSession> {
   const { archiveId, clock, random, known } = facts;
   const dir = archiveFolderIn(folder, archiveId);
-  if (!isFolder(dir)) throw awayOf(folder);
   try {
+    await expectThere(disk, folder, dir);
     const local = await LocalDestination.open({
       dir,
+      reach: 'real',
       disk,
       archiveId,
       clock,
@@ -72,16 +75,19 @@ async function openFolder(
   }
 }
 
-function isFolder(name: string): boolean {
-  return statSync(name, { throwIfNoEntry: false })?.isDirectory() === true;
-}
-
 /** A folder without the archive may be where a disk belongs, or have been emptied: only a person knows. */
-function awayOf(folder: string) {
-  if (!isFolder(folder)) return destinationErrors.away({ folder });
+async function expectThere(disk: Disk, folder: string, dir: string): Promise<void> {
+  const isThere = await realBelow(disk, folder)
+    .stat(folder)
+    .catch((error: unknown) => {
+      const isLink = error instanceof CodedError && error.code === logErrors.not_a_file.code;
+      throw isLink ? destinationErrors.linked({ folder }, error) : error;
+    });
+  if (!isThere) throw destinationErrors.away({ folder });
+  if (await realBelow(disk, dir).stat(dir)) return;
   // Everybody on the computer sees remedies; where an archive lies is for administrators.
   const again = 'holdfast destination remove NAME, then add it again';
-  return destinationErrors.away({ folder, remedy: `connect its disk; if what it held is gone for good: ${again}` });
+  throw destinationErrors.away({ folder, remedy: `connect its disk; if what it held is gone for good: ${again}` });
 }
 
 class FolderSession implements DestinationSession {

@@ -51,7 +51,7 @@ class Scene {
           config,
           open: async (facts) => {
             if (this.isAway) throw destinationErrors.away({ folder });
-            prepareFolder(folder, facts.archiveId);
+            await prepareFolder(folder, facts.archiveId);
             const session = await place.open(facts);
             this.#loseFrom(session);
             this.#tell(session);

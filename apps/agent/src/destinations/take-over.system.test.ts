@@ -32,7 +32,7 @@ class Scene {
   async run<T>(work: (archive: DeviceArchive, session: DestinationSession) => Promise<T>): Promise<T> {
     const archive = DeviceArchive.open(this.stateDir, ports);
     const { archiveId, stored } = archive;
-    prepareFolder(this.folder, archiveId);
+    await prepareFolder(this.folder, archiveId);
     const place = folderPlace({ destinationId: 1, name: 'folder', kind: 'folder', folder: this.folder });
     const facts = { archiveId, known: undefined, keyRecords: stored.keyRecords, ...ports };
     const session = await place.open(facts);

@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readdirSync,
   rmdirSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -15,7 +16,7 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { CodedError } from '@holdfast/base';
 import { confinedTo } from './confined-disk.ts';
-import type { Disk } from './disk.ts';
+import type { Disk, Reach } from './disk.ts';
 import { fragmentsOf, open } from './local-destination.fixture.ts';
 import { LogWriter } from './log-writer.fixture.ts';
 import { nodeDisk } from './node-disk.ts';
@@ -42,11 +43,11 @@ function swapping(folder: string, swap: () => void): Disk {
 }
 
 /** Opens a new archive folder, adds some fragments and seals. Returns how many were acknowledged. */
-async function fill(dir: string, disk: Disk): Promise<number> {
+async function fill(dir: string, disk: Disk, reach: Reach = 'any'): Promise<number> {
   const writer = new LogWriter();
   let acknowledged = 0;
   try {
-    const destination = await open(writer, disk, { dir });
+    const destination = await open(writer, disk, { dir, reach });
     try {
       const { sessionEpoch } = await destination.openSession(undefined);
       for (const [place, { bytes }] of fragmentsOf(writer, 12).entries()) {
@@ -83,6 +84,58 @@ test(
     }
   },
 );
+
+/** The machine's disk; before the call of that number, `swap` has its turn. */
+function swappingAt(call: number, swap: () => void): Disk {
+  let calls = 0;
+  const hooked = (disk: Disk): Disk => {
+    const counted = Object.entries(disk).map(([name, method]) => [
+      name,
+      (...args: unknown[]) => {
+        if (name !== 'below' && ++calls === call) swap();
+        return (method as (...args: unknown[]) => unknown)(...args);
+      },
+    ]);
+    return Object.fromEntries(counted) as Disk;
+  };
+  return { ...hooked(nodeDisk), below: (top, reach) => hooked(confinedTo(top, nodeDisk, reach)) };
+}
+
+/** Fills an archive folder that is there, and swaps the folder above it for a link. Returns what came in where that leads. */
+async function ledElsewhere(t: TestContext, call: number, reach: Reach): Promise<readonly string[]> {
+  const folder = folderOf(t);
+  const [above, elsewhere] = [path.join(folder, 'above'), path.join(folder, 'elsewhere')];
+  for (const name of [above, path.join(above, 'archive'), elsewhere]) mkdirSync(name);
+  const swap = () => {
+    renameSync(above, path.join(folder, 'aside'));
+    symlinkSync(elsewhere, above);
+  };
+  const acknowledged = await fill(path.join(above, 'archive'), swappingAt(call, swap), reach);
+  assert.ok(lstatSync(above).isSymbolicLink() || acknowledged === 13, 'it was swapped or came too late');
+  return readdirSync(elsewhere);
+}
+
+test(
+  'a folder above an archive that is swapped for a link leads nowhere, before whatever call',
+  { skip },
+  async (t) => {
+    for (let call = 1; call <= 60; call += call < 12 ? 1 : 6)
+      assert.deepEqual(await ledElsewhere(t, call, 'real'), [], `call ${call}`);
+    assert.deepEqual(await ledElsewhere(t, 1, 'any'), ['archive'], 'reached by any way it is followed');
+  },
+);
+
+test('a folder that has to be there is not made, and is reached through no link', { skip }, async (t) => {
+  const folder = folderOf(t);
+  mkdirSync(path.join(folder, 'real', 'archive'), { recursive: true });
+  symlinkSync(path.join(folder, 'real'), path.join(folder, 'link'));
+  for (const dir of ['real/none', 'none/archive', 'link/archive', 'link', '../archive']) {
+    assert.equal(await fill(`${folder}/${dir}`, nodeDisk, 'real'), 0, dir);
+  }
+  assert.deepEqual(readdirSync(path.join(folder, 'real')), ['archive']);
+  assert.deepEqual(readdirSync(path.join(folder, 'real', 'archive')), []);
+  assert.equal(await fill(path.join(folder, 'real', 'archive'), nodeDisk, 'real'), 13);
+});
 
 test('what is not swapped is written to, by whatever way the folder is reached', { skip }, async (t) => {
   const folder = folderOf(t);

@@ -19,6 +19,9 @@ export type OpenMode = 'read' | 'write' | 'create';
 /** Facts about a file or a directory, without opening it. `identity` stays with it when it is renamed. */
 export type FileFacts = { readonly sizeBytes: number; readonly modifiedAtMs: number; readonly identity: string };
 
+/** How a folder is reached: by any way, or as a path that leads to it from the root through no link. */
+export type Reach = 'any' | 'real';
+
 /**
  * The file system, as the archive folder sees it; injected, so that a simulator can make it fail.
  *
@@ -27,7 +30,7 @@ export type FileFacts = { readonly sizeBytes: number; readonly modifiedAtMs: num
  */
 export type Disk = {
   /** The same disk, below one folder: its names lead nowhere else, whoever swaps a folder for a link. */
-  readonly below?: (top: string) => Disk;
+  readonly below?: (top: string, reach?: Reach) => Disk;
   /** Reads the body of a segment in a thread of its own, where there are threads: sealing must not hold up appending. */
   readonly readBody?: (path: string, ...facts: Parameters<ReadBody>) => ReturnType<ReadBody>;
   open(path: string, mode: OpenMode): Promise<DiskFile>;

@@ -1,6 +1,6 @@
 import { systemClock, systemRandom } from '@holdfast/base';
 import { joinBytes } from '../format/cursor.ts';
-import type { Disk } from './disk.ts';
+import type { Disk, Reach } from './disk.ts';
 import type { LockHost } from './folder-lock.ts';
 import { LocalDestination } from './local-destination.ts';
 import { type LogWriter, nameOf } from './log-writer.fixture.ts';
@@ -15,7 +15,11 @@ export const host: LockHost = {
 };
 
 /** Opens the destination of an archive, with short segments. */
-export function open(writer: LogWriter, disk: Disk, more: { host?: LockHost; breakLock?: boolean; dir?: string } = {}) {
+export function open(
+  writer: LogWriter,
+  disk: Disk,
+  more: { host?: LockHost; breakLock?: boolean; dir?: string; reach?: Reach } = {},
+) {
   const base = { dir: '/d', disk, archiveId: writer.archiveId, clock: systemClock, random: systemRandom, host };
   return LocalDestination.open({ ...base, segmentBodyBytes: 32 * 1024, ...more });
 }

@@ -3,7 +3,7 @@ import { parseCommitOpen } from '../format/commit.ts';
 import { parseKeyring } from '../format/keyring.ts';
 import { RecordKind, splitRecord } from '../format/record.ts';
 import { ArchiveFolder, type FolderPosition } from './archive-folder.ts';
-import { closeAll, type Disk } from './disk.ts';
+import { closeAll, type Disk, type Reach } from './disk.ts';
 import { logErrors } from './errors.ts';
 import { type LockHost, takeLock } from './folder-lock.ts';
 import { fragmentDigest } from './fragment.ts';
@@ -24,6 +24,8 @@ import { isStoredLog } from './stored-shapes.ts';
 /** What opening a destination on a disk needs. */
 export type LocalDestinationOptions = {
   readonly dir: string;
+  /** `real`: the directory is there, at a path without links; it is never made, nor reached through one put there since. */
+  readonly reach?: Reach;
   readonly disk: Disk;
   readonly archiveId: Uint8Array;
   readonly clock: Clock;
@@ -71,12 +73,12 @@ export class LocalDestination {
     this.#state = parts.state;
   }
 
-  /** Locks and recovers the directory, which is made where it does not exist. @throws log.locked, log.other_archive */
+  /** Locks and recovers the directory, which is made where it does not exist, unless it has to be. @throws log.locked, log.other_archive */
   static async open(options: LocalDestinationOptions): Promise<LocalDestination> {
-    const { dir, archiveId, clock, segmentBodyBytes } = options;
-    await options.disk.makeDirectory(dir);
+    const { dir, archiveId, clock, segmentBodyBytes, reach = 'any' } = options;
+    if (reach === 'any') await options.disk.makeDirectory(dir);
     // Others may be able to write there, at any time.
-    const disk = options.disk.below?.(dir) ?? options.disk;
+    const disk = options.disk.below?.(dir, reach) ?? options.disk;
     const token = options.random(8).toHex();
     const lock = await takeLock(disk, dir, options.host, { token, breakLock: options.breakLock ?? false });
     const close: (() => Promise<void>)[] = [() => lock.release()];

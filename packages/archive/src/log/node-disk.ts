@@ -21,7 +21,7 @@ const flags = {
  * stands in place of a file or folder and is none is refused. @throws log.not_a_file
  */
 export const nodeDisk: Disk = {
-  below: (top) => confinedTo(top, nodeDisk),
+  below: (top, reach) => confinedTo(top, nodeDisk, reach),
   open: openPlainFile,
   list: async (path) => {
     const names = await readdir(path).catch(unless('ENOENT', [] as string[]));
