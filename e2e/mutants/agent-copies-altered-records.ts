@@ -1,7 +1,7 @@
 /** Copies from one destination to another whatever comes under the right numbers. */
 export const mutant = {
   file: 'apps/agent/src/destinations/catch-up.ts',
-  find: 'wanted.has(ordinal) && this.#work.isGenuine(record)',
-  replace: 'wanted.has(ordinal)',
+  find: 'isExpected(kind, ordinal) && this.#work.isGenuine(record)',
+  replace: 'isExpected(kind, ordinal)',
   test: 'apps/agent/src/destinations/catch-up.test.ts',
 };

@@ -52,6 +52,7 @@ const { block, bundle, tree, commit, header } = RecordKind;
 const signal = new AbortController().signal;
 const isGenuine = () => true;
 const isProof = () => true;
+const onWithheld = () => assert.fail('nothing is withheld');
 
 test('only blocks that are needed are copied, from whichever source has them, and commits come last and in order', async () => {
   const first = new Map([
@@ -76,13 +77,14 @@ test('only blocks that are needed are copied, from whichever source has them, an
     withMetadata: true,
     isGenuine,
     isProof,
+    onWithheld,
     onMissing: (ordinals) => missing.push(...ordinals),
     signal,
   });
   assert.deepEqual(to.added.slice(-2), [7, 9]);
   assert.deepEqual(
     to.added.toSorted((a, b) => a - b),
-    [1, 2, 3, 4, 7, 9],
+    [1, 2, 3, 4, 7, 9, 11],
   );
   assert.deepEqual(missing, [8]);
 });
@@ -104,6 +106,7 @@ test('where something is missing and that ends the copying, no commit is there',
     withMetadata: true,
     isGenuine,
     isProof,
+    onWithheld,
     signal,
   };
   const refuse = () => {
@@ -133,6 +136,7 @@ test('without metadata nothing but needed blocks is copied', async () => {
     withMetadata: false,
     isGenuine,
     isProof,
+    onWithheld,
     onMissing: () => undefined,
     signal,
   });
@@ -168,6 +172,7 @@ test('of a source that gives other records than it was asked for, or altered one
     data: [1, 2, 3],
     withMetadata: true,
     isProof,
+    onWithheld,
     isGenuine: (record: Uint8Array) => record.at(-1) !== 7,
     onMissing: (ordinals: readonly Ordinal[]) => missing.push(...ordinals),
     signal,
@@ -178,6 +183,77 @@ test('of a source that gives other records than it was asked for, or altered one
   const both = sessionOf('both', new Map());
   await catchUp({ ...work, sources: [evil, honest], to: both });
   assert.deepEqual([both.added.toSorted((a, b) => a - b), missing], [[1, 2, 3, 4, 5], []]);
+});
+
+test('what the first source withholds is taken from the next, what none gives is told before a commit is copied', async () => {
+  const whole = [
+    [1, block],
+    [2, tree],
+    [3, commit],
+    [4, tree],
+    [5, commit],
+  ] as const;
+  const withholding = (name: string, ordinals: readonly Ordinal[]): DestinationSession => {
+    const honest = sessionOf(name, new Map(whole));
+    return { ...honest, read: (asked) => honest.read(asked.filter((ordinal) => !ordinals.includes(ordinal))) };
+  };
+  const work = { data: [1], withMetadata: true, isGenuine, isProof, signal, onMissing: () => undefined };
+  const told: Ordinal[] = [];
+  const tell = async (ordinals: readonly Ordinal[]) => void told.push(...ordinals);
+  const to = sessionOf('to', new Map());
+  await catchUp({
+    ...work,
+    sources: [withholding('first', [1, 2, 3]), withholding('second', [4, 5])],
+    to,
+    onWithheld: tell,
+  });
+  assert.deepEqual([to.added, told], [[4, 1, 2, 3, 5], []]);
+  const half = sessionOf('half', new Map());
+  const sources = [withholding('first', [2, 4]), withholding('second', [4])];
+  await assert.rejects(
+    catchUp({
+      ...work,
+      sources,
+      to: half,
+      onWithheld: (ordinals) => Promise.reject(new Error(`none gave ${ordinals.join()}`)),
+    }),
+    /none gave 4/,
+  );
+  assert.deepEqual(half.added, [1, 2]);
+  // What nobody needs does not keep the rest from it.
+  await catchUp({ ...work, sources, to: half, onWithheld: tell });
+  assert.deepEqual([half.added, told], [[1, 2, 3, 5], [4]]);
+});
+
+test('a record comes only as what it was asked for, whatever a source lists it as', async () => {
+  const records = new Map<Ordinal, number>([
+    [1, block],
+    [2, tree],
+    [3, commit],
+  ]);
+  const lists = (kinds: ReadonlyMap<Ordinal, number>): DestinationSession => {
+    const honest = sessionOf('from', records);
+    return {
+      ...honest,
+      async *list() {
+        for (const [ordinal, kind] of kinds) yield { ordinal, kind };
+      },
+    };
+  };
+  const withheld: Ordinal[] = [];
+  const onWithheld = async (ordinals: readonly Ordinal[]) => void withheld.push(...ordinals);
+  const work = { withMetadata: true, isGenuine, isProof, signal, onWithheld, onMissing: () => undefined };
+  const copied = async (data: readonly Ordinal[], ...kinds: number[]) => {
+    const to = sessionOf('to', new Map());
+    await catchUp({ ...work, data, to, sources: [lists(new Map(kinds.map((kind, place) => [place + 1, kind])))] });
+    return [to.added, withheld.splice(0)];
+  };
+  assert.deepEqual(await copied([1], block, tree, commit), [[1, 2, 3], []], 'as they are');
+  assert.deepEqual(await copied([1], tree, tree, commit), [[1, 2, 3], []], 'data that is needed is data');
+  assert.deepEqual(await copied([], tree, tree, commit), [[2, 3], [1]], 'data that is not needed is no node');
+  assert.deepEqual(await copied([1], block, tree, tree), [[1, 2], [3]], 'a commit is no node');
+  assert.deepEqual(await copied([1], block, commit, commit), [[1, 3], []], 'a node is no commit');
+  assert.deepEqual(await copied([1, 2], block, tree, commit), [[1, 3], []], 'a node is no data');
 });
 
 test('a table of ordinals knows what was added and what was marked, in whatever order it came', () => {
@@ -223,7 +299,7 @@ test('a destination that has other records under the same ordinals gets nothing,
         yield record;
       }
     };
-    const work = { sources: [from], to, data: [2, 4, 5, 6], withMetadata: true, isGenuine, signal };
+    const work = { sources: [from], to, data: [2, 4, 5, 6], withMetadata: true, isGenuine, onWithheld, signal };
     const done = catchUp({
       ...work,
       isProof: (record) => !isDamaged || record.at(-1) !== 1,

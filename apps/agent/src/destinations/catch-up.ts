@@ -1,4 +1,5 @@
 import { type Ordinal, parseRecordHeader, RecordKind } from '@holdfast/archive';
+import { CodedError, isRetryable } from '@holdfast/base';
 import type { DestinationSession } from './destination-place.ts';
 import { destinationErrors } from './errors.ts';
 import { OrdinalTable } from './ordinal-table.ts';
@@ -9,19 +10,24 @@ const compared = 16;
 
 /** What is to be brought to a destination, and from where. */
 export type CatchUp = {
-  /** Destinations that have some of it. The first one is at the newest commit: it has all records that hold no data. */
+  /** Destinations that have some of it. Each may withhold what it has, or list what nobody made. */
   readonly sources: readonly DestinationSession[];
   readonly to: DestinationSession;
   /** Ordinals of the blocks and bundles that are needed there, rising. No other ones are copied. */
   readonly data: Iterable<Ordinal>;
   /** Records that hold no data, commits included, are copied, too. */
   readonly withMetadata: boolean;
-  /** Whether a record is as it was sealed: a source that is not what it should be must not spoil the other destinations. */
+  /** Whether a record is one that was sealed: a source that is not what it should be must not spoil the other destinations. */
   readonly isGenuine: (record: Uint8Array) => boolean;
   /** Whether a record was surely made by who has this device's keys. */
   readonly isProof: (record: Uint8Array) => boolean;
   /** Hears of needed data that no source has, before any commit is copied; what it throws ends the copying. */
   readonly onMissing: (ordinals: readonly Ordinal[]) => void;
+  /**
+   * Hears of lists and nodes that sources list and none gave, before any commit is copied; what it throws ends the copying.
+   * Some of them may be nothing that was ever made.
+   */
+  readonly onWithheld: (ordinals: readonly Ordinal[]) => Promise<void>;
   readonly signal: AbortSignal;
   readonly onCopied?: (bytes: number) => void;
 };
@@ -35,27 +41,58 @@ export type CatchUp = {
  * @throws destinations.mixed where the destination has another record under an ordinal than a source has
  */
 export async function catchUp(work: CatchUp): Promise<number> {
-  const { sources, onMissing } = work;
+  const { sources, onMissing, onWithheld } = work;
   const known = await ordinalsOf(work);
-  const lacking = withoutKnown(work.data, known);
-  const copier = new Copier(work, (ordinal) => lacking.mark(ordinal));
-  const commits: Ordinal[] = [];
-  for (const [place, from] of sources.entries()) {
-    const hasMetadata = work.withMetadata && place === 0;
-    for await (const { ordinal, kind } of from.list()) {
-      const isLacking = isData(kind)
-        ? lacking.isUnmarked(ordinal)
-        : hasMetadata && !isKept(kind) && !known.has(ordinal);
-      if (isLacking && isLast(kind)) commits.push(ordinal);
-      else if (isLacking) await copier.copy(from, ordinal);
+  const data = withoutKnown(work.data, known);
+  const { structure, commits } = await metadataOf(work, (ordinal) => known.has(ordinal) || data.has(ordinal));
+  const copier = new Copier(work, { data, structure });
+  for (const from of sources) {
+    for await (const { ordinal } of from.list()) {
+      if (data.isUnmarked(ordinal) || structure.isUnmarked(ordinal)) await copier.copy(from, ordinal);
     }
     await copier.flush();
   }
-  const missing = lacking.unmarked();
+  const missing = data.unmarked();
   if (missing.length > 0) onMissing(missing);
-  // By ordinal: a writer's commits rise with it, and the next writer's follow. One by one, since their order counts.
-  for (const ordinal of commits.sort((a, b) => a - b)) await copier.copyAlone(sources[0]!, ordinal);
+  const withheld = unmarkedOnce(structure);
+  if (withheld.length > 0) await onWithheld(withheld);
+  await copyCommits(work, copier, unmarkedOnce(commits));
   return copier.copiedBytes;
+}
+
+/** By ordinal: a writer's commits rise with it, and the next writer's follow. One by one, since their order counts. */
+async function copyCommits({ sources, to }: CatchUp, copier: Copier, commits: readonly Ordinal[]): Promise<void> {
+  let isOneWithheld = false;
+  for (const ordinal of commits) {
+    let isCopied = false;
+    try {
+      for (const from of sources) isCopied ||= await copier.copyAlone(from, ordinal);
+    } catch (error) {
+      // It follows one that nobody gave.
+      const isRefused = isOneWithheld && error instanceof CodedError && !isRetryable(error);
+      throw isRefused ? destinationErrors.behind({ destination: to.name }, error) : error;
+    }
+    isOneWithheld ||= !isCopied;
+  }
+}
+
+/** What holds no data, is listed by any source and is not to be left out. One may be there several times. */
+async function metadataOf(
+  { sources, withMetadata }: CatchUp,
+  isLeftOut: (ordinal: Ordinal) => boolean,
+): Promise<{ readonly structure: OrdinalTable; readonly commits: OrdinalTable }> {
+  const [structure, commits] = [new OrdinalTable(), new OrdinalTable()];
+  for (const source of withMetadata ? sources : []) {
+    for await (const { ordinal, kind } of source.list()) {
+      if (!isData(kind) && !isKept(kind) && !isLeftOut(ordinal)) (isLast(kind) ? commits : structure).add(ordinal);
+    }
+  }
+  return { structure, commits };
+}
+
+/** Those that were not marked, rising, each once. */
+function unmarkedOnce(table: OrdinalTable): readonly Ordinal[] {
+  return [...new Set(table.unmarked().filter((ordinal) => table.isUnmarked(ordinal)))];
 }
 
 function isData(kind: number): boolean {
@@ -72,17 +109,20 @@ function isKept(kind: number): boolean {
   return kind === RecordKind.header || kind === RecordKind.keyring;
 }
 
+/** What a destination lacks: needed data, and what other records there are but commits. What came is marked. */
+type Lacking = { readonly data: OrdinalTable; readonly structure: OrdinalTable };
+
 /** Moves records from one session at a time to the one that lacks them. */
 class Copier {
   readonly #work: CatchUp;
-  readonly #onCopied: (ordinal: Ordinal) => void;
+  readonly #lacking: Lacking;
   #from: DestinationSession | undefined;
   #waiting: Ordinal[] = [];
   copiedBytes = 0;
 
-  constructor(work: CatchUp, onCopied: (ordinal: Ordinal) => void) {
+  constructor(work: CatchUp, lacking: Lacking) {
     this.#work = work;
-    this.#onCopied = onCopied;
+    this.#lacking = lacking;
   }
 
   async copy(from: DestinationSession, ordinal: Ordinal): Promise<void> {
@@ -91,8 +131,14 @@ class Copier {
     if (this.#waiting.length >= readAtOnce) await this.flush();
   }
 
-  async copyAlone(from: DestinationSession, ordinal: Ordinal): Promise<void> {
-    for await (const record of this.#genuine(from, [ordinal])) await this.#send([record]);
+  /** Copies what counts last. Returns whether the source gave it. */
+  async copyAlone(from: DestinationSession, ordinal: Ordinal): Promise<boolean> {
+    let isCopied = false;
+    for await (const record of this.#genuine(from, [ordinal], (kind) => isLast(kind))) {
+      await this.#send([record]);
+      isCopied = true;
+    }
+    return isCopied;
   }
 
   async flush(): Promise<void> {
@@ -101,7 +147,10 @@ class Copier {
     if (!from || ordinals.length === 0) return;
     let fragment: Uint8Array[] = [];
     let bytes = 0;
-    for await (const record of this.#genuine(from, ordinals)) {
+    const { data } = this.#lacking;
+    // What makes the rest count must not come as a part of it.
+    const isExpected = (kind: number, ordinal: Ordinal) => isData(kind) === data.has(ordinal) && !isLast(kind);
+    for await (const record of this.#genuine(from, ordinals, isExpected)) {
       if (bytes + record.length > fragmentBytes && bytes > 0) {
         await this.#send(fragment);
         fragment = [];
@@ -115,11 +164,15 @@ class Copier {
   }
 
   /** Of what a source gives, the records that were asked for, each once and as it was sealed; the others are not there. */
-  async *#genuine(from: DestinationSession, ordinals: readonly Ordinal[]): AsyncGenerator<Uint8Array> {
+  async *#genuine(
+    from: DestinationSession,
+    ordinals: readonly Ordinal[],
+    isExpected: (kind: number, ordinal: Ordinal) => boolean,
+  ): AsyncGenerator<Uint8Array> {
     const wanted = new Set(ordinals);
     for await (const record of from.read(ordinals, this.#work.signal)) {
-      const { ordinal } = parseRecordHeader(record);
-      if (wanted.has(ordinal) && this.#work.isGenuine(record)) {
+      const { ordinal, kind } = parseRecordHeader(record);
+      if (wanted.has(ordinal) && !isKept(kind) && isExpected(kind, ordinal) && this.#work.isGenuine(record)) {
         wanted.delete(ordinal);
         yield record;
       }
@@ -132,7 +185,11 @@ class Copier {
     signal.throwIfAborted();
     const fragment = new Uint8Array(Buffer.concat(records));
     await to.append(fragment);
-    for (const record of records) this.#onCopied(parseRecordHeader(record).ordinal);
+    for (const record of records) {
+      const { ordinal } = parseRecordHeader(record);
+      this.#lacking.data.mark(ordinal);
+      this.#lacking.structure.mark(ordinal);
+    }
     this.copiedBytes += fragment.length;
     onCopied?.(this.copiedBytes);
   }

@@ -17,6 +17,7 @@ import { genuineIn, isProof } from './own-ordinals.ts';
 import { SetRoutes } from './set-routes.ts';
 import { closeSlot, type DestinationStanding, failSlot, headOf, newSlot, type Slot } from './slot.ts';
 import { becomeNextWriter, remedyForCopies, takeForeignKeyrings, takeOver, type TakeOverPorts } from './take-over.ts';
+import { expectHead, expectTree } from './whole-head.ts';
 
 /** What connecting did. */
 export type Connected = {
@@ -288,6 +289,7 @@ export class Destinations {
     const sources = this.sessions();
     if (sources.length === 0) throw destinationErrors.behind({ destination: to.name });
     await this.#copy(slot, { sources, withMetadata: true }, (missing) => this.#admitMissing(slot, missing));
+    await expectHead(this.#archive, to);
     this.#ready(slot);
   }
 
@@ -302,7 +304,9 @@ export class Destinations {
     const { signal } = this.#ports;
     const isGenuine = genuineIn(this.#archive);
     const proves = (record: Uint8Array) => isProof(record, this.#archive);
-    const work = { ...what, to: slot.session!, data, isGenuine, isProof: proves, onMissing, signal, onCopied };
+    const to = slot.session!;
+    const onWithheld = () => expectTree(this.#archive, to, signal);
+    const work = { ...what, to, data, isGenuine, isProof: proves, onMissing, onWithheld, signal, onCopied };
     await catchUp(work).catch((error: unknown) => {
       const isMixed = error instanceof CodedError && error.code === destinationErrors.mixed.code;
       if (isMixed) this.#archive.noteOverrunBy(Number(error.details['ordinal']));
