@@ -17,10 +17,12 @@ type Answers = {
   readonly receipt?: string;
   readonly ordinals?: ReadableStream<Uint8Array>;
   readonly records?: ReadableStream<Uint8Array>;
+  /** The agent's. */
+  readonly signal?: AbortSignal;
 };
 
 /** A session with a server that has ten records of writer 0, and answers so. */
-function openWith({ receipt = '', ordinals, records }: Answers): Promise<CloudDestination> {
+function openWith({ receipt = '', ordinals, records, signal }: Answers): Promise<CloudDestination> {
   const opened = {
     session: 1,
     nextFragment: 1,
@@ -39,7 +41,7 @@ function openWith({ receipt = '', ordinals, records }: Answers): Promise<CloudDe
   ]);
   const call = (route: object) => Promise.resolve(answers.get(route)?.() ?? assert.fail('no such call was expected'));
   const client = { enrollment: { installationId }, call } as unknown as CloudClient;
-  return CloudDestination.open(client, { archiveId, known: undefined, keyRecords: [] });
+  return CloudDestination.open(client, { archiveId, known: undefined, keyRecords: [], ...(signal && { signal }) });
 }
 
 function signed(payload: Buffer | string): string {
@@ -135,4 +137,25 @@ test('an answer to a read ends where all is there that was asked for', { timeout
     const session = await openWith({ records: repeating(record, times) });
     await assert.rejects(count(session.read([0, 1])), { code: 'cloud_link.reply_invalid' });
   }
+});
+
+test('an answer that breaks off is told apart from one that whoever asked has ended', { timeout: 20_000 }, async () => {
+  const entry = Uint8Array.of(3, 0, 0, 0, 0, 0, RecordKind.block);
+  const breaking = (onBreak: () => void) => {
+    let given = 0;
+    return new ReadableStream<Uint8Array>({
+      pull(controller) {
+        if (given++ === 0) return controller.enqueue(new Uint8Array(entry));
+        onBreak();
+        controller.error(new Error('socket hang up'));
+      },
+    });
+  };
+  const cut = await openWith({ ordinals: breaking(() => undefined), records: breaking(() => undefined) });
+  await assert.rejects(count(cut.list()), { code: 'cloud_link.reply_cut', kind: 'unavailable' });
+  await assert.rejects(count(cut.read([0])), { code: 'cloud_link.reply_cut', kind: 'unavailable' });
+  const agent = new AbortController();
+  const ended = await openWith({ ordinals: breaking(() => agent.abort()), signal: agent.signal });
+  await assert.rejects(count(ended.list()), { name: 'AbortError' });
+  assert.equal(await count((await openWith({ ordinals: repeating(entry, 3), signal: agent.signal })).list()), 3);
 });

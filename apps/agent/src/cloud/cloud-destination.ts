@@ -119,11 +119,12 @@ export class CloudDestination implements DestinationSession {
   /** The records with these ordinals that are there, whole, in the order in which they are stored. */
   async *read(ordinals: readonly Ordinal[], signal?: AbortSignal): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     const params = { archiveId: this.#archiveId };
+    const ended = this.#endedBy(signal);
     for (let first = 0; first < ordinals.length; first += MAX_READ_ORDINALS) {
       const stream = ordinalBytes(ordinals.slice(first, first + MAX_READ_ORDINALS));
-      const input = { params, stream, ...(signal && { signal }) };
+      const input = { params, stream, ...ended };
       let left = Math.min(MAX_READ_ORDINALS, ordinals.length - first);
-      for await (const record of recordsIn(await this.#client.call(storageRoutes.read, input))) {
+      for await (const record of recordsIn(await this.#client.call(storageRoutes.read, input), ended.signal)) {
         // Each that is asked for is there once.
         if (left-- === 0) throw cloudErrors.reply_invalid({ problem: 'more records than were asked for' });
         yield record;
@@ -137,14 +138,22 @@ export class CloudDestination implements DestinationSession {
 
   async *list(kind?: number): AsyncGenerator<{ readonly ordinal: Ordinal; readonly kind: number }> {
     const query = kind === undefined ? {} : { kind: String(kind) };
-    const reply = await this.#client.call(storageRoutes.ordinals, { params: { archiveId: this.#archiveId }, query });
-    const view = readStream(reply);
+    const params = { archiveId: this.#archiveId };
+    const ended = this.#endedBy();
+    const reply = await this.#client.call(storageRoutes.ordinals, { params, query, ...ended });
+    const view = readStream(reply, ended.signal);
     let left = this.#mostRecords();
     for (let entry = await view.take(LISTED_BYTES); entry; entry = await view.take(LISTED_BYTES)) {
       if (left-- <= 0) throw cloudErrors.reply_invalid({ problem: 'more records than there can be' });
       const bytes = Buffer.from(entry.buffer, entry.byteOffset, LISTED_BYTES);
       yield { ordinal: bytes.readUIntLE(0, 6), kind: bytes[6]! };
     }
+  }
+
+  /** What ends a call besides its own failure: whoever made it, or the agent's end. */
+  #endedBy(signal?: AbortSignal): { readonly signal?: AbortSignal } {
+    const signals = [signal, this.#facts.signal].filter((each) => each !== undefined);
+    return signals.length === 0 ? {} : { signal: AbortSignal.any(signals) };
   }
 
   /** How many entries a list can have: the server has no more ordinals, and was sent no more; one mended may be there twice. */
@@ -220,8 +229,8 @@ function isWorthResending(error: unknown, sequence: number): boolean {
 }
 
 /** Cuts a reply into the records it must be. */
-async function* recordsIn(reply: Response): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const view = readStream(reply);
+async function* recordsIn(reply: Response, signal?: AbortSignal): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const view = readStream(reply, signal);
   for (;;) {
     const head = await view.peek(RECORD_BYTES);
     if (!head) return;

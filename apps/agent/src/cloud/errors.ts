@@ -13,6 +13,8 @@ export const cloudErrors = defineErrors('cloud_link', {
   state_exposed: ['forbidden', 'The file of the enrolment belongs to another user, or others can reach it'],
   receipt_invalid: ['corrupt', 'The server acknowledged with a receipt that does not hold'],
   reply_invalid: ['corrupt', 'The server answered with bytes that are not records'],
+  reply_slow: ['unavailable', 'The answer of the server comes too slowly'],
+  reply_cut: ['unavailable', 'The connection to the server broke off within an answer'],
   deauthorization_unproven: [
     'unauthenticated',
     'The server says that this device was deauthorised, but cannot prove it; the keys are kept',

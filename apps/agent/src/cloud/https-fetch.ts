@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { type CodedError, defineErrors } from '@holdfast/base';
 import type { Fetch, FetchInit } from '@holdfast/sdk';
+import { cloudErrors } from './errors.ts';
 
 /** How the server is reached. */
 export type HttpsSettings = {
@@ -14,7 +15,12 @@ export type HttpsSettings = {
   readonly acceptAnyCertificate?: boolean;
   /** Connections at once; the others wait. */
   readonly maxConnections?: number;
+  /** The slowest that a reply may come; shorter in tests. */
+  readonly leastPace?: Pace;
 };
+
+/** In so many moments, one every `everyMs`, in which a reply was waited for, so many bytes have to come. */
+export type Pace = { readonly everyMs: number; readonly moments: number; readonly bytes: number };
 
 /** A `fetch` over connections that are kept; `close` ends them. */
 export type HttpsFetch = { readonly fetch: Fetch; readonly close: () => void };
@@ -50,6 +56,10 @@ const untrusted: readonly unknown[] = [
 
 /** How long a server may say nothing. */
 const SILENCE_MS = 60_000;
+/** How long an answer may take to begin once all was sent, whatever comes meanwhile. */
+const BEGINNING_MS = 300_000;
+/** 128 KiB in two minutes of waiting: any link has more, and who sends a byte a minute holds nothing up for long. */
+const LEAST_PACE: Pace = { everyMs: 1000, moments: 120, bytes: 128 * 1024 };
 const SMALL_REPLY_BYTES = 256 * 1024;
 
 /**
@@ -59,7 +69,7 @@ const SMALL_REPLY_BYTES = 256 * 1024;
  * in silence: requests would go past the proxy. The fetch throws `proxyErrors` or `certificateErrors` where they are the cause.
  */
 export function createHttpsFetch(settings: HttpsSettings): HttpsFetch {
-  const { ca, maxConnections = 16, acceptAnyCertificate = false } = settings;
+  const { ca, maxConnections = 16, acceptAnyCertificate = false, leastPace = LEAST_PACE } = settings;
   const given = settings.proxyEnv?.HTTPS_PROXY;
   const proxy = given === undefined ? undefined : readProxy(given);
   if (given !== undefined && !proxy) {
@@ -76,7 +86,7 @@ export function createHttpsFetch(settings: HttpsSettings): HttpsFetch {
   });
   const fetch: Fetch = async (url, init) => {
     try {
-      return await send(url, init, { agent });
+      return await toResponse(await send(url, init, { agent }), leastPace);
     } catch (error) {
       const server = new URL(url);
       throw (proxy && proxyFault(error, proxy, server)) ?? certificateFault(error, server) ?? error;
@@ -131,22 +141,44 @@ function isConnectingTo(proxy: URL, error: unknown): boolean {
   return syscall === 'getaddrinfo' ? hostname === proxy.hostname : syscall === 'connect' && port === proxyPort;
 }
 
-async function send(url: string, init: FetchInit, options: RequestOptions): Promise<Response> {
+async function send(url: string, init: FetchInit, options: RequestOptions): Promise<IncomingMessage> {
   const { method, headers, body, signal } = init;
   if (body instanceof ReadableStream) throw new TypeError('bodies are sent whole');
-  const reply = await new Promise<IncomingMessage>((resolve, reject) => {
+  return new Promise<IncomingMessage>((resolve, reject) => {
     const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
     const sent = request(url, { ...options, method, headers: { ...headers, ...length }, ...(signal && { signal }) });
     sent.setTimeout(SILENCE_MS, () => sent.destroy(new Error('the server has gone silent')));
-    sent.once('response', resolve);
+    let late: NodeJS.Timeout | undefined;
+    sent.once('finish', () => (late = setTimeout(() => sent.destroy(cloudErrors.reply_slow()), BEGINNING_MS).unref()));
+    sent.once('response', (reply) => {
+      clearTimeout(late);
+      resolve(reply);
+    });
     sent.once('error', reject);
+    sent.once('close', () => clearTimeout(late));
     sent.end(body);
   });
-  return toResponse(reply);
+}
+
+/**
+ * Ends a reply that comes more slowly than it may. Only the time counts in which it is waited for: who reads it may be
+ * slow.
+ */
+function keepPace(reply: IncomingMessage, { everyMs, moments, bytes }: Pace): void {
+  const { socket } = reply;
+  let [waited, before] = [0, socket.bytesRead];
+  const look = () => {
+    if (reply.complete || reply.readableLength > 0 || ++waited < moments) return;
+    if (socket.bytesRead - before < bytes) reply.destroy(cloudErrors.reply_slow());
+    [waited, before] = [0, socket.bytesRead];
+  };
+  const timer = setInterval(look, everyMs).unref();
+  reply.once('close', () => clearInterval(timer));
 }
 
 /** Small replies are read at once: the connection is free sooner, and a stream costs more than they do. */
-async function toResponse(reply: IncomingMessage): Promise<Response> {
+async function toResponse(reply: IncomingMessage, pace: Pace): Promise<Response> {
+  keepPace(reply, pace);
   const status = reply.statusCode ?? 0;
   const headers = Object.entries(reply.headers).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, [value].flat().join(', ')] as [string, string]],

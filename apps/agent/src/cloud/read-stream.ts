@@ -1,3 +1,4 @@
+import { CodedError } from '@holdfast/base';
 import { cloudErrors } from './errors.ts';
 
 /** Bytes of a reply, taken in pieces of the length asked for. */
@@ -8,15 +9,22 @@ export type StreamView = {
   take(length: number): Promise<Uint8Array<ArrayBuffer> | undefined>;
 };
 
-/** Reads a reply's body. @throws cloud_link.reply_invalid, by its methods, where it ends within a piece */
-export function readStream(reply: Response): StreamView {
+/**
+ * Reads a reply's body. @throws cloud_link.reply_invalid, by its methods, where it ends within a piece;
+ * cloud_link.reply_cut where it does not go on
+ */
+export function readStream(reply: Response, signal?: AbortSignal): StreamView {
   const chunks = (reply.body ?? new Blob([]).stream())[Symbol.asyncIterator]();
   let held: Uint8Array[] = [];
   let heldBytes = 0;
   let isOver = false;
+  const asCut = (error: unknown) => {
+    signal?.throwIfAborted();
+    throw error instanceof CodedError ? error : cloudErrors.reply_cut({}, error);
+  };
   const gather = async (length: number) => {
     while (heldBytes < length && !isOver) {
-      const { done = false, value } = await chunks.next();
+      const { done = false, value } = await chunks.next().catch(asCut);
       if (done) isOver = true;
       else {
         held.push(value as Uint8Array);

@@ -93,6 +93,8 @@ const remedies: Readonly<Record<string, string>> = {
   'certificate.untrusted': 'see that the address of the server is right; if its CA was changed: holdfast agent enroll',
   'cloud_link.receipt_invalid': askOperator,
   'cloud_link.reply_invalid': askOperator,
+  'cloud_link.reply_cut': wait,
+  'cloud_link.reply_slow': 'see that the connection to the server is not too slow; it is tried again by itself',
   'cloud_link.deauthorization_unproven':
     'ask who runs the server: if it is so, deauthorising the device again makes the proof; if not, see that no proxy answers for it',
   'cloud_link.session_ended': wait,
