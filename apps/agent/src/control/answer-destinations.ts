@@ -7,6 +7,7 @@ import { destinationErrors } from '../destinations/errors.ts';
 import { archiveFolderIn, prepareFolder } from '../destinations/folder-place.ts';
 import { isPathAtOrBelow } from '../sets/backup-set.ts';
 import type { DestinationConfig } from '../state/agent-database.ts';
+import { openAnew } from './open-anew.ts';
 
 /** `destination.list`. */
 export function answerDestinationList({ destinations, archive }: AgentParts): object {
@@ -101,14 +102,13 @@ export async function answerDestinationRemove(parts: AgentParts, removal: Destin
   return { removed: name };
 }
 
-/** Judges by what is there at this moment: what was last known of destinations may be long ago. */
+/**
+ * Judges by what is there at this moment: what was last known of destinations may be long ago. A server cannot say whether
+ * it still is what was opened, if it is there at all: it is opened anew.
+ */
 async function expectDispensable(parts: AgentParts, config: DestinationConfig, isGone: boolean): Promise<void> {
   const { destinations } = parts;
-  await destinations.check();
-  if (isNeeded(parts, config)) {
-    destinations.retryNow();
-    await destinations.connect();
-  }
+  await openAnew(parts);
   if (!isNeeded(parts, config)) return;
   const isThere = destinations.standingOf(config.destinationId).status === 'ready';
   if (isGone && !isThere) return;

@@ -7,6 +7,7 @@ import { noteDamage, setsNeeding } from '../verify/known-damage.ts';
 import { type Checked, mend, type Mended } from '../verify/mend.ts';
 import { verifyDestination, type Verified } from '../verify/verify-destination.ts';
 import { lossOf } from './answer-status.ts';
+import { openAnew } from './open-anew.ts';
 import type { Asking } from './requests.ts';
 import { judgeDestination } from './standing.ts';
 import { throttled } from './throttled.ts';
@@ -42,21 +43,6 @@ export async function answerVerify(
     return { full, head: archive.index.head().number, destinations: reports, notChecked, ...stopped };
   };
   return protector.exclusive(verify, { isWholeNeeded: false });
-}
-
-/**
- * Opens every destination. One that cannot say whether it is what was opened, a server, is opened anew: it may read files
- * that have no name any more, and finds that out when it begins a session, if at the second try.
- */
-async function openAnew({ protector, destinations }: AgentParts): Promise<void> {
-  const sessions = destinations.sessions().filter((session) => session.expectInPlace === undefined);
-  const names = sessions.map(({ name }) => name);
-  for (const session of sessions) {
-    await destinations.lose(session, destinationErrors.interrupted({ destination: session.name }));
-  }
-  await protector.connect();
-  const isOpen = (name: string) => destinations.sessions().some((session) => session.name === name);
-  if (!names.every(isOpen)) await protector.connect();
 }
 
 /** What a destination was found to have lost: when it was opened, or by what is there. */
