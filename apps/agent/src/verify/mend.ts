@@ -2,15 +2,15 @@
  * Mends what verifying found, as far as it can be: what another destination has is copied from there, under its number;
  * of the rest, what the files still hold is stored again under new numbers. What is left is named.
  */
-import { type BackupReport, isAltered, openRecordSync, type Ordinal, type StoredAgain } from '@holdfast/archive';
+import type { BackupReport, Ordinal, StoredAgain } from '@holdfast/archive';
 import { CodedError, isRetryable } from '@holdfast/base';
-import type { DeviceArchive } from '../archive/device-archive.ts';
-import type { DestinationSession } from '../destinations/destination-place.ts';
 import { destinationErrors } from '../destinations/errors.ts';
+import { genuineIn } from '../destinations/own-ordinals.ts';
 import { readyConfigs } from '../schedule/completeness.ts';
 import { type PassPorts, runPass } from '../schedule/run-pass.ts';
 import type { DestinationConfig } from '../state/agent-database.ts';
 import { copyRecords } from './copy-records.ts';
+import { rawsFrom, wholeElsewhere } from './other-copies.ts';
 import { type Damage, listedDamage, type Verified, withName } from './verify-destination.ts';
 
 /** A destination that was verified. */
@@ -43,12 +43,10 @@ const nowhere: Left = new Map();
 export async function mend(ports: PassPorts, all: readonly Checked[], signal: AbortSignal): Promise<Mending> {
   const copied = new Map<number, Set<Ordinal>>();
   for (const checked of all) copied.set(checked.config.destinationId, await copyTo(ports, checked, signal));
-  const isCopied = ({ config }: Checked, ordinal: Ordinal) => copied.get(config.destinationId)!.has(ordinal);
-  const lost = all.flatMap((checked) => {
-    const { missing, altered } = checked.verified;
-    return [...missing, ...altered].filter((ordinal) => !isCopied(checked, ordinal));
-  });
-  const stored = await storeAgain(ports, [...new Set(lost)], signal);
+  const lacking = lackingAfter(all, copied);
+  const elsewhere = await wholeElsewhere(ports, lacking, signal);
+  const lost = [...lacking.keys()].filter((ordinal) => !elsewhere.has(ordinal));
+  const stored = await storeAgain(ports, lost, signal);
   const state = ports.archive.state();
   const destinations = new Map<number, Mended>();
   for (const checked of all) {
@@ -60,7 +58,7 @@ export async function mend(ports: PassPorts, all: readonly Checked[], signal: Ab
     const isMended = ({ ordinal }: Damage) =>
       ordinal !== undefined && (ofCopied.has(ordinal) || stored.done.has(ordinal));
     const left = report.damaged.filter((damage) => !isMended(damage)).slice(0, listedDamage);
-    const named = left.map((damage) => withName(damage, stored.left.get(damage.ordinal ?? -1), state));
+    const named = left.map((damage) => withName(told(damage, elsewhere), stored.left.get(damage.ordinal ?? -1), state));
     destinations.set(checked.config.destinationId, {
       copied: ofCopied.size,
       storedAgain: again.length,
@@ -69,6 +67,28 @@ export async function mend(ports: PassPorts, all: readonly Checked[], signal: Ab
     });
   }
   return { destinations, failure: stored.failure };
+}
+
+/** Which destinations lack a record still, of those that were checked. */
+function lackingAfter(
+  all: readonly Checked[],
+  copied: ReadonlyMap<number, ReadonlySet<Ordinal>>,
+): Map<Ordinal, Set<number>> {
+  const lacking = new Map<Ordinal, Set<number>>();
+  for (const { config, verified } of all) {
+    const { destinationId } = config;
+    for (const ordinal of [...verified.missing, ...verified.altered]) {
+      if (copied.get(destinationId)!.has(ordinal)) continue;
+      lacking.set(ordinal, (lacking.get(ordinal) ?? new Set()).add(destinationId));
+    }
+  }
+  return lacking;
+}
+
+/** Nothing is lost of what another has: storing it again would fill that one, as often as this one says that it has not. */
+function told(damage: Damage, elsewhere: ReadonlySet<Ordinal>): Damage {
+  if (damage.ordinal === undefined || !elsewhere.has(damage.ordinal)) return damage;
+  return { ...damage, problem: `${damage.problem}; another destination has it whole, and this one did not take it` };
 }
 
 async function copyTo(
@@ -80,8 +100,7 @@ async function copyTo(
   const to = readySession(destinations, config);
   const from = destinations.sessions().filter((session) => session !== to);
   if (!to || from.length === 0) return copied;
-  const keys = archive.openKeys;
-  const isGenuine = (record: Uint8Array) => !isAltered(record, keys);
+  const isGenuine = genuineIn(archive);
   const onCopied = (ordinal: Ordinal) => void copied.add(ordinal);
   try {
     await copyRecords([...structure, ...missing], { from, to, isGenuine, signal, onCopied });
@@ -133,8 +152,8 @@ async function storeAgain(ports: PassPorts, lost: readonly Ordinal[], signal: Ab
 
 async function passOver(ports: PassPorts, ordinals: ReadonlySet<Ordinal>, signal: AbortSignal): Promise<BackupReport> {
   const { archive, destinations, database } = ports;
-  const rawOf = (ordinal: Ordinal) => rawFrom(destinations.sessions(), archive, ordinal);
-  const lost = { ordinals, state: archive.state(), rawOf };
+  const rawsOf = rawsFrom(destinations.sessions(), archive.openKeys, signal);
+  const lost = { ordinals, state: archive.state(), rawsOf };
   const nothing = () => undefined;
   const hooks = { signal, unmounted: [], onDirectory: nothing, onProgress: nothing };
   const report = await runPass(ports, { lost, onlySets: [], directories: [] }, hooks);
@@ -145,28 +164,4 @@ async function passOver(ports: PassPorts, ordinals: ReadonlySet<Ordinal>, signal
   const { number } = archive.index.head();
   for (const { destinationId } of readyConfigs(destinations)) database.setAcknowledged(destinationId, number);
   return report;
-}
-
-/** The raw bytes of a record, from the first destination that gives one that opens. */
-async function rawFrom(
-  sessions: readonly DestinationSession[],
-  { openKeys }: DeviceArchive,
-  ordinal: Ordinal,
-): Promise<Uint8Array | undefined> {
-  for (const session of sessions) {
-    for await (const record of session.read([ordinal])) {
-      const raw = openedRaw(record, openKeys);
-      if (raw) return raw;
-    }
-  }
-  return undefined;
-}
-
-function openedRaw(record: Uint8Array, keys: DeviceArchive['openKeys']): Uint8Array | undefined {
-  try {
-    return openRecordSync(record, keys).raw;
-  } catch (error) {
-    if (error instanceof CodedError) return undefined;
-    throw error;
-  }
 }

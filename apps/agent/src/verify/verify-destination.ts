@@ -135,7 +135,7 @@ async function timeOf(state: ArchiveState, commit: number): Promise<string | und
   return undefined;
 }
 
-type Opened = { readonly head: number; readonly state: ArchiveState; readonly load: LoadRecord };
+type Opened = { readonly head: number; readonly state: ArchiveState };
 
 async function openState(
   archive: DeviceArchive,
@@ -150,26 +150,21 @@ async function openState(
   const start = first?.root && { checkpoint: first, root: first.root };
   const state = new ArchiveState(new NodeCache(load), start);
   for (const commit of start ? facts.slice(1) : facts) state.apply(commit);
-  return { head: head.number, state, load };
+  return { head: head.number, state };
 }
 
-async function checkState({ state, load }: Opened, check: PieceCheck): Promise<void> {
+async function checkState({ state }: Opened, check: PieceCheck): Promise<void> {
   for await (const { key, value } of state.range(directoryStart(0), Uint8Array.of(2))) {
     check.rows++;
     const row = parseRow(value);
     const isNeeded = check.isNeeded(row);
-    for await (const extent of piecesOf(row, load)) {
+    for await (const extent of check.piecesOf(row, key)) {
+      if (isHole(extent)) continue;
       if (isNeeded) await check.add(await state.resolveExtent(extent), key);
       else check.piecesElsewhere++;
     }
   }
   await check.flush();
-}
-
-async function* piecesOf(row: Row, load: LoadRecord): AsyncGenerator<Extent> {
-  for (const stream of row.streams ?? []) {
-    for await (const extent of streamExtents(stream, load)) if (!isHole(extent)) yield extent;
-  }
 }
 
 type FoundDamage = Omit<Damage, 'path'> & { readonly entry?: EntryKey };
@@ -227,6 +222,21 @@ class PieceCheck {
         return raw;
       }
       throw error;
+    }
+  }
+
+  /** The pieces of a row and its holes, as far as their lists are there: one that is lost is damage, and ends nothing. */
+  async *piecesOf({ streams = [] }: Row, key: Uint8Array): AsyncGenerator<Extent> {
+    for (const stream of streams) {
+      try {
+        yield* streamExtents(stream, (list) => this.load(list));
+      } catch (error) {
+        if (!(error instanceof CodedError) || isRetryable(error)) throw error;
+        this.#options.signal.throwIfAborted();
+        const { ordinal } = error.details;
+        const entry = parseFileKey(key.slice());
+        this.report({ problem: error.message, entry, ...(typeof ordinal === 'number' && { ordinal }) });
+      }
     }
   }
 

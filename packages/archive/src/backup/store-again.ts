@@ -20,6 +20,7 @@ import type { LoadRecord } from '../tree/tree-reader.ts';
 import type { CommitWriter } from './commit-writer.ts';
 import type { RecordStore } from './content-store.ts';
 import type { LocalPieces } from './local-pieces.ts';
+import { leadingTo, type MoveSources, nameOf, type Place, sourcesOf } from './move-sources.ts';
 import type { Routes } from './routes.ts';
 import { ownersOf } from './set-list.ts';
 
@@ -28,15 +29,18 @@ export type LostRecords = {
   readonly ordinals: ReadonlySet<Ordinal>;
   /** The newest state: its rows say what lay in them. */
   readonly state: ArchiveState;
-  /** The raw bytes of a record, from whatever destination still gives it. */
-  readonly rawOf: (ordinal: Ordinal) => Promise<Uint8Array | undefined>;
+  /** The raw bytes of a record as one destination after the other gives them; which of them are right is seen by their pieces. */
+  readonly rawsOf: (ordinal: Ordinal) => AsyncIterable<Uint8Array>;
 };
 
 /** What became of them. */
 export type StoredAgain = {
   readonly pieces: number;
   readonly bytes: number;
-  /** Records with pieces that nothing gave, and a row that needs one of those. */
+  /**
+   * Records with pieces that nothing gave, and a row that needs one of those. Where a list of pieces is lost itself, also
+   * every record of which no piece was stored, and a row with such a list: what it names cannot be known.
+   */
   readonly left: ReadonlyMap<Ordinal, FileKey>;
 };
 
@@ -62,7 +66,17 @@ type Wanted = {
   readonly isContent: boolean;
   readonly position: number;
   readonly named: Extent;
+  /** Where moves lead from there, step by step: more than one where a chain was left behind, until something is not lost. */
+  readonly places: readonly Extent[];
+  /** The last of these. */
   readonly located: Extent;
+};
+
+/** What destinations gave for a record, as far as they were asked. */
+type GivenRaws = {
+  readonly ordinal: Ordinal;
+  readonly seen: Uint8Array[];
+  readonly more: AsyncIterator<Uint8Array>;
 };
 
 type OpenRecord = {
@@ -75,11 +89,19 @@ type OpenRecord = {
   length: number;
 };
 
-type Missing = { readonly located: Extent; readonly key: FileKey; readonly names: Map<string, Extent> };
+/** What nothing gave: a row that needs it, the lost records on the way to it, and the names under which rows look for it. */
+type Missing = {
+  readonly key: FileKey;
+  readonly ordinals: Set<Ordinal>;
+  readonly names: Map<string, Place>;
+};
 
 const movesACommit = 10_000;
 const bytesACommit = 64 * 1024 * 1024;
 const mostRecordBytes = 1024 * 1024;
+/** A chain of moves gets longer by one where mending is cut short and what it stored is lost, too. */
+const mostSteps = 16;
+const lostCodes: readonly string[] = ['archive.record_missing', 'archive.key_missing'];
 
 /**
  * Stores again what can be had, commits it, and forgets those lost records of which nothing is needed any more. Bytes that
@@ -91,7 +113,8 @@ export async function storeAgain(lost: LostRecords, ports: StoreAgainPorts): Pro
   ports.index.forgetPieces([...lost.ordinals]);
   const work = new StoringAgain(lost, ports);
   const report = await work.run();
-  ports.index.forgetRecords([...lost.ordinals].filter((ordinal) => !report.left.has(ordinal)));
+  // What an unread list names may lie in any of them, and a destination that still gives it be sent to others one day.
+  if (!work.isListLost) ports.index.forgetRecords([...lost.ordinals].filter((ordinal) => !report.left.has(ordinal)));
   return report;
 }
 
@@ -102,8 +125,13 @@ class StoringAgain {
   readonly #had = new Map<string, Extent>();
   readonly #missing = new Map<string, Missing>();
   readonly #moved = new Set<string>();
+  /** Records of which something was had. */
+  readonly #hadOf = new Set<Ordinal>();
+  #sources: MoveSources = new Map();
+  /** A row with a list of pieces that is lost itself. */
+  #unread: FileKey | undefined;
   #open: OpenRecord | undefined;
-  #raw: { readonly ordinal: Ordinal; readonly bytes: Uint8Array | undefined } | undefined;
+  #raws: GivenRaws | undefined;
   #closed: OpenRecord[] = [];
   #moves: MapEntry[] = [];
   #uncommittedBytes = 0;
@@ -115,58 +143,87 @@ class StoringAgain {
     this.#ports = ports;
   }
 
+  get isListLost(): boolean {
+    return this.#unread !== undefined;
+  }
+
   async run(): Promise<StoredAgain> {
-    const { state } = this.#lost;
+    const { state, ordinals } = this.#lost;
+    this.#sources = await sourcesOf(state, ordinals);
     for await (const { key, value } of state.range(directoryStart(0), Uint8Array.of(keySpaces.commits))) {
       this.#ports.signal?.throwIfAborted();
       const row = parseRow(value);
-      if (row.streams) await this.#look(parseFileKey(key), row);
+      for (const stream of row.streams ?? []) await this.#look(stream, parseFileKey(key), row);
     }
     await this.#commit();
     const left = new Map<Ordinal, FileKey>();
-    for (const { located, key } of this.#missing.values()) left.set(located.ordinal, key);
+    const unread = this.#unread;
+    for (const ordinal of unread ? ordinals : []) if (!this.#hadOf.has(ordinal)) left.set(ordinal, unread!);
+    for (const { ordinals: on, key } of this.#missing.values()) for (const ordinal of on) left.set(ordinal, key);
     return { pieces: this.#pieces, bytes: this.#bytes, left };
   }
 
-  async #look(key: FileKey, row: Row): Promise<void> {
-    try {
-      for (const stream of row.streams ?? []) await this.#lookInto(stream, key, row);
-    } catch (error) {
-      // A list of pieces that is lost itself: what it names cannot be known.
-      if (!(error instanceof CodedError) || isRetryable(error)) throw error;
-      if (!['archive.corrupt', 'archive.record_missing'].includes(error.code)) throw error;
-    }
-  }
-
-  async #lookInto(stream: StreamRef, key: FileKey, row: Row): Promise<void> {
-    const { ordinals, state } = this.#lost;
+  async #look(stream: StreamRef, key: FileKey, row: Row): Promise<void> {
+    const { ordinals } = this.#lost;
     const isContent = stream.kind === 'content';
     let position = 0;
-    for await (const named of streamExtents(stream, this.#ports.load)) {
-      const located = isHole(named) ? named : await state.resolveExtent(named);
-      if (ordinals.has(located.ordinal)) await this.#want({ key, row, isContent, position, named, located });
+    for await (const named of this.#piecesOf(stream, key)) {
+      const places = isHole(named) ? [named] : await this.#placesOf(named);
+      const [lay] = places;
+      const located = places.at(-1) ?? named;
+      if (lay && ordinals.has(lay.ordinal)) await this.#want({ key, row, isContent, position, named, places, located });
       position += named.length;
     }
   }
 
+  /** The pieces of a stream, as far as they are known: what comes behind a list that is lost itself is not. */
+  async *#piecesOf(stream: StreamRef, key: FileKey): AsyncGenerator<Extent> {
+    try {
+      yield* streamExtents(stream, this.#ports.load);
+    } catch (error) {
+      // Whoever gives something else for a list must not keep the other files from being mended.
+      if (!(error instanceof CodedError) || isRetryable(error)) throw error;
+      if (error.kind !== 'corrupt' && !lostCodes.includes(error.code)) throw error;
+      this.#unread ??= copyOf(key);
+    }
+  }
+
+  /** Readers follow one move; from what is lost, what was cut short may have gone on. */
+  async #placesOf(named: Extent): Promise<Extent[]> {
+    const { ordinals, state } = this.#lost;
+    const places = [await state.resolveExtent(named)];
+    for (let at = places[0]!; ordinals.has(at.ordinal) && places.length < mostSteps; at = places.at(-1)!) {
+      const next = await state.resolveExtent(at);
+      if (nameOf(next) === nameOf(at)) break;
+      places.push(next);
+    }
+    return places;
+  }
+
   async #want(wanted: Wanted): Promise<void> {
-    const { key, named, located } = wanted;
+    const { key, named, places, located } = wanted;
     const at = nameOf(located);
-    let now = this.#had.get(at);
+    let now = this.#lost.ordinals.has(located.ordinal) ? this.#had.get(at) : located;
     if (!now) {
       const bytes = await this.#bytesOf(wanted);
       now = bytes && (await this.#store(located, bytes, wanted));
     }
-    const missing = this.#missing.get(at) ?? { located, key: copyOf(key), names: new Map<string, Extent>() };
+    const missing = this.#missing.get(at) ?? { key: copyOf(key), ordinals: new Set(), names: new Map<string, Place>() };
     missing.names.set(nameOf(named), named);
+    for (const { ordinal } of places) if (this.#lost.ordinals.has(ordinal)) missing.ordinals.add(ordinal);
     if (!now) return void this.#missing.set(at, missing);
     this.#missing.delete(at);
-    // A move may not lead to what is moved itself: every name of these bytes gets one of its own.
-    for (const name of missing.names.values()) this.#move(name, now);
+    this.#lead([...missing.names.values(), ...places.flatMap((place) => leadingTo(this.#sources, place))], now);
+    for (const ordinal of missing.ordinals) this.#hadOf.add(ordinal);
     if (this.#moves.length >= movesACommit || this.#uncommittedBytes >= bytesACommit) await this.#commit();
   }
 
-  #move(from: Extent, to: Extent): void {
+  /** A move may not lead to what is moved itself: every name of the same bytes gets one of its own, all in one commit. */
+  #lead(names: readonly Place[], to: Extent): void {
+    for (const name of names) this.#move(name, to);
+  }
+
+  #move(from: Place, to: Extent): void {
     const name = nameOf(from);
     if (this.#moved.has(name)) return;
     this.#moved.add(name);
@@ -176,17 +233,29 @@ class StoringAgain {
   }
 
   async #bytesOf({ key, row, isContent, position, located }: Wanted): Promise<Uint8Array | undefined> {
-    const raw = await this.#rawOf(located.ordinal);
-    const kept = raw?.subarray(located.offset, located.offset + located.length);
-    if (kept && isPiece(kept, located)) return kept;
+    const kept = await this.#given(located);
+    if (kept) return kept;
     if (row.type !== 'file' || !isContent) return undefined;
     const local = this.#ports.local.read(key, { offset: position, length: located.length });
     return local && isPiece(local, located) ? local : undefined;
   }
 
-  async #rawOf(ordinal: Ordinal): Promise<Uint8Array | undefined> {
-    if (this.#raw?.ordinal !== ordinal) this.#raw = { ordinal, bytes: await this.#lost.rawOf(ordinal) };
-    return this.#raw.bytes;
+  /** The piece as one of the destinations has it. Each is asked once for a record, in turn until a piece is right. */
+  async #given(located: Extent): Promise<Uint8Array | undefined> {
+    const { ordinal, offset, length } = located;
+    if (this.#raws?.ordinal !== ordinal) {
+      this.#raws = { ordinal, seen: [], more: this.#lost.rawsOf(ordinal)[Symbol.asyncIterator]() };
+    }
+    const { seen, more } = this.#raws;
+    for (let place = 0; ; place++) {
+      if (place === seen.length) {
+        const next = await more.next();
+        if (next.done) return undefined;
+        seen.push(next.value);
+      }
+      const piece = seen[place]!.subarray(offset, offset + length);
+      if (isPiece(piece, located)) return piece;
+    }
   }
 
   /** Puts a piece into a record of those that shared one before; undefined where none of their destinations is there. */
@@ -249,10 +318,6 @@ class StoringAgain {
     });
     await afterCommit();
   }
-}
-
-function nameOf({ ordinal, offset }: Extent): string {
-  return `${ordinal} ${offset}`;
 }
 
 function copyOf({ directoryNumber, name, commit }: FileKey): FileKey {

@@ -1,5 +1,5 @@
 import { corrupt } from '../errors.ts';
-import { type ByteReader, ByteWriter, equalBytes } from './cursor.ts';
+import { ByteReader, ByteWriter, equalBytes } from './cursor.ts';
 import { HOLE_ORDINAL, type Ordinal } from './ordinal.ts';
 
 /** A stretch of the raw bytes of a block or bundle, or a hole: `length` zero bytes that are stored nowhere. */
@@ -67,6 +67,14 @@ export function readExtents(reader: ByteReader): Extent[] {
   const extents: Extent[] = [];
   while (reader.remaining > 0) extents.push(readExtent(reader));
   return extents;
+}
+
+/** Where a move leads: the value of its row. The hash is a view. @throws archive.corrupt */
+export function parseMove(value: Uint8Array): Extent {
+  const reader = new ByteReader(value, 'move');
+  const extent = readExtent(reader);
+  reader.expectEnd();
+  return extent;
 }
 
 /** Reads 38 bytes. */

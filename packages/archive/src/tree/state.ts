@@ -1,6 +1,6 @@
 import { corrupt } from '../errors.ts';
-import { ByteReader, compareBytes, equalBytes } from '../format/cursor.ts';
-import { type Extent, isHole, readExtent, type Reference } from '../format/extent.ts';
+import { compareBytes, equalBytes } from '../format/cursor.ts';
+import { type Extent, isHole, parseMove, type Reference } from '../format/extent.ts';
 import {
   commitKey,
   directoryStart,
@@ -234,11 +234,7 @@ export class ArchiveState {
 
   async #move(ordinal: number, offset: number): Promise<Extent | undefined> {
     const value = await this.get(moveKey(ordinal, offset));
-    if (value === undefined) return undefined;
-    const reader = new ByteReader(value, 'move');
-    const moved = readExtent(reader);
-    reader.expectEnd();
-    return moved;
+    return value && parseMove(value);
   }
 
   /** The names of a directory with all their rows, by rising name and commit. */
