@@ -113,7 +113,12 @@ export class DeviceArchive {
     });
   }
 
-  /** Whether another life of this device uses its writer number, too. */
+  /** Takes down that another life of this device brought in a writer after it: nothing more is written under its number. */
+  noteSuccessor(): void {
+    this.index.set('overrun', this.#stored.keys.writerNumber);
+  }
+
+  /** Whether this device has to go on under another writer number: another life of it uses its own, or has ended it. */
   get isOverrun(): boolean {
     return this.index.getNumber('overrun') === this.#stored.keys.writerNumber;
   }

@@ -12,10 +12,18 @@ import { catchUp, sendKeyRecords } from './catch-up.ts';
 import type { DestinationPlace, DestinationSession } from './destination-place.ts';
 import { destinationErrors } from './errors.ts';
 import type { GapBook } from './gap-book.ts';
-import { examine, findForeign, type Foreign, judge, knownHead, type Others } from './judge-session.ts';
+import {
+  examine,
+  expectNoneToIntroduce,
+  findForeign,
+  type Foreign,
+  judge,
+  knownHead,
+  type Others,
+} from './judge-session.ts';
 import { genuineIn, isProof } from './own-ordinals.ts';
 import { SetRoutes } from './set-routes.ts';
-import { closeSlot, type DestinationStanding, failSlot, headOf, newSlot, type Slot } from './slot.ts';
+import { closeSlot, type DestinationStanding, failSlot, headOf, newSlot, rankOf, type Slot } from './slot.ts';
 import { becomeNextWriter, remedyForCopies, takeForeignKeyrings, takeOver, type TakeOverPorts } from './take-over.ts';
 import { expectHead, expectTree } from './whole-head.ts';
 
@@ -242,13 +250,16 @@ export class Destinations {
    */
   async #becomeNextWriter(): Promise<void> {
     const ready = this.#slots.filter(({ standing }) => standing.status === 'ready');
-    // Where every writer has to be introduced, the first to come is the one.
-    const strictFirst = ready.toSorted((a, b) => rankOf(a) - rankOf(b));
-    for (const slot of strictFirst) {
+    for (const slot of ready.toSorted((a, b) => rankOf(b) - rankOf(a))) {
       await this.#try(slot, async () => {
         const session = slot.session!;
-        if (this.#archive.isOverrun) await becomeNextWriter(this.#archive, session, this.#ports);
-        else await sendKeyRecords(session, this.#archive.stored.keyRecords);
+        if (!this.#archive.isOverrun) {
+          await takeForeignKeyrings(this.#archive, session);
+          await sendKeyRecords(session, this.#archive.stored.keyRecords);
+          return;
+        }
+        expectNoneToIntroduce(this.#archive, slot, this.#slots);
+        await becomeNextWriter(this.#archive, session, this.#ports);
       });
     }
   }
@@ -388,8 +399,4 @@ export class Destinations {
   #find(destinationId: number): Slot | undefined {
     return this.#slots.find(({ place }) => place.config.destinationId === destinationId);
   }
-}
-
-function rankOf({ session }: Slot): number {
-  return session?.requiresIntroduction ? 0 : 1;
 }

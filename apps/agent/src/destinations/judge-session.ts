@@ -44,6 +44,19 @@ export async function examine(archive: DeviceArchive, slot: Slot): Promise<void>
   if (slot.wasSuperseded) throw destinationErrors.used_elsewhere({ remedy: remedyForCopies });
 }
 
+/**
+ * A keyring of another life of this device is at this place alone. Going on after it would end this device at a server that
+ * takes introduced writers only and may be away just now; it could not be introduced there any more.
+ *
+ * @throws destinations.holder_away
+ */
+export function expectNoneToIntroduce({ stored }: DeviceArchive, { session }: Slot, slots: readonly Slot[]): void {
+  const isForeignThere = session !== undefined && session.keyringNumber > stored.keys.keyring.number;
+  if (!isForeignThere || session.requiresIntroduction) return;
+  const isAway = slots.some(({ place, standing }) => place.config.kind === 'cloud' && standing.status === 'away');
+  if (isAway) throw destinationErrors.holder_away({ destination: session.name });
+}
+
 /** A destination whose state the device has to go on from, and that state. */
 export type Foreign = { readonly slot: Slot; readonly shown: ShownState };
 

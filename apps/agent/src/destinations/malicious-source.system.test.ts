@@ -26,6 +26,12 @@ function garbageFor(record: Uint8Array): Uint8Array {
   return withCrc(garbage);
 }
 
+function flippedAt(record: Uint8Array, at: number): Uint8Array {
+  const flipped = record.slice();
+  flipped[at]! ^= 1;
+  return flipped;
+}
+
 function withCrc(record: Uint8Array): Uint8Array {
   const crc = crc32(record.subarray(52), crc32(record.subarray(0, 48)));
   new DataView(record.buffer).setUint32(48, crc, true);
@@ -176,12 +182,13 @@ test('every genuine record may be copied and proves its device; none that a sour
       const { kind, ordinal } = parseRecordHeader(record);
       seen.add(kind);
       assert.deepEqual([isGenuine(record), isProof(record, archive)], [true, true], `kind ${kind}`);
-      const otherCrc = record.slice();
-      otherCrc[48 + (ordinal % 4)]! ^= 1;
-      const lies: Uint8Array[] = [otherCrc, Buffer.concat([record, Uint8Array.of(0)]), record.with(4, 2)];
+      const lies: Uint8Array[] = [
+        flippedAt(record, 48 + (ordinal % 4)),
+        Buffer.concat([record, Uint8Array.of(0)]),
+        record.with(4, 2),
+      ];
       // A header and a commit say by their kind that no epoch but theirs can be meant.
-      if (kind !== RecordKind.header)
-        lies.push(garbageFor(record), withCrc(record.with(record.length - 1, record.at(-1)! ^ 1)));
+      if (kind !== RecordKind.header) lies.push(garbageFor(record), withCrc(flippedAt(record, record.length - 1)));
       for (const [place, lie] of lies.entries()) {
         const told = `kind ${kind}, lie ${place}`;
         assert.deepEqual([isGenuine(lie), isProof(lie, archive)], [false, false], told);
@@ -189,7 +196,7 @@ test('every genuine record may be copied and proves its device; none that a sour
     }
     const { header, keyring, block, tree, commit } = RecordKind;
     for (const kind of [header, keyring, block, tree, commit]) assert.ok(seen.has(kind), `kind ${kind} was there`);
-    const newest = records.filter((record) => parseRecordHeader(record).kind === block).at(-1)!;
+    const newest = records.findLast((record) => parseRecordHeader(record).kind === block)!;
     archive.index.set('ordinals', parseRecordHeader(newest).ordinal);
     assert.deepEqual([isGenuine(newest), isProof(newest, archive)], [false, true], 'of an ordinal still to be used');
   });

@@ -39,6 +39,14 @@ export function headOf({ session }: Slot): number {
   return session?.head?.number ?? 0;
 }
 
+/**
+ * Who takes the next writer's keyring earlier: where every writer has to be introduced, the first to come is the one; of
+ * the others, what has the newest keyring is to be gone on from.
+ */
+export function rankOf({ session }: Slot): number {
+  return session?.requiresIntroduction ? Number.MAX_SAFE_INTEGER : (session?.keyringNumber ?? 0);
+}
+
 /** Closes what is open there; a session that another one took the place of is remembered as such. */
 export async function closeSlot(slot: Slot): Promise<void> {
   const { session } = slot;

@@ -7,23 +7,24 @@ import {
   commitChain,
   commitKey,
   factsOf,
+  isAltered,
   type KeptCommit,
   loaderOf,
   newestCommit,
   NodeCache,
   parseCommitRow,
-  parseKeyring,
+  parseRecordHeader,
   rebuildIndex,
   RecordKind,
   type Source,
-  splitRecord,
 } from '@holdfast/archive';
 import type { CodedError } from '@holdfast/base';
 import type { DeviceArchive } from '../archive/device-archive.ts';
-import { type KeyPorts, withForeignKeyrings, withNewWriter, writersOf } from '../keys/archive-keyring.ts';
+import { type KeyPorts, withNewWriter, writersOf } from '../keys/archive-keyring.ts';
 import type { StoredKeys } from '../keys/key-store.ts';
 import type { DestinationSession } from './destination-place.ts';
 import { destinationErrors } from './errors.ts';
+import { readKeyrings } from './read-keyrings.ts';
 
 /** What taking over needs besides. */
 export type TakeOverPorts = KeyPorts & { readonly source: Source; readonly signal: AbortSignal };
@@ -79,14 +80,19 @@ export async function takeOver(
 }
 
 /**
- * Goes on under the next writer number from the state that the index holds, which is at the head of this session. The
- * ordinals of the number before are left to whoever used them.
+ * Goes on under the next writer number from the state that the index holds, which is at the head of this session: after all
+ * keyrings that are there. The ordinals of the number before are left to whoever used them.
  */
 export async function becomeNextWriter(
   archive: DeviceArchive,
   session: DestinationSession,
   ports: KeyPorts,
 ): Promise<void> {
+  // Of a place that takes only writers who are introduced, no other life of this device has taken the turn.
+  if (!session.requiresIntroduction) {
+    const taken = await readProvenKeyrings(archive, session);
+    if (taken !== archive.stored) archive.save(taken);
+  }
   expectRoomForWriter(archive);
   const headNumber = archive.index.head().number;
   const stored =
@@ -146,15 +152,49 @@ async function hashAtCheckpoint(
 
 /**
  * Takes over the keyrings that are there and that we do not have. With an intact index, a writer that we announced and that
- * came in writes from now on.
+ * came in writes from now on. Where another life of this device brought in a writer, nothing is taken yet: that is taken
+ * down, and `becomeNextWriter` decides.
+ *
+ * @throws destinations.keyring_unproven, destinations.branched where its keyrings are not ours, or leave no room for what
+ * we wrote; destinations.overtaken
  */
 export async function takeForeignKeyrings(archive: DeviceArchive, session: DestinationSession): Promise<void> {
+  const { stored } = archive;
   const taken = await readProvenKeyrings(archive, session);
-  if (taken === archive.stored) return;
+  if (!isRightfulWriter(taken)) {
+    if (session.requiresIntroduction) throw overtakenAt(session);
+    const unknown = writersOf(taken)[writersOf(stored).length];
+    const isTurnTaken = unknown !== undefined && unknown.firstCommit <= archive.index.head().number;
+    if (isTurnTaken) throw destinationErrors.branched({ destination: session.name });
+    archive.noteSuccessor();
+    return;
+  }
+  await expectOwnKeyrings(stored, session);
+  if (taken === stored) return;
   const isIntact = !archive.isIndexLost;
-  const isAnnounced = taken.keys.writerNumber !== archive.stored.keys.writerNumber;
+  const isAnnounced = taken.keys.writerNumber !== stored.keys.writerNumber;
   archive.save(taken);
   if (isIntact && isAnnounced) archive.claimIndex(1);
+}
+
+/**
+ * A place that asks nobody to introduce a writer may have taken a keyring of the same number from another life of this
+ * device. @throws destinations.branched
+ */
+async function expectOwnKeyrings({ keyRecords, keys }: StoredKeys, session: DestinationSession): Promise<void> {
+  const number = Math.min(session.keyringNumber, keys.keyring.number);
+  const own = keyRecords[number];
+  if (session.requiresIntroduction || number === 0 || !own) return;
+  const { ordinal } = parseRecordHeader(own);
+  const branched = () => destinationErrors.branched({ destination: session.name });
+  let isThere = false;
+  for await (const listed of session.list(RecordKind.keyring)) isThere ||= listed.ordinal === ordinal;
+  if (!isThere) throw branched();
+  for await (const record of session.read([ordinal])) {
+    // One that is damaged proves nothing; its checksum is all that there is to tell it by.
+    const isWhole = !isAltered(record, { archiveId: keys.archiveId, ring: new Map() });
+    if (isWhole && Buffer.compare(record, own) !== 0) throw branched();
+  }
 }
 
 /** Our keys with the keyrings of a place. @throws destinations.keyring_unproven where it says that it has others */
@@ -172,23 +212,4 @@ export function isRightfulWriter(stored: StoredKeys): boolean {
 /** The error of a place where another life of this device is the writer. */
 export function overtakenAt({ name }: DestinationSession): CodedError {
   return destinationErrors.overtaken({ destination: name, remedy: remedyForCopies });
-}
-
-/** Our keys with the keyrings that are there and that we do not have; a new writer that we announced is ours. */
-async function readKeyrings(archive: DeviceArchive, session: DestinationSession): Promise<StoredKeys> {
-  const { stored } = archive;
-  if (session.keyringNumber <= stored.keys.keyring.number) return stored;
-  const ordinals: number[] = [];
-  for await (const { ordinal } of session.list(RecordKind.keyring)) ordinals.push(ordinal);
-  const records: Uint8Array[] = [];
-  for await (const record of session.read(ordinals)) records.push(record.slice());
-  const numberOf = (record: Uint8Array) => parseKeyring(splitRecord(record).open).number;
-  records.sort((a, b) => numberOf(a) - numberOf(b));
-  const announced = archive.announced();
-  const isThere = announced && records.some((record) => Buffer.compare(record, announced.keyRecords.at(-1)!) === 0);
-  const own = isThere ? announced : stored;
-  return withForeignKeyrings(
-    own,
-    records.filter((record) => numberOf(record) > own.keys.keyring.number),
-  );
 }

@@ -4,9 +4,11 @@ import {
   directoryStart,
   factsOf,
   loaderOf,
+  type LoadRecord,
   NodeCache,
   parseRecordHeader,
   parseRow,
+  type Row,
   streamExtents,
 } from '@holdfast/archive';
 import { CodedError, isRetryable } from '@holdfast/base';
@@ -21,30 +23,37 @@ import { destinationErrors } from './errors.ts';
  * @throws destinations.behind where some of it is not there, or altered; what reading throws that is worth trying again
  */
 export async function expectTree(
-  { index, openKeys }: DeviceArchive,
+  archive: DeviceArchive,
   session: DestinationSession,
   signal: AbortSignal,
 ): Promise<void> {
-  const load = loaderOf((ordinals) => session.read(ordinals, signal), openKeys);
-  const { checkpoint, root } = index.head();
-  const facts = index.commitsAfter(checkpoint - 1).map(({ record }) => factsOf(record, openKeys));
-  const start = root && facts[0] && { checkpoint: facts[0], root };
-  const state = new ArchiveState(new NodeCache(load), start);
-  for (const commit of start ? facts.slice(1) : facts) state.apply(commit);
-  const [fileKind] = directoryStart(0);
+  const load = loaderOf((ordinals) => session.read(ordinals, signal), archive.openKeys);
   try {
-    for await (const { key, value } of state.range(new Uint8Array(0))) {
+    for await (const { key, value } of stateOf(archive, load).range(new Uint8Array(0))) {
       signal.throwIfAborted();
-      if (key[0] !== fileKind) continue;
-      for (const stream of parseRow(value).streams ?? []) {
-        // Each is read for the lists that it leads to.
-        for await (const extent of streamExtents(stream, load)) void extent;
-      }
+      if (key[0] === fileKind) await readLists(parseRow(value), load);
     }
   } catch (error) {
     if (!(error instanceof CodedError) || isRetryable(error)) throw error;
     throw destinationErrors.behind({ destination: session.name }, error);
   }
+}
+
+const [fileKind] = directoryStart(0);
+
+/** As the archive's own state, but no node is taken from the index. */
+function stateOf({ index, openKeys }: DeviceArchive, load: LoadRecord): ArchiveState {
+  const { checkpoint, root } = index.head();
+  const facts = index.commitsAfter(checkpoint - 1).map(({ record }) => factsOf(record, openKeys));
+  const start = root && facts[0] && { checkpoint: facts[0], root };
+  const state = new ArchiveState(new NodeCache(load), start);
+  for (const commit of start ? facts.slice(1) : facts) state.apply(commit);
+  return state;
+}
+
+async function readLists({ streams = [] }: Row, load: LoadRecord): Promise<void> {
+  // All extents, for the lists that lead to them.
+  for (const stream of streams) for await (const extent of streamExtents(stream, load)) void extent;
 }
 
 /** @throws destinations.behind where the newest commit that the device knows is not there as it was made */
