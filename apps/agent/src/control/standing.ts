@@ -97,9 +97,10 @@ function fromFailure({ view }: StandingFacts): Judgement | undefined {
 function fromDamage({ damage }: StandingFacts): Judgement | undefined {
   if (!damage) return undefined;
   const records = damage.count === 1 ? 'one record is' : `${damage.count} records are`;
-  const reason = `${records} missing or damaged there, and nothing that was at hand gives it back`;
+  const reason = `${records} missing or damaged there, and could not be mended`;
   const remedy =
-    'connect the destinations that are away, then: holdfast verify --full; keep other copies of what it names';
+    'connect the destinations that are away, then: holdfast verify --full; keep other copies of what it names. ' +
+    'What another destination has whole: remove the damaged one and add it again';
   return { state: 'incomplete', reason, remedy };
 }
 

@@ -86,6 +86,7 @@ function refuse({ destinations, notChecked }: Verified): void {
 
 const remedyForDamage =
   'connect destinations that are away, then: holdfast verify --full; keep other copies of what no destination has whole. ' +
+  'A destination that stays damaged where another is whole: remove it and add it again. ' +
   'holdfast status names it until it is found whole';
 const remedyForLoss =
   'find out who put older files there, or what disk lost them; what is still on this computer is sent again: holdfast backup, then holdfast verify';
