@@ -38,7 +38,8 @@ async function unknownKeyrings(
   const ordinals = new Set<Ordinal>();
   let listed = 0;
   for await (const { ordinal } of session.list(RecordKind.keyring)) {
-    if (++listed > mostKeyrings) break;
+    // A list that cannot be: nothing on it is worth reading.
+    if (++listed > mostKeyrings) return new Map();
     if (!known.has(ordinal)) ordinals.add(ordinal);
   }
   const found = new Map<number, Ordinal[]>();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { parseKeyring, splitRecord } from '@holdfast/archive';
+import { ordinalOf, parseKeyring, RecordKind, splitRecord } from '@holdfast/archive';
 import { CodedError, systemClock, systemRandom } from '@holdfast/base';
 import { DeviceArchive } from '../archive/device-archive.ts';
 import { createLinuxSource } from '../engine/linux-source.ts';
@@ -11,7 +11,7 @@ import { writersOf } from '../keys/archive-keyring.ts';
 import { sendKeyRecords } from './catch-up.ts';
 import type { DestinationSession } from './destination-place.ts';
 import { folderPlace, prepareFolder } from './folder-place.ts';
-import { readShownState, takeOver } from './take-over.ts';
+import { readProvenKeyrings, readShownState, takeOver } from './take-over.ts';
 
 const { signal } = new AbortController();
 const ports = { clock: systemClock, random: systemRandom, source: createLinuxSource(), signal };
@@ -110,5 +110,54 @@ test('a copy of the state from before another writer came in is told so, and los
     });
     const newest = archive.stored.keyRecords.at(-1)!;
     assert.equal(parseKeyring(splitRecord(newest).open).number, 1, 'no foreign keyring was taken in');
+  });
+});
+
+test('of keyrings that a destination shows, those that follow are taken whatever else is listed, and no list is endless', async (t) => {
+  const scene = new Scene(t);
+  await scene.run(async (archive, session) => {
+    const before = archive.stored;
+    for (let life = 0; life < 2; life++) await goOn(archive, session);
+    archive.save(before);
+  });
+  await scene.run(async (archive, session) => {
+    const listed: { ordinal: number; kind: number }[] = [];
+    for await (const each of session.list(RecordKind.keyring)) listed.push(each);
+    assert.ok(listed.length >= 3);
+    let given = 0;
+    const showing = (list: DestinationSession['list']): DestinationSession => {
+      const told: Partial<DestinationSession> = {
+        name: session.name,
+        keyringNumber: session.keyringNumber,
+        list,
+        async *read(ordinals) {
+          for await (const record of session.read(ordinals)) {
+            given++;
+            yield record;
+          }
+        },
+      };
+      return told as DestinationSession;
+    };
+    const kind = RecordKind.keyring;
+    const genuine = showing(async function* () {
+      yield* listed.toReversed();
+    });
+    const taken = await readProvenKeyrings(archive, genuine);
+    assert.equal(taken.keys.keyring.number, session.keyringNumber);
+    assert.ok(given <= 2 * listed.length, `${given} records were read`);
+    const strange = showing(async function* () {
+      for (let sequence = 1000; sequence < 1300; sequence++) yield { ordinal: ordinalOf(9, sequence), kind };
+      yield* [...listed, ...listed];
+    });
+    assert.equal((await readProvenKeyrings(archive, strange)).keys.keyring.number, session.keyringNumber);
+    const endless = showing(async function* () {
+      for (let sequence = 1000; ; sequence++) yield { ordinal: ordinalOf(9, sequence), kind };
+    });
+    await assert.rejects(readProvenKeyrings(archive, endless), { code: 'destinations.keyring_unproven' });
+    const withoutSecond = showing(async function* () {
+      yield* listed.filter((_, place) => place !== 1);
+    });
+    await assert.rejects(readProvenKeyrings(archive, withoutSecond), { code: 'destinations.keyring_unproven' });
   });
 });
