@@ -2,8 +2,11 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { systemClock, systemRandom } from '@holdfast/base';
 import { type AgentOptions, type RunningAgent, startAgent } from './agent.ts';
+import { DeviceArchive } from './archive/device-archive.ts';
 import { askAgent, type Hearing } from './control/client.ts';
+import { AgentDatabase } from './state/agent-database.ts';
 
 type Standing = {
   readonly set: string;
@@ -66,6 +69,25 @@ export class TestAgent {
     mkdirSync(folder, { recursive: true });
     await this.ask('destination.add', { folder });
     return folder;
+  }
+
+  /** Has the agent, which does not run, a cloud called `server`; where that is, says its `makePlace`. */
+  addServer(): void {
+    mkdirSync(this.options.stateDir, { mode: 0o700 });
+    const database = new AgentDatabase(path.join(this.options.stateDir, 'agent.db'));
+    database.addDestination({ kind: 'cloud', name: 'server' });
+    database.close();
+  }
+
+  /** Runs `work` with the device's archive; the agent does not run. */
+  async withArchive<T>(work: (archive: DeviceArchive) => Promise<T>): Promise<T> {
+    const { stateDir } = this.options;
+    const archive = DeviceArchive.open(stateDir, { clock: systemClock, random: systemRandom });
+    try {
+      return await work(archive);
+    } finally {
+      archive.close();
+    }
   }
 
   async standings(): Promise<readonly Standing[]> {

@@ -19,16 +19,11 @@ const unitMs: Readonly<Record<string, number>> = {
 };
 
 /**
- * An instant from what a person writes, in milliseconds since 1970: an ISO 8601 time, a local date (its last moment) or
+ * What a person writes, in milliseconds since 1970: an ISO 8601 time, a local date or
  * local date and time, a time of today, `now`, `today` and `yesterday` with or without a time, `2 days ago`.
  *
  * @throws time.invalid
  */
-export function parseTime(text: string, nowMs: number): number {
-  return parseTimeSpan(text, nowMs).untilMs;
-}
-
-/** All that the same words name. @throws time.invalid */
 export function parseTimeSpan(text: string, nowMs: number): TimeSpan {
   const words = text.trim().toLowerCase().replace(/\s+/g, ' ');
   const parsed = dayOf(words, nowMs) ?? dateOf(words) ?? instant(agoOf(words, nowMs) ?? zonedOf(text.trim()));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { CodedError } from '@holdfast/base';
-import { parseTime } from './parse-time.ts';
+import { parseTimeSpan } from './parse-time.ts';
 import { pathToText, textToPath } from './path-text.ts';
 
 test('every path is shown as text without control characters that leads back to its bytes', () => {
@@ -50,7 +50,7 @@ test('times are understood as people write them, and what is none is refused', (
     ['2026-03-01T14:00:00.5+02:00', Date.UTC(2026, 2, 1, 12, 0, 0, 500)],
     ['1999-12-31', at(1999, 12, 31, 23, 59, 59, 999)],
   ];
-  for (const [text, expected] of understood) assert.equal(parseTime(text, now), expected, text);
+  for (const [text, expected] of understood) assert.equal(parseTimeSpan(text, now).untilMs, expected, text);
   const refused = [
     '',
     'soon',
@@ -71,7 +71,7 @@ test('times are understood as people write them, and what is none is refused', (
   ];
   for (const text of refused) {
     assert.throws(
-      () => parseTime(text, now),
+      () => parseTimeSpan(text, now),
       (error) => error instanceof CodedError && error.code === 'time.invalid',
       text,
     );

@@ -87,7 +87,7 @@ async function verifyOne(
   options: Parameters<typeof verifyDestination>[2],
 ): Promise<Verified | undefined> {
   const session = destinations.sessionOf(destinationId);
-  if (!session || destinations.standingOf(destinationId).status !== 'ready') return undefined;
+  if (!session) return undefined;
   try {
     const verified = await verifyDestination(archive, session, options);
     // It was taken for current: opened anew, it is judged by what it has and is sent what it lacks.

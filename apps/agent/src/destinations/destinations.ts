@@ -99,8 +99,10 @@ export class Destinations {
     return this.#slots.flatMap(({ session, standing }) => (session && standing.status === 'ready' ? [session] : []));
   }
 
+  /** The same of one destination. */
   sessionOf(destinationId: number): DestinationSession | undefined {
-    return this.#find(destinationId)?.session;
+    const slot = this.#find(destinationId);
+    return slot?.standing.status === 'ready' ? slot.session : undefined;
   }
 
   /** Takes down that a set is bound to these destinations from now on: they lack what it stored before. */

@@ -3,7 +3,6 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { systemClock, systemRandom } from '@holdfast/base';
-import { DeviceArchive } from '../archive/device-archive.ts';
 import { withNewWriter, writersOf } from '../keys/archive-keyring.ts';
 import { AgentDatabase } from '../state/agent-database.ts';
 import { TestAgent } from '../testing.ts';
@@ -59,7 +58,7 @@ class Scene {
   }
 
   async #sendForeignKeyring(folder: string): Promise<void> {
-    await this.withArchive(async ({ archiveId, stored, index }) => {
+    await this.agent.withArchive(async ({ archiveId, stored, index }) => {
       const headNumber = index.head().number;
       const foreign = withNewWriter(stored, { headNumber, origin: 'state_lost' }, ports);
       const place = folderPlace({ destinationId: 1, name: folder, kind: 'folder', folder });
@@ -69,18 +68,9 @@ class Scene {
     });
   }
 
-  async withArchive<T>(work: (archive: DeviceArchive) => Promise<T>): Promise<T> {
-    const archive = DeviceArchive.open(this.agent.options.stateDir, ports);
-    try {
-      return await work(archive);
-    } finally {
-      archive.close();
-    }
-  }
-
   /** This device's writer number, and those that its keyring lists. */
   async writers(): Promise<readonly [number, readonly number[]]> {
-    return this.withArchive(async ({ stored }) => [
+    return this.agent.withArchive(async ({ stored }) => [
       stored.keys.writerNumber,
       writersOf(stored).map(({ number }) => number),
     ]);

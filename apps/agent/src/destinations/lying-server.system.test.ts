@@ -14,7 +14,6 @@ import {
 } from '@holdfast/archive';
 import { systemClock, systemRandom } from '@holdfast/base';
 import { KeyStore } from '../keys/key-store.ts';
-import { AgentDatabase } from '../state/agent-database.ts';
 import { TestAgent } from '../testing.ts';
 import type { DestinationSession } from './destination-place.ts';
 import { destinationErrors } from './errors.ts';
@@ -69,10 +68,7 @@ class Scene {
     const scene = new Scene(t);
     const { agent } = scene;
     mkdirSync(scene.server);
-    mkdirSync(agent.options.stateDir, { mode: 0o700 });
-    const database = new AgentDatabase(path.join(agent.options.stateDir, 'agent.db'));
-    database.addDestination({ kind: 'cloud', name: 'server' });
-    database.close();
+    agent.addServer();
     agent.write('first', randomBytes(80_000));
     await agent.start();
     scene.folder = await agent.addDestination('folder');

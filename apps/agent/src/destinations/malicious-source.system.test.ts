@@ -6,8 +6,6 @@ import { test, type TestContext } from 'node:test';
 import { crc32 } from 'node:zlib';
 import { type Ordinal, parseRecordHeader, RecordKind } from '@holdfast/archive';
 import { systemClock, systemRandom } from '@holdfast/base';
-import { DeviceArchive } from '../archive/device-archive.ts';
-import { AgentDatabase } from '../state/agent-database.ts';
 import { TestAgent } from '../testing.ts';
 import type { DestinationSession } from './destination-place.ts';
 import { folderPlace, prepareFolder } from './folder-place.ts';
@@ -71,10 +69,7 @@ class Scene {
   async start(): Promise<void> {
     const { agent } = this;
     mkdirSync(this.server);
-    mkdirSync(agent.options.stateDir, { mode: 0o700 });
-    const database = new AgentDatabase(path.join(agent.options.stateDir, 'agent.db'));
-    database.addDestination({ kind: 'cloud', name: 'server' });
-    database.close();
+    agent.addServer();
     agent.write('first', randomBytes(80_000));
     await agent.start();
     this.folder = await agent.addDestination('folder');
@@ -84,7 +79,7 @@ class Scene {
     const isFile = (name: string) => !lstatSync(name).isSocket();
     cpSync(this.folder, older, { recursive: true, preserveTimestamps: true, filter: isFile });
     // The next backup makes a tree of it.
-    await this.withArchive(async ({ index }) => index.set('checkpoint.at', 1));
+    await this.agent.withArchive(async ({ index }) => index.set('checkpoint.at', 1));
     await agent.start();
     agent.write('second', randomBytes(80_000));
     agent.write('third', randomBytes(80_000));
@@ -103,19 +98,9 @@ class Scene {
     return (await this.agent.standings()).find(({ destination }) => destination === name)?.state;
   }
 
-  /** Runs `work` with the device's archive; the agent does not run. */
-  async withArchive<T>(work: (archive: DeviceArchive) => Promise<T>): Promise<T> {
-    const archive = DeviceArchive.open(this.agent.options.stateDir, ports);
-    try {
-      return await work(archive);
-    } finally {
-      archive.close();
-    }
-  }
-
   /** Every record of a destination. */
   async records(folder: string): Promise<readonly Uint8Array[]> {
-    return this.withArchive(async ({ archiveId }) => {
+    return this.agent.withArchive(async ({ archiveId }) => {
       const place = folderPlace({ destinationId: 1, name: folder, kind: 'folder', folder });
       const session = await place.open({ archiveId, known: undefined, keyRecords: [], ...ports, signal });
       try {
@@ -175,7 +160,7 @@ test('every genuine record may be copied and proves its device; none that a sour
   const scene = new Scene(t);
   await scene.start();
   const records = await scene.records(scene.server);
-  await scene.withArchive(async (archive) => {
+  await scene.agent.withArchive(async (archive) => {
     const isGenuine = genuineIn(archive);
     const seen = new Set<number>();
     for (const record of records) {

@@ -68,7 +68,7 @@ export async function takeOver(
   session: DestinationSession,
   { stored, commits }: ShownState,
   ports: TakeOverPorts,
-): Promise<{ readonly headNumber: number }> {
+): Promise<void> {
   if (stored !== archive.stored) archive.save(stored);
   expectRoomForWriter(archive);
   archive.readFrom(() => [session]);
@@ -76,7 +76,6 @@ export async function takeOver(
   const { source, signal } = ports;
   await rebuildIndex({ index, keys: openKeys, commits, load, source, signal });
   await becomeNextWriter(archive, session, ports);
-  return { headNumber: index.head().number };
 }
 
 /**

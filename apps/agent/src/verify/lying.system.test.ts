@@ -6,7 +6,6 @@ import { test, type TestContext } from 'node:test';
 import { parseRecordHeader, RecordKind } from '@holdfast/archive';
 import type { DestinationSession } from '../destinations/destination-place.ts';
 import { folderPlace, prepareFolder } from '../destinations/folder-place.ts';
-import { AgentDatabase } from '../state/agent-database.ts';
 import { TestAgent } from '../testing.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -36,10 +35,7 @@ async function newAgent(t: TestContext) {
   t.after(() => agent.remove());
   const server = path.join(agent.folder, 'server');
   mkdirSync(server);
-  mkdirSync(agent.options.stateDir, { mode: 0o700 });
-  const database = new AgentDatabase(path.join(agent.options.stateDir, 'agent.db'));
-  database.addDestination({ kind: 'cloud', name: 'server' });
-  database.close();
+  agent.addServer();
   agent.write('long', Buffer.concat([Buffer.from('SQLite format 3\0'), randomBytes(1_400_000)]));
   // Too small to be cut.
   agent.write('short', randomBytes(50_000));

@@ -97,7 +97,7 @@ async function copyTo(
   signal: AbortSignal,
 ): Promise<Set<Ordinal>> {
   const copied = new Set<Ordinal>();
-  const to = readySession(destinations, config);
+  const to = destinations.sessionOf(config.destinationId);
   const from = destinations.sessions().filter((session) => session !== to);
   if (!to || from.length === 0) return copied;
   const isGenuine = genuineIn(archive);
@@ -113,11 +113,6 @@ async function copyTo(
     await destinations.lose(to, reason);
   }
   return copied;
-}
-
-function readySession(destinations: PassPorts['destinations'], { destinationId }: DestinationConfig) {
-  const isReady = destinations.standingOf(destinationId).status === 'ready';
-  return isReady ? destinations.sessionOf(destinationId) : undefined;
 }
 
 type Stored = {

@@ -28,7 +28,7 @@ export async function wholeElsewhere(
   const isGenuine = genuineIn(archive);
   for (const { destinationId } of destinations.configs) {
     const session = destinations.sessionOf(destinationId);
-    if (!session || destinations.standingOf(destinationId).status !== 'ready') continue;
+    if (!session) continue;
     const asked = [...lacking].flatMap(([ordinal, by]) =>
       by.has(destinationId) || whole.has(ordinal) ? [] : [ordinal],
     );
