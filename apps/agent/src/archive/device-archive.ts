@@ -6,7 +6,6 @@ import {
   commitKey,
   deriveKeyRing,
   isRebuilding,
-  type Destination,
   loaderOf,
   type LoadRecord,
   LocalIndex,
@@ -14,6 +13,7 @@ import {
   ordinalOf,
   parseCommitRow,
   readState,
+  type RecordSource,
   sequenceOf,
   writerOf,
 } from '@holdfast/archive';
@@ -21,7 +21,7 @@ import { CodedError } from '@holdfast/base';
 import { makeArchive, type KeyPorts } from '../keys/archive-keyring.ts';
 import { KeyStore, type StoredKeys } from '../keys/key-store.ts';
 
-type Reading = Pick<Destination, 'read'>;
+type Reading = Pick<RecordSource, 'read'>;
 
 function isMissing(error: unknown): boolean {
   return error instanceof CodedError && error.code === archiveErrors.record_missing.code;
@@ -142,7 +142,11 @@ export class DeviceArchive {
 
   /** Loads the raw bytes of a record from whatever destination has it whole. @throws archive.record_missing */
   get load(): LoadRecord {
-    const [readers, openKeys] = [this.#readers, this.openKeys];
+    return this.#loadFrom(this.#readers);
+  }
+
+  #loadFrom(readers: () => readonly Reading[]): LoadRecord {
+    const { openKeys } = this;
     return async (reference) => {
       const failures: unknown[] = [];
       for (const reader of readers()) {
@@ -156,9 +160,9 @@ export class DeviceArchive {
     };
   }
 
-  /** The newest acknowledged state. */
-  state(): ArchiveState {
-    return readState(this.index, this.openKeys, this.load);
+  /** The newest acknowledged state; what the index does not keep of it is read as it is needed, from these or from the usual ones. */
+  state(readers: () => readonly Reading[] = this.#readers): ArchiveState {
+    return readState(this.index, this.openKeys, this.#loadFrom(readers));
   }
 
   /** SHA-256 (hex) of a commit of ours, acknowledged or not; undefined where there is none of that number, or it is forgotten. */

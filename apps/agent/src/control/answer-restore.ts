@@ -7,6 +7,7 @@ import { joined, pathToText, textToPath } from '../browse/path-text.ts';
 import { readerFor } from '../browse/permitted-reader.ts';
 import { fileErrors } from '../filesystem/errors.ts';
 import { planForCaller } from '../user-restore/dry-run.ts';
+import { lastingDestinations } from '../user-restore/lasting-destinations.ts';
 import { type CallerRestore, restoreForCaller } from '../user-restore/restore-for-caller.ts';
 import { explainMissing } from './holder-away.ts';
 import type { Asking } from './requests.ts';
@@ -31,7 +32,8 @@ type Given = {
 export async function answerRestore(parts: AgentParts, given: Given, asking: Asking): Promise<object> {
   const { paths, at, to, deleted = false, onConflict = 'rename', setuid = false, dryRun = false } = given;
   await parts.protector.reach();
-  const moment = await momentAt(parts.archive.state(), at, parts.commitClock.read().atMs);
+  const state = parts.archive.state(() => lastingDestinations(parts));
+  const moment = await momentAt(state, at, parts.commitClock.read().atMs);
   const target = to === undefined ? undefined : textToPath(to);
   const wanted = { paths: paths.map(textToPath), commit: moment.commit, deleted, target, onConflict, setuid };
   try {

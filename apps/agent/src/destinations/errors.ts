@@ -6,7 +6,7 @@ export const destinationErrors = defineErrors('destinations', {
   linked: ['unavailable', 'A link, or a file, stands where the folder of the destination or one above it was'],
   moved: ['unavailable', 'The folder of the destination was renamed, removed or unmounted while it was in use'],
   holder_away: ['unavailable', 'What is needed is at no destination that is there, and one that may have it is away'],
-  interrupted: ['unavailable', 'Writing to the destination failed; it is opened anew'],
+  interrupted: ['unavailable', 'The destination was closed after a failure; it is opened anew'],
   behind: ['unavailable', 'The destination lacks records that only destinations have that are away now'],
   branched: [
     'conflict',

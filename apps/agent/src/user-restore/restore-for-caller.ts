@@ -10,10 +10,10 @@ import {
   type ArchiveState,
   type ConflictPolicy,
   createContentLoader,
-  type Destination,
   executeRestore,
   executeRestoreBy,
   planRestore,
+  type RecordSource,
   RestorePlan,
   type RestoreProgress,
   type RestoreReport,
@@ -23,9 +23,9 @@ import { Semaphore } from '@holdfast/base';
 import { type Caller, userNameOf } from '../browse/caller.ts';
 import { readerFor } from '../browse/permitted-reader.ts';
 import { controlErrors } from '../control/errors.ts';
-import { destinationErrors } from '../destinations/errors.ts';
 import { asFileError, closeDescriptor, openDirectory } from '../filesystem/index.ts';
 import { startRestoreWorker } from '../restore/index.ts';
+import { lastingDestinations, type OpenDestinations } from './lasting-destinations.ts';
 import { startWriter } from './start-writer.ts';
 
 /** What is to be restored. */
@@ -40,9 +40,11 @@ export type CallerRestore = {
 };
 
 /** What of an agent a restore needs. */
-export type RestoringParts = {
-  readonly archive: { state(): ArchiveState; readonly openKeys: RestoreSources['keys'] };
-  readonly destinations: { sessions(): readonly Destination[] };
+export type RestoringParts = OpenDestinations & {
+  readonly archive: {
+    state(sources?: () => readonly RecordSource[]): ArchiveState;
+    readonly openKeys: RestoreSources['keys'];
+  };
 };
 
 type Sources = RestoreSources & { readonly signal: AbortSignal };
@@ -88,7 +90,7 @@ async function restoreNow(
     const plan = await planFor(parts, caller, restore, path.join(folder, 'plan.db'));
     try {
       const sources: Sources = {
-        destinations: lastingDestinations(parts.destinations),
+        destinations: lastingDestinations(parts),
         keys: parts.archive.openKeys,
         onConflict: restore.onConflict,
         setuid: restore.setuid,
@@ -116,10 +118,14 @@ export async function planFor(
   restore: CallerRestore,
   planFile: string,
 ): Promise<RestorePlan> {
-  const { archive, destinations } = parts;
+  const { archive } = parts;
   const { paths, commit, deleted, target } = restore;
-  const reader = readerFor(archive.state(), caller);
-  const loader = createContentLoader(destinations.sessions(), archive.openKeys);
+  const sources = lastingDestinations(parts);
+  const reader = readerFor(
+    archive.state(() => sources),
+    caller,
+  );
+  const loader = createContentLoader(sources, archive.openKeys);
   const { plan } = RestorePlan.open(planFile, 'restore');
   try {
     const tools = { reader, loader, createSha256: () => createHash('sha256') };
@@ -131,25 +137,6 @@ export async function planFor(
     plan.close();
     throw error;
   }
-}
-
-/** Sessions end and are opened anew while a long restore runs: each read asks the one that is open then. */
-function lastingDestinations(destinations: RestoringParts['destinations']): readonly Destination[] {
-  return destinations.sessions().map(({ name }) => {
-    const now = (): Destination => {
-      const session = destinations.sessions().find((each) => each.name === name);
-      if (!session) throw destinationErrors.interrupted({ destination: name });
-      return session;
-    };
-    return {
-      name,
-      append: (fragment) => now().append(fragment),
-      async *read(ordinals, signal) {
-        yield* now().read(ordinals, signal);
-      },
-      locate: async (ordinals) => (await now().locate?.(ordinals)) ?? [],
-    };
-  });
 }
 
 async function restoreHere(plan: RestorePlan, sources: Sources, target: Buffer): Promise<RestoreReport> {

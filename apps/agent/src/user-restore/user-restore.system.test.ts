@@ -15,7 +15,7 @@ import {
 import { constants } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import type { Destination } from '@holdfast/archive';
+import { parseRecordHeader, RecordKind, type RecordSource } from '@holdfast/archive';
 import type { Caller } from '../browse/caller.ts';
 import { removeTree } from '../filesystem/remove-tree.ts';
 import { noise } from '../restore/fixtures.ts';
@@ -67,12 +67,11 @@ async function restore(
   look: () => Promise<void> = () => Promise.resolve(),
 ) {
   const archive = { state: () => device.state(), openKeys: device.openKeys };
-  const destination: Destination = {
+  const destination: RecordSource = {
     name: 'slow',
-    append: () => Promise.reject(new Error('a restore does not append')),
     async *read(ordinals, signal) {
       let records = 0;
-      for await (const record of device.destination.read(ordinals)) {
+      for (const record of await bundlesFirst(device.destination.read(ordinals))) {
         signal?.throwIfAborted();
         yield record;
         // Planning reads single records, without a signal.
@@ -82,11 +81,17 @@ async function restore(
   };
   const wanted = { commit: device.state().head, deleted: false, onConflict: 'rename', setuid: false } as const;
   return restoreForCaller(
-    { archive, destinations: { sessions: () => [destination] } },
+    { archive, destinations: { sessions: () => [destination] }, protector: { reach: () => Promise.resolve() } },
     caller,
     { ...wanted, paths: [Buffer.from(tree)], target: Buffer.from(home) },
     { signal: new AbortController().signal, onProgress: () => undefined },
   );
+}
+
+/** Whatever workers finished first when it was stored: what is in small files is written before anybody looks. */
+async function bundlesFirst(records: AsyncIterable<Uint8Array>): Promise<readonly Uint8Array[]> {
+  const isBundle = (record: Uint8Array) => parseRecordHeader(record).kind === RecordKind.bundle;
+  return (await Array.fromAsync(records)).toSorted((a, b) => Number(isBundle(b)) - Number(isBundle(a)));
 }
 
 /** Children of this process that write for a user. */
