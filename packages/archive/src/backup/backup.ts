@@ -181,6 +181,7 @@ class BackupRun {
   #startPool(setup: WorkerSetup): WorkerPool {
     return new WorkerPool(this.#request.startWorker, {
       count: this.#request.workers,
+      isMuchExpected: setup.isFirstBackup,
       setup,
       control: this.#control,
       uploader: this.#uploader,

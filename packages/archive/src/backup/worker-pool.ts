@@ -22,7 +22,11 @@ type Asked = { readonly resolve: (reply: Reply) => void; readonly reject: (error
 /** A job without its number: the pool gives it one. */
 export type NewJob = Job extends infer J ? (J extends Job ? Omit<J, 'job'> : never) : never;
 
-/** The worker threads of one backup: hands out jobs, passes fragments to the uploader. */
+/**
+ * The worker threads of one backup: hands out jobs, passes fragments to the uploader.
+ *
+ * A thread is started for the first job that finds all before it busy: most looks at what changed are one thread's work.
+ */
 export class WorkerPool {
   readonly #members: PoolMember[];
   readonly #onReply: (worker: number, reply: Reply) => void;
@@ -34,6 +38,8 @@ export class WorkerPool {
     start: StartWorker,
     options: {
       readonly count: number;
+      /** All threads are started at once: there is work for each. */
+      readonly isMuchExpected: boolean;
       readonly setup: WorkerSetup;
       readonly control: SharedControl;
       readonly uploader: Uploader;
@@ -54,6 +60,7 @@ export class WorkerPool {
           onReply: (reply) => this.#onReply(index, reply),
         }),
     );
+    if (options.isMuchExpected) for (const member of this.#members) member.start();
   }
 
   get size(): number {
@@ -65,7 +72,7 @@ export class WorkerPool {
     return this.#members.some((member) => member.hasRoom);
   }
 
-  /** Gives a job to the worker with the least to do; waits in line while all have enough. */
+  /** Gives a job to the first worker of those with the least to do; waits in line while all have enough. */
   async ask(job: NewJob): Promise<Reply> {
     if (!this.hasRoom || this.#line.length > 0) await new Promise<void>((resolve) => this.#line.push(resolve));
     const withRoom = this.#members.filter((member) => member.hasRoom);
@@ -81,7 +88,9 @@ export class WorkerPool {
   async flush(): Promise<void> {
     const job = this.#nextJob++;
     this.#control.askForFlush(job);
-    await Promise.all(this.#members.map((member) => member.ask({ kind: 'flush', job })));
+    // The first one's reply also stands for what no worker found.
+    const asked = this.#members.filter((member, index) => index === 0 || member.isStarted);
+    await Promise.all(asked.map((member) => member.ask({ kind: 'flush', job })));
   }
 
   /** Ends the threads. */
@@ -121,7 +130,8 @@ const mostAhead = 32;
 const aheadMs = 50;
 
 class PoolMember {
-  readonly #thread: Worker;
+  readonly #startThread: () => Worker;
+  #thread: Worker | undefined;
   readonly #jobs: MessagePort;
   readonly #spares: MessagePort;
   readonly #asked = new Map<number, Asked>();
@@ -137,8 +147,17 @@ class PoolMember {
     this.#hooks = hooks;
     this.#jobs = jobs.port1;
     this.#spares = spares.port1;
-    this.#thread = start({ jobs: jobs.port2, spares: spares.port2, setup }, [jobs.port2, spares.port2]);
+    this.#startThread = () => start({ jobs: jobs.port2, spares: spares.port2, setup }, [jobs.port2, spares.port2]);
     this.#jobs.on('message', (message: FromWorker) => this.#hear(message));
+  }
+
+  get isStarted(): boolean {
+    return this.#thread !== undefined;
+  }
+
+  start(): void {
+    if (this.#thread) return;
+    this.#thread = this.#startThread();
     this.#thread.on('error', (error) => this.#die(error));
     this.#thread.on('exit', () => this.#die(undefined));
   }
@@ -155,6 +174,7 @@ class PoolMember {
 
   ask(job: Job): Promise<Reply> {
     if (this.#isClosed) return Promise.reject(backupErrors.worker_died());
+    this.start();
     if (this.asked === 0) this.#repliedAtMs = performance.now();
     return new Promise((resolve, reject) => {
       this.#asked.set(job.job, { resolve, reject });
@@ -170,7 +190,7 @@ class PoolMember {
     this.#isClosed = true;
     this.#jobs.close();
     this.#spares.close();
-    await this.#thread.terminate();
+    await this.#thread?.terminate();
   }
 
   #hear(message: FromWorker): void {
