@@ -25,7 +25,8 @@ export type NewJob = Job extends infer J ? (J extends Job ? Omit<J, 'job'> : nev
 /**
  * The worker threads of one backup: hands out jobs, passes fragments to the uploader.
  *
- * A thread is started for the first job that finds all before it busy: most looks at what changed are one thread's work.
+ * The first thread starts at once, a further one for the first job that finds all before it busy: most looks at what
+ * changed are one thread's work.
  */
 export class WorkerPool {
   readonly #members: PoolMember[];
@@ -60,7 +61,7 @@ export class WorkerPool {
           onReply: (reply) => this.#onReply(index, reply),
         }),
     );
-    if (options.isMuchExpected) for (const member of this.#members) member.start();
+    for (const member of options.isMuchExpected ? this.#members : this.#members.slice(0, 1)) member.start();
   }
 
   get size(): number {
@@ -88,8 +89,7 @@ export class WorkerPool {
   async flush(): Promise<void> {
     const job = this.#nextJob++;
     this.#control.askForFlush(job);
-    // The first one's reply also stands for what no worker found.
-    const asked = this.#members.filter((member, index) => index === 0 || member.isStarted);
+    const asked = this.#members.filter((member) => member.isStarted);
     await Promise.all(asked.map((member) => member.ask({ kind: 'flush', job })));
   }
 
