@@ -1,10 +1,10 @@
 import { type Ordinal, parseRecordHeader, RecordKind } from '@holdfast/archive';
 import { CodedError, isRetryable } from '@holdfast/base';
+import { appendRecords } from './append-records.ts';
 import type { DestinationSession } from './destination-place.ts';
 import { destinationErrors } from './errors.ts';
 import { OrdinalTable } from './ordinal-table.ts';
 
-const fragmentBytes = 3 * 1024 * 1024;
 const readAtOnce = 256;
 const compared = 16;
 
@@ -133,34 +133,19 @@ class Copier {
 
   /** Copies what counts last. Returns whether the source gave it. */
   async copyAlone(from: DestinationSession, ordinal: Ordinal): Promise<boolean> {
-    let isCopied = false;
-    for await (const record of this.#genuine(from, [ordinal], (kind) => isLast(kind))) {
-      await this.#send([record]);
-      isCopied = true;
-    }
-    return isCopied;
+    const before = this.copiedBytes;
+    await this.#append(this.#genuine(from, [ordinal], isLast));
+    return this.copiedBytes > before;
   }
 
   async flush(): Promise<void> {
     const from = this.#from;
     const ordinals = this.#waiting.splice(0);
     if (!from || ordinals.length === 0) return;
-    let fragment: Uint8Array[] = [];
-    let bytes = 0;
     const { data } = this.#lacking;
     // What makes the rest count must not come as a part of it.
     const isExpected = (kind: number, ordinal: Ordinal) => isData(kind) === data.has(ordinal) && !isLast(kind);
-    for await (const record of this.#genuine(from, ordinals, isExpected)) {
-      if (bytes + record.length > fragmentBytes && bytes > 0) {
-        await this.#send(fragment);
-        fragment = [];
-        bytes = 0;
-      }
-      // What a session hands out may lie in a buffer that it uses again.
-      fragment.push(record.slice());
-      bytes += record.length;
-    }
-    await this.#send(fragment);
+    await this.#append(this.#genuine(from, ordinals, isExpected));
   }
 
   /** Of what a source gives, the records that were asked for, each once and as it was sealed; the others are not there. */
@@ -179,19 +164,18 @@ class Copier {
     }
   }
 
-  async #send(records: readonly Uint8Array[]): Promise<void> {
-    if (records.length === 0) return;
+  async #append(records: AsyncIterable<Uint8Array>): Promise<void> {
     const { signal, to, onCopied } = this.#work;
-    signal.throwIfAborted();
-    const fragment = new Uint8Array(Buffer.concat(records));
-    await to.append(fragment);
-    for (const record of records) {
-      const { ordinal } = parseRecordHeader(record);
-      this.#lacking.data.mark(ordinal);
-      this.#lacking.structure.mark(ordinal);
-    }
-    this.copiedBytes += fragment.length;
-    onCopied?.(this.copiedBytes);
+    const onAppended = (appended: readonly Uint8Array[], bytes: number) => {
+      for (const record of appended) {
+        const { ordinal } = parseRecordHeader(record);
+        this.#lacking.data.mark(ordinal);
+        this.#lacking.structure.mark(ordinal);
+      }
+      this.copiedBytes += bytes;
+      onCopied?.(this.copiedBytes);
+    };
+    await appendRecords(to, records, { signal, onAppended });
   }
 }
 

@@ -1,5 +1,6 @@
 /** Records that one destination lost, taken from others as they are. */
 import { type Ordinal, parseRecordHeader, RecordKind } from '@holdfast/archive';
+import { appendRecords } from '../destinations/append-records.ts';
 import type { DestinationSession } from '../destinations/destination-place.ts';
 
 /** From where to where, and how a record is known to be what was sealed under its number. */
@@ -12,7 +13,6 @@ export type CopyWork = {
 };
 
 const copiedAtOnce = 256;
-const fragmentBytes = 3 * 1024 * 1024;
 /** A destination takes these again once it has lost them. Of the others the order counts, and each has copies of its own. */
 const kinds: readonly number[] = [RecordKind.block, RecordKind.bundle, RecordKind.list, RecordKind.tree];
 
@@ -26,23 +26,23 @@ export async function copyRecords(ordinals: Iterable<Ordinal>, work: CopyWork): 
 }
 
 async function copyFrom(source: DestinationSession, wanted: Set<Ordinal>, work: CopyWork): Promise<void> {
-  let records: Uint8Array[] = [];
-  let bytes = 0;
-  const send = async () => {
-    if (records.length === 0) return;
-    work.signal.throwIfAborted();
-    await work.to.append(new Uint8Array(Buffer.concat(records)));
-    for (const record of records) work.onCopied(parseRecordHeader(record).ordinal);
-    [records, bytes] = [[], 0];
+  const { to, signal, onCopied } = work;
+  const onAppended = (records: readonly Uint8Array[]) => {
+    for (const record of records) onCopied(parseRecordHeader(record).ordinal);
   };
-  for await (const record of source.read([...wanted], work.signal)) {
+  await appendRecords(to, genuineOf(source, wanted, work), { signal, onAppended });
+}
+
+/** What a source has of the records that are wanted, and as they were sealed; they are wanted no more. */
+async function* genuineOf(
+  source: DestinationSession,
+  wanted: Set<Ordinal>,
+  { isGenuine, signal }: CopyWork,
+): AsyncGenerator<Uint8Array> {
+  for await (const record of source.read([...wanted], signal)) {
     const { ordinal, kind } = parseRecordHeader(record);
-    if (!wanted.has(ordinal) || !kinds.includes(kind) || !work.isGenuine(record)) continue;
+    if (!wanted.has(ordinal) || !kinds.includes(kind) || !isGenuine(record)) continue;
     wanted.delete(ordinal);
-    if (bytes + record.length > fragmentBytes) await send();
-    // What a session hands out may lie in a buffer that it uses again.
-    records.push(record.slice());
-    bytes += record.length;
+    yield record;
   }
-  await send();
 }
