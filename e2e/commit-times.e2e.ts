@@ -1,31 +1,20 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { askAgent } from '@holdfast/agent';
-import { enroll, EnrollmentStore, startEnrolledAgent } from '@holdfast/agent/cloud';
 import { systemClock } from '@holdfast/base';
-import { afterwards } from '@holdfast/testing';
-import { aboutDevice, newFolder, startRunningCloud } from './running-cloud.ts';
+import { startAgentOf } from './agent-of-device.ts';
+import { enrollDevice, newFolder, startRunningCloud } from './running-cloud.ts';
 
 const day = 24 * 3600 * 1000;
 
 /** An enrolled agent whose wall clock is wrong by as much as `clock.errorMs` says, beside a server whose clock is right. */
 async function startWithWrongClock(t: TestContext, errorMs: number) {
   const running = await startRunningCloud(t);
-  const tenant = await running.addTenant('home');
-  const folder = newFolder(t);
-  const [stateDir, files] = [path.join(folder, 'state'), path.join(folder, 'files')];
-  mkdirSync(stateDir, { mode: 0o700 });
-  mkdirSync(files);
-  await enroll({ ...aboutDevice, tokenText: JSON.stringify(await tenant.invite()) }, new EnrollmentStore(stateDir));
+  const device = await enrollDevice(t, await running.addTenant('home'));
   const clock = { ...systemClock, errorMs, now: () => Date.now() + clock.errorMs };
-  const socketPath = path.join(stateDir, 'agent.sock');
-  const options = { ...aboutDevice, stateDir, socketPath, socketMode: 0o600, protect: [files], clock };
-  const agent = await startEnrolledAgent(options);
-  afterwards(t, () => agent.stop());
-  const ask = (request: string, about: object = {}) => askAgent(socketPath, { request, ...about });
-  return { clock, folder, file: path.join(files, 'file'), ask };
+  const { files, ask } = await startAgentOf(t, device, { clock });
+  return { clock, folder: newFolder(t), file: path.join(files, 'file'), ask };
 }
 
 type Asking = Awaited<ReturnType<typeof startWithWrongClock>>;

@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { CloudClient, enroll, EnrollmentStore, heartbeat, startEnrolledAgent } from '@holdfast/agent/cloud';
+import { type CloudClient, heartbeat } from '@holdfast/agent/cloud';
 import { CodedError, systemClock, type Clock } from '@holdfast/base';
 import { deviceErrors } from '@holdfast/contract';
 import { afterwards } from '@holdfast/testing';
+import { startAgentOf } from './agent-of-device.ts';
 import { statusOf } from './agent-status.ts';
 import { until } from './process-tree.ts';
-import { aboutDevice, newFolder, startRunningCloud, type AdministeredTenant } from './running-cloud.ts';
+import { aboutDevice, enrollDevice, startRunningCloud, type AdministeredTenant } from './running-cloud.ts';
 
 /** A server that says to whoever asks that it was deauthorised, whatever is asked. */
 type FalseServer = { readonly url: string; details: Record<string, unknown>; asked: number };
@@ -72,24 +73,13 @@ async function deauthorize(tenant: AdministeredTenant, client: CloudClient): Pro
 test('only the proof that this very device was deauthorised removes its keys, whoever answers in the name of the server', async (t) => {
   const running = await startRunningCloud(t, { edges: { clock: hasty } });
   const [tenant, neighbours] = [await running.addTenant('home'), await running.addTenant('next')];
-  const folder = newFolder(t);
-  const [stateDir, files] = [path.join(folder, 'state'), path.join(folder, 'files')];
-  mkdirSync(stateDir, { mode: 0o700 });
-  mkdirSync(files);
-  writeFileSync(path.join(files, 'file'), 'content');
-  const enrollIn = async (place: string, owner: AdministeredTenant) => {
-    const store = new EnrollmentStore(place);
-    const enrollment = await enroll({ ...aboutDevice, tokenText: JSON.stringify(await owner.invite()) }, store);
-    const client = new CloudClient(enrollment);
-    afterwards(t, () => client.close());
-    return { store, enrollment, client };
-  };
-  const neighbour = await enrollIn(newFolder(t), neighbours);
-  const colleague = await enrollIn(newFolder(t), tenant);
-  const before = await enrollIn(stateDir, tenant);
+  const neighbour = await enrollDevice(t, neighbours);
+  const colleague = await enrollDevice(t, tenant);
+  const before = await enrollDevice(t, tenant);
   const older = await deauthorize(tenant, before.client);
   before.store.remove();
-  const { store, enrollment, client } = await enrollIn(stateDir, tenant);
+  const device = await enrollDevice(t, tenant, { stateDir: before.stateDir });
+  const { stateDir, store, enrollment, client } = device;
 
   const server = await startFalseServer(t, running.homeDir);
   store.save({ ...enrollment, url: server.url });
@@ -101,13 +91,7 @@ test('only the proof that this very device was deauthorised removes its keys, wh
     'a head of the audit log': { statement: await headOf(tenant) },
   };
   const told: string[] = [];
-  const socketPath = path.join(stateDir, 'agent.sock');
-  const agent = await startEnrolledAgent({
-    ...aboutDevice,
-    stateDir,
-    socketPath,
-    socketMode: 0o600,
-    protect: [files],
+  const { agent, socketPath } = await startAgentOf(t, device, {
     clock: hasty,
     log: {
       info: () => undefined,
@@ -115,7 +99,6 @@ test('only the proof that this very device was deauthorised removes its keys, wh
       error: (message, { code }) => told.push(`${code}: ${message}`),
     },
   });
-  afterwards(t, () => agent.stop());
   const kept = () =>
     readdirSync(stateDir).filter((name) => /^(keys\.json|enrollment\.json|agent\.db|index\.db)$/.test(name));
   await until(() => kept().length === 4, 'the keys and the index', 30_000);

@@ -1,36 +1,22 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { enroll, EnrollmentStore, startEnrolledAgent, CloudClient } from '@holdfast/agent/cloud';
 import { storageRoutes } from '@holdfast/contract';
-import { afterwards } from '@holdfast/testing';
+import { startAgentOf } from './agent-of-device.ts';
 import { until } from './process-tree.ts';
-import { aboutDevice, newFolder, startRunningCloud } from './running-cloud.ts';
+import { enrollDevice, newFolder, startRunningCloud } from './running-cloud.ts';
 
 const marker = 'marker-7f3a91c2e5-in-names-and-contents';
 
 test('an enrolled agent backs up to the cloud by itself, which reads nothing; deauthorised, it removes its keys', async (t) => {
   const running = await startRunningCloud(t);
   const tenant = await running.addTenant('home');
-  const folder = newFolder(t);
-  const [stateDir, files] = [path.join(folder, 'state'), path.join(folder, 'files')];
-  mkdirSync(stateDir, { mode: 0o700 });
-  mkdirSync(files);
+  const device = await enrollDevice(t, tenant);
+  const { stateDir, enrollment, client } = device;
+  const files = newFolder(t);
   writeFileSync(path.join(files, `${marker}.txt`), `${marker}\n`.repeat(50));
-  const store = new EnrollmentStore(stateDir);
-  const enrollment = await enroll({ ...aboutDevice, tokenText: JSON.stringify(await tenant.invite()) }, store);
-  const client = new CloudClient(enrollment);
-  afterwards(t, () => client.close());
-  const socketPath = path.join(stateDir, 'agent.sock');
-  const agent = await startEnrolledAgent({
-    ...aboutDevice,
-    stateDir,
-    socketPath,
-    socketMode: 0o600,
-    protect: [files],
-  });
-  afterwards(t, () => agent.stop());
+  const { agent } = await startAgentOf(t, device, { files });
   const head = async () => (await client.call(storageRoutes.list, {})).archives[0]?.head?.number ?? 0;
   await until(async () => (await head()) > 0, 'the first commit at the cloud', 60_000);
   const first = await head();

@@ -81,13 +81,13 @@ export type EnrolledDevice = {
   readonly client: CloudClient;
 };
 
-/** Enrols a device with an invitation, or one made for it. */
+/** Enrols a device with an invitation, or one made for it; in a new folder, or one where it was enrolled before. */
 export async function enrollDevice(
   t: TestContext,
   tenant: AdministeredTenant,
-  options: CloudClientOptions & { readonly token?: EnrollmentToken } = {},
+  options: CloudClientOptions & { readonly token?: EnrollmentToken; readonly stateDir?: string } = {},
 ): Promise<EnrolledDevice> {
-  const stateDir = newFolder(t);
+  const { stateDir = newFolder(t) } = options;
   const store = new EnrollmentStore(stateDir);
   const token = options.token ?? (await tenant.invite());
   const enrollment = await enroll({ ...aboutDevice, tokenText: JSON.stringify(token) }, store);

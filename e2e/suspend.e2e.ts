@@ -1,26 +1,17 @@
 import assert from 'node:assert/strict';
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  unlinkSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, openSync, readFileSync, renameSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { askAgent } from '@holdfast/agent';
-import { enroll, EnrollmentStore, startEnrolledAgent } from '@holdfast/agent/cloud';
 import { compareTrees } from '@holdfast/agent/filesystem/testing';
 import { afterwards } from '@holdfast/testing';
 import { AdjustableClock } from './adjustable-clock.ts';
+import { startAgentOf } from './agent-of-device.ts';
 import { CloudView } from './cloud-view.ts';
 import { sha256Of } from './example-log.ts';
 import { until } from './process-tree.ts';
 import { RunningAgentProcess } from './running-agent.ts';
-import { aboutDevice, newFolder, startRunningCloud } from './running-cloud.ts';
+import { enrollDevice, newFolder, startRunningCloud } from './running-cloud.ts';
 import { startServerProcess } from './server-process.ts';
 
 const isFull = process.env['HOLDFAST_TEST_FULL'] === '1';
@@ -28,31 +19,18 @@ const isFull = process.env['HOLDFAST_TEST_FULL'] === '1';
 test('a computer that slept for hours looks at everything anew, and its cloud takes what it finds', async (t) => {
   const [serverClock, clock] = [new AdjustableClock(), new AdjustableClock()];
   const running = await startRunningCloud(t, { edges: { clock: serverClock } });
-  const tenant = await running.addTenant('home');
-  const folder = newFolder(t);
-  const [stateDir, files] = [path.join(folder, 'state'), path.join(folder, 'files')];
-  mkdirSync(stateDir, { mode: 0o700 });
-  mkdirSync(files);
+  const device = await enrollDevice(t, await running.addTenant('home'));
+  const files = newFolder(t);
   const held = openSync(path.join(files, 'held open'), 'w');
   afterwards(t, () => closeSync(held));
   writeSync(held, 'before ');
-  await enroll({ ...aboutDevice, tokenText: JSON.stringify(await tenant.invite()) }, new EnrollmentStore(stateDir));
-  const socketPath = path.join(stateDir, 'agent.sock');
-  const agent = await startEnrolledAgent({
-    ...aboutDevice,
-    stateDir,
-    socketPath,
-    socketMode: 0o600,
-    protect: [files],
-    clock,
-  });
-  afterwards(t, () => agent.stop());
+  const { ask } = await startAgentOf(t, device, { files, clock });
   const isProtected = async () => {
-    const { standings } = await askAgent(socketPath, { request: 'status' });
+    const { standings } = await ask('status');
     return (standings as { state: string }[]).every(({ state }) => state === 'protected');
   };
   await until(isProtected, 'everything to be protected');
-  const view = new CloudView(stateDir);
+  const view = new CloudView(device.stateDir);
   afterwards(t, () => view.close());
   const first = await view.newRows();
   assert.equal(await view.sha256Of(first.get('held open')!), sha256Of(Buffer.from('before ')));
