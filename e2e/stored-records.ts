@@ -6,6 +6,7 @@ import { nodeDisk, scanRecords } from '@holdfast/archive/log';
 /** A record as its bytes lie in a folder. */
 export type StoredRecord = {
   readonly kind: number;
+  readonly lengthBytes: number;
   /** SHA-256 of the whole record, hex. */
   readonly sha256: string;
   /** 24 bytes, hex. */
@@ -49,7 +50,7 @@ async function* recordsIn(file: string): AsyncGenerator<StoredRecord & { readonl
       const bytes = Buffer.alloc(lengthBytes);
       await open.read(bytes, offset);
       const sha256 = createHash('sha256').update(bytes).digest('hex');
-      yield { ordinal, kind, sha256, nonce: bytes.subarray(24, 48).toString('hex') };
+      yield { ordinal, kind, lengthBytes, sha256, nonce: bytes.subarray(24, 48).toString('hex') };
     }
   } finally {
     await open.close();
