@@ -13,7 +13,7 @@ import {
   ordinalOf,
   parseCommitRow,
   readState,
-  type RecordSource,
+  type ReadableDestination,
   sequenceOf,
   writerOf,
 } from '@holdfast/archive';
@@ -21,7 +21,7 @@ import { CodedError } from '@holdfast/base';
 import { makeArchive, type KeyPorts } from '../keys/archive-keyring.ts';
 import { KeyStore, type StoredKeys } from '../keys/key-store.ts';
 
-type Reading = Pick<RecordSource, 'read'>;
+type Reading = Pick<ReadableDestination, 'read'>;
 
 function isMissing(error: unknown): boolean {
   return error instanceof CodedError && error.code === archiveErrors.record_missing.code;

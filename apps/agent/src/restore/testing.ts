@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import {
   createContentLoader,
-  type RecordSource,
+  type ReadableDestination,
   executeRestore,
   planRestore,
   type RestoreOptions,
@@ -88,7 +88,7 @@ export class RestoringDevice extends TestDevice {
     }
   }
 
-  #destinations({ destinations }: TestRestore): readonly RecordSource[] {
+  #destinations({ destinations }: TestRestore): readonly ReadableDestination[] {
     return destinations ?? [this.destination];
   }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import type { RecordSource } from '@holdfast/archive';
+import type { ReadableDestination } from '@holdfast/archive';
 import type { Caller } from '../browse/caller.ts';
 import { destinationErrors } from '../destinations/errors.ts';
 import { removeTree } from '../filesystem/remove-tree.ts';
@@ -22,7 +22,7 @@ class Scene {
   readonly tree = this.device.newFolder('tree');
   readonly target = this.device.newFolder('target');
   opened = 0;
-  #session: RecordSource | undefined;
+  #session: ReadableDestination | undefined;
 
   static async make(t: TestContext): Promise<Scene> {
     const scene = new Scene();
@@ -61,7 +61,7 @@ class Scene {
     );
   }
 
-  #open({ givesRecords, staysOpen = false }: Session): RecordSource {
+  #open({ givesRecords, staysOpen = false }: Session): ReadableDestination {
     this.opened++;
     const { destination } = this.device;
     const close = () => void (this.#session = undefined);

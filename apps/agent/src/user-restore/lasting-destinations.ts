@@ -1,9 +1,9 @@
-import { type Ordinal, parseRecordHeader, type RecordSource } from '@holdfast/archive';
+import { type Ordinal, parseRecordHeader, type ReadableDestination } from '@holdfast/archive';
 import { destinationErrors } from '../destinations/errors.ts';
 
 /** The destinations that are open at this moment, and what opens them where none is. */
 export type OpenDestinations = {
-  readonly destinations: { sessions(): readonly RecordSource[] };
+  readonly destinations: { sessions(): readonly ReadableDestination[] };
   readonly protector: { reach(): Promise<void> };
 };
 
@@ -15,7 +15,7 @@ const triesWithoutRecord = 4;
  *
  * @throws destinations.interrupted, while reading, where a destination is not there again
  */
-export function lastingDestinations(open: OpenDestinations): readonly RecordSource[] {
+export function lastingDestinations(open: OpenDestinations): readonly ReadableDestination[] {
   return open.destinations.sessions().map(({ name }) => ({
     name,
     read: (ordinals, signal) => readOn(open, { name, ordinals }, signal),
@@ -23,14 +23,14 @@ export function lastingDestinations(open: OpenDestinations): readonly RecordSour
   }));
 }
 
-async function openSession(open: OpenDestinations, name: string): Promise<RecordSource> {
+async function openSession(open: OpenDestinations, name: string): Promise<ReadableDestination> {
   await open.protector.reach();
   const session = sessionOf(open, name);
   if (!session) throw destinationErrors.interrupted({ destination: name });
   return session;
 }
 
-function sessionOf({ destinations }: OpenDestinations, name: string): RecordSource | undefined {
+function sessionOf({ destinations }: OpenDestinations, name: string): ReadableDestination | undefined {
   return destinations.sessions().find((each) => each.name === name);
 }
 

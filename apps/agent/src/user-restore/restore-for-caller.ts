@@ -13,7 +13,7 @@ import {
   executeRestore,
   executeRestoreBy,
   planRestore,
-  type RecordSource,
+  type ReadableDestination,
   RestorePlan,
   type RestoreProgress,
   type RestoreReport,
@@ -42,7 +42,7 @@ export type CallerRestore = {
 /** What of an agent a restore needs. */
 export type RestoringParts = OpenDestinations & {
   readonly archive: {
-    state(sources?: () => readonly RecordSource[]): ArchiveState;
+    state(sources?: () => readonly ReadableDestination[]): ArchiveState;
     readonly openKeys: RestoreSources['keys'];
   };
 };

@@ -15,7 +15,7 @@ import {
 import { constants } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { parseRecordHeader, RecordKind, type RecordSource } from '@holdfast/archive';
+import { parseRecordHeader, RecordKind, type ReadableDestination } from '@holdfast/archive';
 import type { Caller } from '../browse/caller.ts';
 import { removeTree } from '../filesystem/remove-tree.ts';
 import { noise } from '../restore/fixtures.ts';
@@ -67,7 +67,7 @@ async function restore(
   look: () => Promise<void> = () => Promise.resolve(),
 ) {
   const archive = { state: () => device.state(), openKeys: device.openKeys };
-  const destination: RecordSource = {
+  const destination: ReadableDestination = {
     name: 'slow',
     async *read(ordinals, signal) {
       let records = 0;

@@ -3,10 +3,10 @@ import type { Ordinal } from '../format/ordinal.ts';
 /** Where a file of this machine has a record. Nobody looked at it: it may be damaged, or gone by the time it is read. */
 export type RecordLocation = { readonly file: string; readonly offset: number; readonly lengthBytes: number };
 
-/** What has records of an archive, for who reads them. */
-export type RecordSource = {
+/** What of a destination concerns who reads from it. */
+export type ReadableDestination = {
   readonly name: string;
-  /** The records with these ordinals that are there, whole, in whatever order suits the source. */
+  /** The records with these ordinals that are there, whole, in whatever order suits the destination. */
   read(ordinals: readonly Ordinal[], signal?: AbortSignal): AsyncIterable<Uint8Array>;
   /**
    * Where this machine has these records as files, in storage order, for whoever checks what they open; those it says
@@ -16,7 +16,7 @@ export type RecordSource = {
 };
 
 /** Where records go and come from: a folder on a disk, or the cloud. One session, opened before. */
-export type Destination = RecordSource & {
+export type Destination = ReadableDestination & {
   /**
    * Adds whole records, at most 4 MiB and a record; resolves once they are on stable storage there, indexed and
    * readable. Several calls may be under way; they take effect in the order they were made.

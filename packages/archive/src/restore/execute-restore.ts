@@ -6,7 +6,7 @@
  * on: it fetches nothing that is on disk.
  */
 import { CodedError } from '@holdfast/base';
-import type { RecordSource } from '../backup/destination.ts';
+import type { ReadableDestination } from '../backup/destination.ts';
 import type { OpenKeys } from '../format/seal.node.ts';
 import { restoreErrors } from './errors.ts';
 import { linkNames } from './link-names.ts';
@@ -26,7 +26,7 @@ const directoriesAtOnce = 512;
 /** What a restore needs besides its plan and those who write. */
 export type RestoreSources = RestorePolicy & {
   /** Asked in this order. */
-  readonly destinations: readonly RecordSource[];
+  readonly destinations: readonly ReadableDestination[];
   readonly keys: OpenKeys;
   readonly signal?: AbortSignal;
   /** Nobody goes on with this plan if it fails: files that are not whole are removed then. */

@@ -1,5 +1,5 @@
 /** What planning reads of contents itself, from whichever destination has it. */
-import type { RecordSource } from '../backup/destination.ts';
+import type { ReadableDestination } from '../backup/destination.ts';
 import { archiveErrors, corrupt } from '../errors.ts';
 import { equalBytes } from '../format/cursor.ts';
 import { hash } from 'node:crypto';
@@ -9,7 +9,7 @@ import type { ContentLoader } from './archive-reader.ts';
 const keptRecords = 16;
 
 /** A loader that asks destinations in turn and keeps the last few records opened: attributes lie side by side in bundles. */
-export function createContentLoader(destinations: readonly RecordSource[], keys: OpenKeys): ContentLoader {
+export function createContentLoader(destinations: readonly ReadableDestination[], keys: OpenKeys): ContentLoader {
   const kept = new Map<number, Uint8Array>();
   const load = async (ordinal: number, isRight: (raw: Uint8Array) => boolean): Promise<Uint8Array> => {
     const known = kept.get(ordinal);
@@ -32,7 +32,11 @@ export function createContentLoader(destinations: readonly RecordSource[], keys:
 type Wanted = { readonly ordinal: number; readonly isRight: (raw: Uint8Array) => boolean };
 
 /** @throws archive.record_missing, or what was wrong with the record */
-async function readRecord(destinations: readonly RecordSource[], keys: OpenKeys, wanted: Wanted): Promise<Uint8Array> {
+async function readRecord(
+  destinations: readonly ReadableDestination[],
+  keys: OpenKeys,
+  wanted: Wanted,
+): Promise<Uint8Array> {
   let failure: unknown = archiveErrors.record_missing({ ordinal: wanted.ordinal });
   for (const destination of destinations) {
     try {
@@ -45,7 +49,7 @@ async function readRecord(destinations: readonly RecordSource[], keys: OpenKeys,
   throw failure;
 }
 
-async function readFrom(destination: RecordSource, keys: OpenKeys, { ordinal, isRight }: Wanted) {
+async function readFrom(destination: ReadableDestination, keys: OpenKeys, { ordinal, isRight }: Wanted) {
   let isOther = false;
   for await (const record of destination.read([ordinal])) {
     const { raw } = openRecordSync(record, keys);

@@ -1,5 +1,5 @@
 /** One pass over the records of one destination. */
-import type { RecordSource, RecordLocation } from '../backup/destination.ts';
+import type { ReadableDestination, RecordLocation } from '../backup/destination.ts';
 import type { Ordinal } from '../format/ordinal.ts';
 import { parseRecordHeader } from '../format/record.ts';
 import type { OpenKeys } from '../format/seal.node.ts';
@@ -53,7 +53,7 @@ export class RecordReading {
     return this.#broken !== undefined;
   }
 
-  async readAll(destination: RecordSource): Promise<void> {
+  async readAll(destination: ReadableDestination): Promise<void> {
     try {
       for (let after = -1; ;) {
         const ordinals = this.#run.journal.ordinals(after, ordinalsAtOnce);
@@ -79,7 +79,7 @@ export class RecordReading {
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
   }
 
-  async #readBytes(destination: RecordSource, ordinals: readonly Ordinal[]): Promise<void> {
+  async #readBytes(destination: ReadableDestination, ordinals: readonly Ordinal[]): Promise<void> {
     if (ordinals.length === 0) return;
     for await (const record of destination.read(ordinals, this.#run.signal)) {
       const { ordinal } = parseRecordHeader(record);
@@ -90,7 +90,7 @@ export class RecordReading {
   }
 
   /** Lets workers that can open records read those that lie in files; answers the others. */
-  async #readLocated(destination: RecordSource, ordinals: readonly Ordinal[]): Promise<readonly Ordinal[]> {
+  async #readLocated(destination: ReadableDestination, ordinals: readonly Ordinal[]): Promise<readonly Ordinal[]> {
     const isUseful = destination.locate !== undefined && this.#run.pool.opensRecords;
     if (!isUseful) return ordinals;
     const left = new Set(ordinals);

@@ -1,6 +1,6 @@
 /** The contents of a restore: records in storage order, each opened once, for all that is wanted of it. */
 import { CodedError } from '@holdfast/base';
-import type { RecordSource } from '../backup/destination.ts';
+import type { ReadableDestination } from '../backup/destination.ts';
 import type { Ordinal } from '../format/ordinal.ts';
 import type { OpenKeys } from '../format/seal.node.ts';
 import { restoreErrors } from './errors.ts';
@@ -22,7 +22,7 @@ const ordinalsAtOnce = 4096;
 export async function restoreContents(
   run: RestoreRun,
   files: LongFiles,
-  { destinations, keys }: { readonly destinations: readonly RecordSource[]; readonly keys: OpenKeys },
+  { destinations, keys }: { readonly destinations: readonly ReadableDestination[]; readonly keys: OpenKeys },
 ): Promise<void> {
   const reasons = new Map<Ordinal, Reason>();
   let failure: { readonly error: unknown } | undefined;
