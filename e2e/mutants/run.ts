@@ -1,19 +1,8 @@
 import { spawn } from 'node:child_process';
-import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { stripTypeScriptTypes } from 'node:module';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { loadMutants, type Mutant, plant } from '../mutants.ts';
 import { copyProduct } from '../product-copy.ts';
-
-/** One fault, put into one file: the test must turn red. */
-type Mutant = {
-  readonly name: string;
-  readonly file: string;
-  /** Text that stands in the file exactly once. */
-  readonly find: string;
-  readonly replace: string;
-  /** The test file that guards against the fault. */
-  readonly test: string;
-};
 
 type Verdict = { readonly mutant: Mutant; readonly outcome: 'killed' | 'survived' | 'stale'; readonly note: string };
 
@@ -48,21 +37,6 @@ async function main(prefixes: readonly string[]): Promise<void> {
   }
 }
 
-async function loadMutants(prefixes: readonly string[]): Promise<readonly Mutant[]> {
-  const names = globSync('*.ts', { cwd: import.meta.dirname })
-    .map((file) => path.basename(file, '.ts'))
-    .filter((name) => name !== 'run')
-    .filter((name) => prefixes.length === 0 || prefixes.some((prefix) => name.startsWith(prefix)))
-    .toSorted();
-  return Promise.all(
-    names.map(async (name) => {
-      const loaded = (await import(`./${name}.ts`)) as { mutant?: Omit<Mutant, 'name'> };
-      if (!loaded.mutant) throw new Error(`${name}.ts exports no mutant`);
-      return { name, ...loaded.mutant };
-    }),
-  );
-}
-
 async function runAll(mutants: readonly Mutant[], copyDir: string): Promise<readonly Verdict[]> {
   const verdicts: Verdict[] = [];
   for (const [test, ofTest] of Object.entries(Object.groupBy(mutants, (mutant) => mutant.test))) {
@@ -82,28 +56,16 @@ async function runAll(mutants: readonly Mutant[], copyDir: string): Promise<read
 async function tryMutant(mutant: Mutant, copyDir: string): Promise<Verdict> {
   const file = path.join(copyDir, mutant.file);
   const source = readFileSync(file, 'utf8');
-  const found = source.split(mutant.find).length - 1;
-  if (found !== 1) return { mutant, outcome: 'stale', note: `(its text stands ${found} times in ${mutant.file})` };
-  const mutated = source.replace(mutant.find, () => mutant.replace);
-  // A file that cannot be loaded turns every test red, and shows nothing.
-  if (file.endsWith('.ts') && !canLoad(mutated)) return { mutant, outcome: 'stale', note: '(it is no TypeScript)' };
+  const planted = plant(mutant, source);
+  if ('stale' in planted) return { mutant, outcome: 'stale', note: `(${planted.stale})` };
   const startedAt = performance.now();
   try {
-    writeFileSync(file, mutated);
+    writeFileSync(file, planted.mutated);
     const survived = await passes(mutant.test, copyDir);
     const note = `(${((performance.now() - startedAt) / 1000).toFixed(1)} s)`;
     return { mutant, outcome: survived ? 'survived' : 'killed', note };
   } finally {
     writeFileSync(file, source);
-  }
-}
-
-function canLoad(source: string): boolean {
-  try {
-    stripTypeScriptTypes(source);
-    return true;
-  } catch {
-    return false;
   }
 }
 
