@@ -75,6 +75,26 @@ test('a keyring that only lists its own signer keeps nothing from the reader, al
   assertFiles(out, contents);
 });
 
+test('a keyring whose number none can have keeps nothing from the reader, also with a slot that the secret fits', async (t) => {
+  const { writer, contents } = makeSample();
+  const genuine = writer.keyring;
+  for (const number of [2 ** 32, 2 ** 33, 2 ** 52]) {
+    Object.assign(writer, { keyring: { number: number - 1, hash: genuine.hash } });
+    writer.devices.push({ ...makeDevice(77, 1), number: 1, firstCommit: 1 });
+    writer.writeKeyring(1);
+    writer.devices.pop();
+  }
+  Object.assign(writer, { keyring: genuine });
+  const folder = temporaryFolder(t);
+  writer.save(join(folder, 'archive'));
+  for (const [index, secret] of [{ keyFile: writer.keyFile }, { recoveryCode: writer.recoveryCode }].entries()) {
+    const out = join(folder, `out ${index}`);
+    const report = await recover({ folder: join(folder, 'archive'), secret, outDir: out });
+    assert.deepEqual([report.headCommit, report.keyringNumber], [6, 1]);
+    assertFiles(out, contents);
+  }
+});
+
 test('commits that no writer of the keyring signed are counted and not kept', (t) => {
   const { writer } = makeSample();
   const genuine = writer.commits.length;

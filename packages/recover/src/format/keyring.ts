@@ -75,6 +75,8 @@ export function readKeyring(frame: RecordFrame, header: Header): Keyring | undef
     4: field('writer', '!*+'),
     5: field('made at'),
   });
+  const number = fields.count(1);
+  if (number < 1 || number > 0xffffffff) throw corrupt('keyring', 'its number is out of bounds');
   const writers = fields.all(4).map(readWriter);
   if (!writers.every((writer, index) => index === 0 || writer.number > writers[index - 1]!.number)) {
     throw corrupt('keyring', 'its writers do not rise');
@@ -84,7 +86,7 @@ export function readKeyring(frame: RecordFrame, header: Header): Keyring | undef
   if (signer === undefined || first?.publicKey.equals(header.firstWriterKey) !== true) return undefined;
   if (!recordSignatureHolds(header.archiveId, frame, signer.publicKey)) return undefined;
   return {
-    number: fields.count(1),
+    number,
     previousHash: fields.fixed(2, 32),
     hash: sha256(frame.whole),
     slots: fields.all(3).flatMap(readSlot),

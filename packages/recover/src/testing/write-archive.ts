@@ -112,7 +112,7 @@ export class ArchiveWriter {
     const commitment = bytes.hmacOf(wrapping, Buffer.from('holdfast v1 slot commitment'), this.archiveId, slotId);
     const ringKey = derived('ring', number);
     const nonce = derived('slot nonce', number).subarray(0, 24);
-    const associated = Buffer.concat([Buffer.from('holdfast v1 slot'), this.archiveId, u32(number), slotId]);
+    const associated = Buffer.concat([Buffer.from('holdfast v1 slot'), this.archiveId, u32(number % 2 ** 32), slotId]);
     const wrapped = Buffer.concat([nonce, bytes.xaesSeal(wrapping, nonce, { plain: ringKey, associated })]);
     const slot = Buffer.concat([
       f('1!', slotId),
