@@ -76,4 +76,4 @@ export const maxFolderDepth = 3;
 export const launchers: readonly string[] = ['apps/cli/bin/holdfast.mjs'];
 
 /** They load every file of their own folder, each of which is checked by itself. */
-export const folderLoaders: readonly string[] = ['e2e/mutants/run.ts'];
+export const folderLoaders: readonly string[] = ['e2e/mutants.ts'];

@@ -128,6 +128,7 @@ type Hooks = {
 const leastAhead = 2;
 const mostAhead = 32;
 const aheadMs = 50;
+const closeTimeoutMs = 30_000;
 
 class PoolMember {
   readonly #startThread: () => Worker;
@@ -186,11 +187,21 @@ class PoolMember {
     this.#spares.postMessage(buffer, [buffer]);
   }
 
+  /**
+   * Lets the thread end by itself, as closed ports make it: one that is ended from outside leaves open what it has open,
+   * and in a call of a native library takes the process along. One that hangs in the kernel is given up.
+   */
   async close(): Promise<void> {
     this.#isClosed = true;
+    const thread = this.#thread;
+    const isRunning = thread !== undefined && thread.threadId >= 0;
+    const exited = isRunning && new Promise<void>((resolve) => thread.once('exit', () => resolve()));
     this.#jobs.close();
     this.#spares.close();
-    await this.#thread?.terminate();
+    if (!exited) return;
+    const timer = setTimeout(() => void thread.terminate(), closeTimeoutMs);
+    await exited;
+    clearTimeout(timer);
   }
 
   #hear(message: FromWorker): void {

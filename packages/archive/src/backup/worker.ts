@@ -122,6 +122,7 @@ class BackupWorker {
   }
 
   #do(job: Exclude<Job, FlushJob>): Reply {
+    this.#expectNotStopped();
     switch (job.kind) {
       case 'scan':
         return this.#scan(job);
@@ -212,7 +213,12 @@ class BackupWorker {
     return withPlace(this.#source, place, (fd) => work(fd, pathOfPlace(place)));
   }
 
+  #expectNotStopped(): void {
+    if (this.#control.isStopped) throw backupErrors.stopped();
+  }
+
   #count(bytes: number): void {
+    this.#expectNotStopped();
     this.#readBytes += bytes;
     if (this.#control.flushJob > this.#flushed) this.#flush(this.#control.flushJob);
     if (this.#readBytes < 8 * 1024 * 1024) return;
