@@ -75,5 +75,5 @@ export const maxFolderDepth = 3;
 /** Plain JavaScript that finds the pinned Node and becomes it: it stands outside the packages, like `tools`. */
 export const launchers: readonly string[] = ['apps/cli/bin/holdfast.mjs'];
 
-/** They load every file of their own folder, each of which is checked by itself. */
+/** They load every file of one folder, each of which is checked by itself. */
 export const folderLoaders: readonly string[] = ['e2e/mutants.ts'];
