@@ -5,8 +5,9 @@ import { openArchive } from './archive/archive.ts';
 import { Findings } from './archive/findings.ts';
 import { recover, type RecoverReport } from './index.ts';
 import { assertFiles } from './testing/compare-restored.ts';
+import { makeDevice } from './testing/device.ts';
 import { makeSample, temporaryFolder } from './testing/sample-archive.ts';
-import { type ArchiveWriter, makeDevice } from './testing/write-archive.ts';
+import type { ArchiveWriter } from './testing/write-archive.ts';
 import { f } from './testing/write-structures.ts';
 
 async function reports(t: TestContext, writer: ArchiveWriter): Promise<readonly RecoverReport[]> {

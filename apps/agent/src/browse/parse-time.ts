@@ -19,8 +19,8 @@ const unitMs: Readonly<Record<string, number>> = {
 };
 
 /**
- * What a person writes, in milliseconds since 1970: an ISO 8601 time, a local date or
- * local date and time, a time of today, `now`, `today` and `yesterday` with or without a time, `2 days ago`.
+ * All that what a person writes names, in milliseconds since 1970: an ISO 8601 time, a local date or local date and time,
+ * a time of today, `now`, `today` and `yesterday` with or without a time, `2 days ago`.
  *
  * @throws time.invalid
  */

@@ -7,7 +7,7 @@
  */
 import { asStateError, type BackupReport, Selection } from '@holdfast/archive';
 import { CodedError, Semaphore } from '@holdfast/base';
-import type { Connected } from '../destinations/destinations.ts';
+import type { Connected } from '../destinations/connected.ts';
 import { type NumberedSet, selectedSet } from '../sets/backup-set.ts';
 import { setErrors } from '../sets/errors.ts';
 import { noteComplete, readyConfigs } from './completeness.ts';

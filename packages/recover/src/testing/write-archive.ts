@@ -1,10 +1,11 @@
-import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
+import { sign } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { entropyToMnemonic } from '@scure/bip39';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
 import { deriveKey, sha256 } from '../format/sealing.ts';
+import { derived, type Device, makeDevice } from './device.ts';
 import * as bytes from './write-structures.ts';
 
 const { f, u32, u64 } = bytes;
@@ -17,17 +18,6 @@ export type WrittenRecord = {
   readonly rawHash: Buffer;
 };
 
-export type Device = {
-  readonly number: number;
-  readonly firstCommit: number;
-  readonly key: KeyObject;
-  readonly publicKey: Buffer;
-  /** How it came in; 2 unless said otherwise. */
-  readonly origin?: number;
-  /** Whether the device before signed for it. */
-  readonly introduced?: boolean;
-};
-
 type Put = { readonly key: Buffer; readonly value: Buffer };
 
 type CommitOptions = {
@@ -38,16 +28,6 @@ type CommitOptions = {
   readonly checkpoint?: boolean;
   readonly fields?: Buffer;
 };
-
-const derived = (label: string, index = 0): Buffer => sha256(Buffer.from(`${label} ${index}`));
-
-/** A device whose key follows from its number. */
-export function makeDevice(number: number, firstCommit: number): Device {
-  const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), derived('device', number)]);
-  const key = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
-  const publicKey = createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32);
-  return { number, firstCommit, key, publicKey };
-}
 
 /**
  * A small writer of archives for tests, made from the format document alone and sharing nothing with the engine.
