@@ -5,9 +5,10 @@ import { openXaes, sealXaes, xaesBytes } from './xaes.ts';
 /** Failures of opening a slot. That a secret does not fit is not one of them: it is an answer. */
 export const slotErrors = defineErrors('slot', {
   corrupt: ['corrupt', 'The secret fits the slot, but the ring key in it does not open'],
+  bad_parameters: ['corrupt', 'The parameters of the slot are not as its kind has them'],
 });
 
-/** The format's number for a slot that a recovery code opens; slots of other kinds are passed over. */
+/** The format's number for a slot that a recovery code opens. */
 export const recoverySlotKind = 1;
 
 /**
@@ -23,7 +24,15 @@ export type Slot = {
   readonly commitment: Uint8Array;
   /** Nonce (24) and the sealed ring key (48). */
   readonly wrappedRingKey: Uint8Array;
+  /** Of escrow and passwords: fields, as the format document lays them out. */
+  readonly parameters?: Uint8Array;
 };
+
+/**
+ * A slot for any keyring of its archive, before the ring key is wrapped: what takes long, or is sealed to somebody's
+ * public key, is done.
+ */
+export type PreparedSlot = { readonly slot: Omit<Slot, 'wrappedRingKey'>; readonly wrappingKey: Uint8Array };
 
 /** Where a slot stands; another archive's or another keyring's slot does not open here. */
 export type SlotPlace = { readonly archiveId: Uint8Array; readonly keyringNumber: number };
@@ -44,9 +53,30 @@ export function makeRecoverySlot(
   random: Random,
 ): { readonly slot: Slot; readonly wrappingKey: Uint8Array } {
   const slotId = random(16);
-  const wrappingKey = recoveryWrappingKey(place, slotId, secret);
-  const commitment = commitmentOf(place, slotId, wrappingKey);
-  const empty = { slotId, kind: recoverySlotKind, commitment, wrappedRingKey: new Uint8Array() };
+  const { archiveId } = place;
+  const wrappingKey = deriveWrappingKey({ archiveId, slotId }, secret, recoveryLabel);
+  return wrapSlot(prepareSlot(archiveId, { slotId, kind: recoverySlotKind }, wrappingKey), place, ringKey, random);
+}
+
+/** A slot with the commitment to its wrapping key. */
+export function prepareSlot(
+  archiveId: Uint8Array,
+  facts: Pick<Slot, 'slotId' | 'kind' | 'parameters'>,
+  wrappingKey: Uint8Array,
+): PreparedSlot {
+  assert(archiveId.length === 16 && facts.slotId.length === 16, 'an archive id has 16 bytes, a slot id too');
+  assert(wrappingKey.length === 32, 'a wrapping key has 32 bytes');
+  return { slot: { ...facts, commitment: commitmentOf(archiveId, facts.slotId, wrappingKey) }, wrappingKey };
+}
+
+/** Wraps the ring key of a keyring for a prepared slot; the wrapping key goes into the ring. */
+export function wrapSlot(
+  { slot, wrappingKey }: PreparedSlot,
+  place: SlotPlace,
+  ringKey: Uint8Array,
+  random: Random,
+): { readonly slot: Slot; readonly wrappingKey: Uint8Array } {
+  const empty = { ...slot, wrappedRingKey: new Uint8Array() };
   return { slot: rewrapSlot(empty, place, { ringKey, wrappingKey }, random), wrappingKey };
 }
 
@@ -66,7 +96,8 @@ export function rewrapSlot<S extends Slot>(slot: S, place: SlotPlace, keys: Open
  */
 export function openSlot(slot: Slot, place: SlotPlace, secret: Uint8Array): OpenedSlot | undefined {
   if (slot.kind !== recoverySlotKind || secret.length !== 32) return undefined;
-  return openSlotWithKey(slot, place, recoveryWrappingKey(place, slot.slotId, secret));
+  const wrappingKey = deriveWrappingKey({ ...place, slotId: slot.slotId }, secret, recoveryLabel);
+  return openSlotWithKey(slot, place, wrappingKey);
 }
 
 /** Opens a slot of any kind with its wrapping key; undefined when the key is another slot's. @throws slot.corrupt */
@@ -80,20 +111,30 @@ export function openSlotWithKey(slot: Slot, place: SlotPlace, wrappingKey: Uint8
   return { ringKey, wrappingKey };
 }
 
-function recoveryWrappingKey({ archiveId }: SlotPlace, slotId: Uint8Array, secret: Uint8Array): Uint8Array {
+const recoveryLabel = 'holdfast v1 recovery slot';
+
+/** The wrapping key that 32 secret bytes give for one slot of one archive, by the label of the slot's kind. */
+export function deriveWrappingKey(
+  { archiveId, slotId }: { readonly archiveId: Uint8Array; readonly slotId: Uint8Array },
+  secret: Uint8Array,
+  label: string,
+): Uint8Array {
   assert(archiveId.length === 16 && secret.length === 32, 'an archive id has 16 bytes, a secret 32');
-  return new Uint8Array(hkdfSync('sha256', secret, joined(archiveId, slotId), 'holdfast v1 recovery slot', 32));
+  return new Uint8Array(hkdfSync('sha256', secret, joined(archiveId, slotId), label, 32));
 }
 
-function commitmentOf({ archiveId }: SlotPlace, slotId: Uint8Array, wrappingKey: Uint8Array): Uint8Array {
+function commitmentOf(archiveId: Uint8Array, slotId: Uint8Array, wrappingKey: Uint8Array): Uint8Array {
   const mac = createHmac('sha256', wrappingKey).update('holdfast v1 slot commitment');
   return new Uint8Array(mac.update(archiveId).update(slotId).digest());
 }
 
-function isCommitted(slot: Slot, place: SlotPlace, wrappingKey: Uint8Array): boolean {
-  return (
-    slot.commitment.length === 32 && timingSafeEqual(slot.commitment, commitmentOf(place, slot.slotId, wrappingKey))
-  );
+/** Whether a slot is this wrapping key's, by its commitment. */
+export function isCommitted(
+  { slotId, commitment }: Pick<Slot, 'slotId' | 'commitment'>,
+  { archiveId }: Pick<SlotPlace, 'archiveId'>,
+  wrappingKey: Uint8Array,
+): boolean {
+  return commitment.length === 32 && timingSafeEqual(commitment, commitmentOf(archiveId, slotId, wrappingKey));
 }
 
 function wrapInput(slot: Slot, place: SlotPlace, key: Uint8Array, nonce: Uint8Array) {
