@@ -129,7 +129,7 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'archive_password.no_memory': ({ memoryKibibytes }) =>
     `free ${Math.ceil(Number(memoryKibibytes) / 1024)} MiB of memory, or use a computer that has it`,
   'archive_password.too_many_slots': () => 'use another copy of the archive, or a recovery code or key file',
-  'custom_key.malformed': () => 'make one with: openssl rand -hex 32',
+  'custom_key.malformed': () => 'name the file that holds it; a new one is made with: openssl rand -hex 32',
   'custom_key.not_random': () => 'make one with: openssl rand -hex 32',
   'control.busy': () => 'try again in a moment',
   'control.lost': () => 'see why it ended in its log, then try again; what was under way goes on by itself',

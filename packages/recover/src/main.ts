@@ -15,7 +15,12 @@ import {
   type Secret,
 } from './index.ts';
 
-const usage = `usage: node main.ts DIR (--key FILE | --recovery-code-file FILE|-) (--to OUT | --list | --dry-run)
+const usage = `usage: node main.ts DIR SECRET (--to OUT | --list | --dry-run)
+  SECRET is one of these; - as a file is the input
+  --key FILE                   a key file (key export)
+  --recovery-code-file FILE    the 24 words
+  --password-file FILE         the archive key password; a line end behind it does not count
+  --custom-key FILE            the custom key: 64 hexadecimal digits, or 44 characters of base64
   [--at TIME|commit:N]   the state at a time (RFC 3339) or a commit; the newest where it is left out
   [--path PATH]...       only this path and what is below it
   [--partial]            keep what could be saved of damaged files as NAME.partial
@@ -43,6 +48,8 @@ function readOptions() {
     options: {
       key: { type: 'string' },
       'recovery-code-file': { type: 'string' },
+      'password-file': { type: 'string' },
+      'custom-key': { type: 'string' },
       to: { type: 'string' },
       at: { type: 'string' },
       path: { type: 'string', multiple: true },
@@ -62,18 +69,28 @@ function invalid(field: string, what: string): RecoverError {
   return new RecoverError('request.invalid', { field, what });
 }
 
+/** The options that name a secret, and what the text of the file is. */
+const secrets = {
+  key: (keyFile: string): Secret => ({ keyFile }),
+  'recovery-code-file': (recoveryCode: string): Secret => ({ recoveryCode }),
+  'password-file': (text: string): Secret => ({ password: text.replace(/\r?\n$/, '') }),
+  'custom-key': (customKey: string): Secret => ({ customKey }),
+} as const;
+
 function readSecret(options: Options): Secret {
-  const { key, 'recovery-code-file': code } = options;
-  if ((key === undefined) === (code === undefined)) throw invalid('key', 'give either --key or --recovery-code-file');
+  const names = Object.keys(secrets) as (keyof typeof secrets)[];
+  const [name, ...more] = names.filter((one) => options[one] !== undefined);
+  if (name === undefined || more.length > 0)
+    throw invalid('key', `give one of ${names.map((one) => `--${one}`).join(', ')}`);
+  return secrets[name](readText(options[name]!));
+}
+
+function readText(file: string): string {
   try {
-    if (key !== undefined) return { keyFile: readFileSync(key, 'utf8') };
-    return { recoveryCode: readFileSync(code === '-' ? 0 : code!, 'utf8') };
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file === '-' ? 0 : file));
   } catch (cause) {
-    throw new RecoverError(
-      'request.invalid',
-      { field: 'key', what: `the secret cannot be read: ${systemCode(cause)}` },
-      { cause },
-    );
+    const what = `the secret cannot be read: ${systemCode(cause)}`;
+    throw new RecoverError('request.invalid', { field: 'key', what }, { cause });
   }
 }
 

@@ -1,17 +1,19 @@
 import { RecoverError } from '../errors.ts';
 import type { Instant } from '../format/bytes.ts';
 import { readCommitRow } from '../format/row.ts';
-import { type Secret, readKeyFile, readRecoveryCode } from '../format/secret.ts';
+import { type Secret, readKeyFile } from '../format/secret.ts';
 import { type Chain, ChainFinder, type Commit, CommitLog, findHead } from './commits.ts';
 import { reportBranches } from './branches.ts';
 import type { Findings } from './findings.ts';
-import { type ArchiveKeys, findKeys, quietly } from './keys.ts';
+import { type ArchiveKeys, findKeys } from './keys.ts';
 import { findLiveSet, type LiveSet, reportMissing } from './live-set.ts';
 import { gatherLoose } from './loose.ts';
 import { EntryList, type EntrySource, type KeyRange, lookUp, NameTree, overlay, withPrefix } from './name-map.ts';
+import { quietly } from './quietly.ts';
 import { RecordReader } from './record-reader.ts';
 import { describeRange } from './row-key.ts';
 import { Shelf } from './shelf.ts';
+import { takeSlotSecret } from './slot-keys.ts';
 
 /** An archive that is open: its map of names at the head, and what opens its records. */
 export type Archive = {
@@ -58,7 +60,7 @@ export function openArchive(request: OpenRequest, findings: Findings, onSegment:
 /** A typing error in the secret is told before an hour of reading, not after it. */
 function checkSecret(secret: Secret): void {
   if ('keyFile' in secret) readKeyFile(secret.keyFile);
-  else readRecoveryCode(secret.recoveryCode);
+  else takeSlotSecret(secret);
 }
 
 type Parts = {

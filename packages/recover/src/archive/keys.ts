@@ -12,16 +12,18 @@ import {
 } from '../format/keyring.ts';
 import { associatedData, kinds, nonceOf, type RecordFrame } from '../format/record.ts';
 import { openSealed, unwrapPlaintext } from '../format/sealing.ts';
-import { readKeyFile, readRecoveryCode, recoveryWrappingKey, type Secret } from '../format/secret.ts';
+import { readKeyFile, type Secret } from '../format/secret.ts';
 import type { Findings } from './findings.ts';
+import { quietly } from './quietly.ts';
 import type { Shelf } from './shelf.ts';
+import { nameSlots, takeSlotSecret, type WrappingKeyOf } from './slot-keys.ts';
 
 /** What the keys of an archive came to: epochs, and the keyrings whose writers may be believed, newest first. */
 export type ArchiveKeys = {
   readonly archiveId: Buffer;
   readonly epochs: Epochs;
   readonly keyrings: readonly Keyring[];
-  /** The keyring the recovery code opened; undefined with a key file. */
+  /** The keyring the secret opened; undefined with a key file. */
   readonly opened: Keyring | undefined;
 };
 
@@ -30,27 +32,32 @@ const KEYRINGS_TRIED = 10_000;
 /**
  * Finds header and keyrings and opens what the secret opens (§14.1, §14.2).
  *
- * @throws archive.no_header, archive.unknown_format, archive.no_keyring, secret.invalid, secret.other_archive, secret.opens_nothing
+ * @throws archive.no_header, archive.unknown_format, archive.no_keyring, secret.invalid, secret.other_archive, secret.opens_nothing, secret.too_costly
  */
 export function findKeys(shelf: Shelf, secret: Secret, findings: Findings): ArchiveKeys {
   const frames = gatherFrames(shelf);
   const headers = readHeaders(frames.headers, findings);
   if ('keyFile' in secret) return keysFromFile(secret.keyFile, { headers, frames: frames.keyrings }, findings);
-  const entropy = readRecoveryCode(secret.recoveryCode);
+  const slotSecret = takeSlotSecret(secret);
   if (headers.length === 0) throw new RecoverError('archive.no_header', {});
-  let seen = 0;
+  const seen: Keyring[] = [];
   for (const header of headers) {
+    const { archiveId } = header;
     const keyrings = readKeyrings(frames.keyrings, header, findings);
-    seen += keyrings.length;
+    seen.push(...keyrings);
+    const wrappingKeyOf = slotSecret({ archiveId, keyrings }, findings);
     for (const keyring of keyrings) {
-      const epochs = openRing(keyring, entropy, header.archiveId);
+      const epochs = openRing(keyring, wrappingKeyOf, archiveId);
       if (epochs === undefined) continue;
       checkFormat(header);
-      return { archiveId: header.archiveId, epochs, keyrings, opened: keyring };
+      return { archiveId, epochs, keyrings, opened: keyring };
     }
   }
   checkFormat(headers[0]!);
-  throw new RecoverError(seen === 0 ? 'archive.no_keyring' : 'secret.opens_nothing', { keyrings: seen });
+  if (seen.length === 0) throw new RecoverError('archive.no_keyring', { keyrings: 0 });
+  if (findings.has('slot.too_costly')) throw new RecoverError('secret.too_costly', { keyrings: seen.length });
+  const slots = nameSlots(seen.flatMap((keyring) => keyring.slotKinds));
+  throw new RecoverError('secret.opens_nothing', { keyrings: seen.length, slotsFor: slots });
 }
 
 function keysFromFile(
@@ -169,11 +176,11 @@ function noteRefused(findings: Findings, what: string): void {
   });
 }
 
-/** The epochs of a keyring, through the slot a recovery code opens; undefined when none is. */
-function openRing(keyring: Keyring, entropy: Buffer, archiveId: Buffer): Epochs | undefined {
+/** The epochs of a keyring, through the slot that the secret opens; undefined when there is none. */
+function openRing(keyring: Keyring, wrappingKeyOf: WrappingKeyOf, archiveId: Buffer): Epochs | undefined {
   for (const slot of keyring.slots) {
-    const wrappingKey = recoveryWrappingKey(entropy, archiveId, slot.slotId);
-    const ringKey = openSlot(keyring, slot, { wrappingKey, archiveId });
+    const wrappingKey = wrappingKeyOf(slot);
+    const ringKey = wrappingKey && openSlot(keyring, slot, { wrappingKey, archiveId });
     if (ringKey === undefined) continue;
     const { frame } = keyring;
     const plain = openSealed(
@@ -184,14 +191,4 @@ function openRing(keyring: Keyring, entropy: Buffer, archiveId: Buffer): Epochs 
     if (epochs !== undefined) return epochs;
   }
   return undefined;
-}
-
-/** The outcome of a reading, undefined where the structure is corrupt: another copy may hold. */
-export function quietly<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof RecoverError) return undefined;
-    throw error;
-  }
 }

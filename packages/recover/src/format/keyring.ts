@@ -48,8 +48,18 @@ export type Writer = {
   readonly introduction: Buffer | undefined;
 };
 
-/** A recovery-code slot. */
-export type Slot = { readonly slotId: Buffer; readonly commitment: Buffer; readonly wrapped: Buffer };
+/** Kinds of slots by the numbers of §5. */
+export const slotKinds = { recoveryCode: 1, escrow: 2, password: 3, customKey: 4 } as const;
+
+/** A slot of a kind this reader knows. */
+export type Slot = {
+  readonly slotId: Buffer;
+  readonly kind: number;
+  readonly commitment: Buffer;
+  readonly wrapped: Buffer;
+  /** Not read yet: what is wrong with them makes the slot useless, and not the keyring. */
+  readonly parameters: Buffer | undefined;
+};
 
 /** The open part of a keyring whose signature holds, with its frame. */
 export type Keyring = {
@@ -57,6 +67,8 @@ export type Keyring = {
   readonly previousHash: Buffer;
   readonly hash: Buffer;
   readonly slots: readonly Slot[];
+  /** Of all slots, those that were passed over included. */
+  readonly slotKinds: readonly number[];
   readonly writers: readonly Writer[];
   readonly frame: RecordFrame;
 };
@@ -85,17 +97,21 @@ export function readKeyring(frame: RecordFrame, header: Header): Keyring | undef
   const first = writers.find((writer) => writer.number === 0);
   if (signer === undefined || first?.publicKey.equals(header.firstWriterKey) !== true) return undefined;
   if (!recordSignatureHolds(header.archiveId, frame, signer.publicKey)) return undefined;
+  const slots = fields.all(3).map(readSlot);
   return {
     number,
     previousHash: fields.fixed(2, 32),
     hash: sha256(frame.whole),
-    slots: fields.all(3).flatMap(readSlot),
+    slots: slots.flatMap(({ slot }) => slot ?? []),
+    slotKinds: slots.map(({ kind }) => kind),
     writers,
     frame,
   };
 }
 
-function readSlot(bytes: Buffer): readonly Slot[] {
+const knownKinds: readonly number[] = Object.values(slotKinds);
+
+function readSlot(bytes: Buffer): { readonly kind: number; readonly slot: Slot | undefined } {
   const fields = readFields(bytes, 'slot', {
     1: field('slot id', '!'),
     2: field('kind', '!'),
@@ -104,8 +120,10 @@ function readSlot(bytes: Buffer): readonly Slot[] {
     5: field('made at'),
     6: field('parameters', '!'),
   });
-  if (fields.count(2) !== 1) return []; // reserved kinds: this reader has no secret for them
-  return [{ slotId: fields.fixed(1, 16), commitment: fields.fixed(3, 32), wrapped: fields.fixed(4, 72) }];
+  const kind = fields.count(2);
+  if (!knownKinds.includes(kind)) return { kind, slot: undefined };
+  const fixed = { slotId: fields.fixed(1, 16), commitment: fields.fixed(3, 32), wrapped: fields.fixed(4, 72) };
+  return { kind, slot: { kind, ...fixed, parameters: fields.bytes(6) } };
 }
 
 function readWriter(bytes: Buffer): Writer {
