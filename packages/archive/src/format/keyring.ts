@@ -3,10 +3,10 @@ import { ByteWriter } from './cursor.ts';
 import { defineFields, FieldReader, FieldWriter, type WithUnknown } from './fields.ts';
 import type { Time } from './time.ts';
 
-/** Kinds of slots by the numbers of the format; only the first is defined yet. */
+/** Kinds of slots by the numbers of the format. */
 export const slotKinds = { recoveryCode: 1, escrow: 2, password: 3, customKey: 4 } as const;
 
-/** One way into the ring: the ring key wrapped under a key that a secret leads to. */
+/** One way into the ring: the ring key wrapped under a key that a secret leads to. Of an unknown kind, any lengths. */
 export type KeyringSlot = WithUnknown & {
   /** 16 random bytes. */
   readonly slotId: Uint8Array;
@@ -116,18 +116,20 @@ export function encodeKeyring(keyring: Keyring): Uint8Array<ArrayBuffer> {
   return fields.time(5, keyring.madeAt).finish();
 }
 
+const knownKinds: ReadonlySet<number> = new Set(Object.values(slotKinds));
+
 function parseSlot(bytes: Uint8Array): KeyringSlot {
   const fields = new FieldReader(bytes, slotFields);
   const slot: { -readonly [K in keyof KeyringSlot]?: KeyringSlot[K] } = {};
   while (fields.next()) {
-    if (fields.tag === 1) slot.slotId = fields.exactly(16);
+    if (fields.tag === 1) slot.slotId = fields.bytes();
     else if (fields.tag === 2) slot.kind = fields.number();
-    else if (fields.tag === 3) slot.commitment = fields.exactly(32);
-    else if (fields.tag === 4) slot.wrappedRingKey = fields.exactly(72);
+    else if (fields.tag === 3) slot.commitment = fields.bytes();
+    else if (fields.tag === 4) slot.wrappedRingKey = fields.bytes();
     else if (fields.tag === 5) slot.madeAt = fields.time();
     else slot.parameters = fields.bytes();
   }
-  return {
+  const parsed = {
     ...slot,
     slotId: fields.required(slot.slotId, 1),
     kind: fields.required(slot.kind, 2),
@@ -135,6 +137,13 @@ function parseSlot(bytes: Uint8Array): KeyringSlot {
     wrappedRingKey: fields.required(slot.wrappedRingKey, 4),
     ...fields.kept(),
   };
+  if (knownKinds.has(parsed.kind)) expectLengths(parsed);
+  return parsed;
+}
+
+function expectLengths({ slotId, commitment, wrappedRingKey }: KeyringSlot): void {
+  if (slotId.length === 16 && commitment.length === 32 && wrappedRingKey.length === 72) return;
+  throw corrupt('slot: a field is not of the length its kind has');
 }
 
 function encodeSlot(slot: KeyringSlot): Uint8Array {

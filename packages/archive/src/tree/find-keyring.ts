@@ -11,7 +11,7 @@ import { type Ordinal, writerOf } from '../format/ordinal.ts';
 import { RecordKind, splitRecord } from '../format/record.ts';
 import { openRecoverySlot } from '../format/slot.ts';
 import { chooseKeyring, type KeyringCandidate, noteTwins } from './choose-keyring.ts';
-import type { ReadAccess, ReadProblem, ReadTools, RecordSource } from './record-source.ts';
+import type { OpenSlot, ReadAccess, ReadProblem, ReadTools, RecordSource } from './record-source.ts';
 
 /** The header of an archive and the id that follows from it. */
 export type FoundHeader = { readonly archiveId: Uint8Array<ArrayBuffer>; readonly header: ArchiveHeader };
@@ -64,7 +64,7 @@ export async function findKeyring(
   const ring: OpenedRing | undefined =
     'epochs' in access
       ? { opened: undefined, epochs: access.epochs }
-      : await openNewest(candidates, { found, access, tools, problems });
+      : await openNewest(candidates, { found, openSlot: openSlotOf(access), tools, problems });
   if (ring === undefined) throw archiveErrors.no_keyring({ keyrings: candidates.length });
   const openers = await openersOf(found.archiveId, ring.epochs, tools);
   const chosen = await chooseKeyring(candidates, ring.opened, { source, openers, tools, problems });
@@ -72,7 +72,7 @@ export async function findKeyring(
   return { keyring: chosen.keyring, sha256: chosen.sha256, openers };
 }
 
-/** The epochs at hand, and the keyring that the recovery code opened; a key file opens none. */
+/** The epochs at hand, and the keyring that the secret opened; a key file opens none. */
 type OpenedRing = {
   readonly opened: KeyringCandidate | undefined;
   readonly epochs: readonly Pick<RingEpoch, 'number' | 'key'>[];
@@ -80,18 +80,21 @@ type OpenedRing = {
 
 type Opening = {
   readonly found: FoundHeader;
-  readonly access: { readonly entropy: Uint8Array };
+  readonly openSlot: OpenSlot;
   readonly tools: ReadTools;
+  readonly problems: ReadProblem[];
 };
 
-/** The newest keyring that the recovery code opens, and what is in it. */
-async function openNewest(
-  candidates: readonly KeyringCandidate[],
-  by: Opening & { readonly problems: ReadProblem[] },
-): Promise<OpenedRing | undefined> {
+function openSlotOf(access: Exclude<ReadAccess, { readonly epochs: unknown }>): OpenSlot {
+  if ('openSlot' in access) return access.openSlot;
+  return (slot, place) => openRecoverySlot(slot, place, access.entropy);
+}
+
+/** The newest keyring that the secret opens, and what is in it. */
+async function openNewest(candidates: readonly KeyringCandidate[], by: Opening): Promise<OpenedRing | undefined> {
   for (const opened of candidates) {
     try {
-      const epochs = await ringOf(opened.keyring, opened.bytes, by);
+      const epochs = await ringOf(opened, by);
       if (epochs !== undefined) return { opened, epochs };
     } catch (cause) {
       by.problems.push({ problem: 'a keyring does not open', ordinal: opened.ordinal, cause });
@@ -128,12 +131,14 @@ async function validKeyrings(
   return valid.toSorted((a, b) => b.keyring.number - a.keyring.number);
 }
 
-async function ringOf(keyring: Keyring, bytes: Uint8Array<ArrayBuffer>, by: Opening) {
+async function ringOf({ keyring, bytes, ordinal }: KeyringCandidate, by: Opening) {
   const place = { archiveId: by.found.archiveId, keyringNumber: keyring.number };
   for (const slot of keyring.slots) {
-    const ringKey = await openRecoverySlot(slot, place, by.access.entropy);
-    if (ringKey === undefined) continue;
-    const opener = await openerFor(ringKey, by.tools);
+    const ringKey = await by.openSlot(slot, place).catch((cause: unknown) => {
+      by.problems.push({ problem: 'a slot of a keyring does not open', ordinal, cause });
+    });
+    if (!ringKey) continue;
+    const opener = await openerFor(joinBytes(ringKey), by.tools);
     const keys = { archiveId: place.archiveId, openerOf: () => opener };
     return parseRing((await openRecord(bytes, keys, by.tools)).raw).epochs;
   }
