@@ -196,7 +196,7 @@ test('a multitude of forged password slots neither holds the reader up nor hides
   const [, template] = writer.slots;
   const forger = makeDevice(77, 1);
   writer.devices.push({ ...forger, number: 1, firstCommit: 1 });
-  for (let number = 0; number < 30; number += 1) {
+  for (let number = 0; number < 6; number += 1) {
     writer.slots = Array.from({ length: 40 }, (_, at) => {
       const salt = Buffer.alloc(16, number);
       salt.writeUInt8(at);
@@ -211,8 +211,8 @@ test('a multitude of forged password slots neither holds the reader up nor hides
   const { user, system } = process.cpuUsage(before);
   assert.deepEqual([report.keyringNumber, report.headCommit], [2, 7]);
   const said = report.findings.filter(({ code }) => code === 'slot.not_tried').map(({ message }) => message);
-  assert.deepEqual(said, ['1185 password slots were not tried: there are more than an archive has']);
-  assert.ok(user + system < 10_000_000, `${user + system} us of CPU`);
+  assert.deepEqual(said, ['225 password slots were not tried: there are more than an archive has']);
+  assert.ok(user + system < 6_000_000, `${user + system} us of CPU`);
 });
 
 test('a secret that cannot be one is refused before the archive is read, and what can be one is not', async (t) => {
