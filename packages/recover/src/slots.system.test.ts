@@ -55,7 +55,7 @@ function opensNothing(slotsFor: readonly string[]) {
   };
 }
 
-const later = 'something of a later version (77)';
+const later = 'something of a later version';
 const escrow = 'escrow, which only the keystore of its organisation opens';
 
 test('an archive opens by its password and by its custom key just as by its recovery code', async (t) => {
@@ -279,3 +279,37 @@ test('the program takes a password and a custom key from a file or its input, an
   assert.match(refused[0]!.stderr, /escrow, which only the keystore of its organisation opens.*secret\.opens_nothing/);
   assert.match(refused[4]!.stderr, /--key, --recovery-code-file, --password-file, --custom-key/);
 });
+
+/** Limits of address space in KiB. What a program has left within the least that it runs in is below 1 GiB. */
+const limits = [800_000, 1_500_000, 2_200_000, 2_900_000];
+
+test(
+  'a slot that takes more memory than there is, is said and passed over; where nothing else fits, that is the error',
+  { skip: process.platform === 'win32' && 'needs a shell with ulimit' },
+  (t) => {
+    const genuine = withSlots(everySlot).writer;
+    const costly = (archiveId: Buffer): WrittenSlot => ({
+      ...passwordSlot(archiveId, password, 'costly'),
+      parameters: passwordParameters(Buffer.alloc(16, 5), [1_048_576, 1, 1]),
+    });
+    const beside = withSlots((archiveId) => [
+      costly(archiveId),
+      passwordSlot(archiveId, password.normalize('NFC'), 'p'),
+    ]);
+    const alone = withSlots((archiveId) => [costly(archiveId)]);
+    const run = (writer: ArchiveWriter, limit: number) => {
+      const script = `ulimit -c 0; ulimit -v ${limit}; exec "$@"`;
+      const args = [process.execPath, main, save(t, writer), '--password-file', '-', '--dry-run', '--json'];
+      return spawnSync('sh', ['-c', script, 'sh', ...args], { encoding: 'utf8', input: password, timeout: 60_000 });
+    };
+    const limit = limits.find((one) => run(genuine, one).status === 0);
+    if (limit === undefined) return t.skip('this program does not run in so little address space here');
+    const passed = run(beside.writer, limit);
+    assert.equal(passed.status, 0, passed.stderr);
+    const report = JSON.parse(passed.stdout) as { readonly findingCounts: Readonly<Record<string, number>> };
+    assert.equal(report.findingCounts['slot.too_costly'], 1);
+    const failed = run(alone.writer, limit);
+    assert.equal(failed.status, 6);
+    assert.match(failed.stderr, /secret\.too_costly/);
+  },
+);

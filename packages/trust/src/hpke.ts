@@ -1,6 +1,15 @@
 import { createHash, createPrivateKey, createPublicKey } from 'node:crypto';
 import { assert, defineErrors, type Random } from '@holdfast/base';
-import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256, HpkeError } from '@hpke/core';
+import {
+  Aes256Gcm,
+  CipherSuite,
+  DecapError,
+  DeserializeError,
+  DhkemX25519HkdfSha256,
+  EncapError,
+  HkdfSha256,
+  OpenError,
+} from '@hpke/core';
 
 /** Failures of sealing to a public key. That something does not open is not one of them: it is an answer. */
 export const hpkeErrors = defineErrors('hpke', {
@@ -73,8 +82,8 @@ export async function sealHpke(
     const { enc, ct } = await suite.seal(parameters, own.buffer, context.associatedData ?? new Uint8Array());
     return new Uint8Array(Buffer.concat([new Uint8Array(enc), new Uint8Array(ct)]));
   } catch (cause) {
-    if (cause instanceof HpkeError) throw hpkeErrors.bad_public_key({}, cause);
-    throw cause;
+    const isOfKey = cause instanceof DeserializeError || cause instanceof EncapError;
+    throw isOfKey ? hpkeErrors.bad_public_key({}, cause) : cause;
   } finally {
     own.fill(0);
     chance.fill(0);
@@ -98,8 +107,9 @@ export async function openHpke(
   try {
     return new Uint8Array(await suite.open(parameters, ciphertext, context.associatedData ?? new Uint8Array()));
   } catch (error) {
-    // Whatever the library refuses here came with the sealed text: an encapsulated key that is none, or a wrong tag.
-    if (error instanceof HpkeError) return undefined;
+    // An encapsulated key that is none, or a wrong tag: both came with the sealed text.
+    if (error instanceof DeserializeError || error instanceof DecapError || error instanceof OpenError)
+      return undefined;
     throw error;
   }
 }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { argon2Sync, createHmac, hkdfSync } from 'node:crypto';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { CodedError, systemRandom } from '@holdfast/base';
 import fc from 'fast-check';
@@ -288,3 +290,29 @@ test('one password is worked out for 16 different slots at most, and for one slo
   const { user, system } = process.cpuUsage(before);
   assert.ok(user + system < 2_000_000, `${user + system} us of CPU`);
 });
+
+/** Limits of address space in KiB. What a program has left within the least that it runs in is below 1 GiB. */
+const limits = [800_000, 1_500_000, 2_200_000, 2_900_000];
+
+test(
+  'a slot that takes more memory than there is, is an error of its own',
+  { skip: process.platform === 'win32' && 'needs a shell with ulimit' },
+  (t) => {
+    const script = `
+      import { createPasswordOpener } from ${JSON.stringify(join(import.meta.dirname, 'password-slot.ts'))};
+      import { encodeParameters } from ${JSON.stringify(join(import.meta.dirname, 'slot-parameters.ts'))};
+      const parameters = encodeParameters([new Uint8Array(16), Number(process.argv[1]), 1, 1]);
+      const none = { slotId: new Uint8Array(16), commitment: new Uint8Array(32), wrappedRingKey: new Uint8Array(72) };
+      const place = { archiveId: new Uint8Array(16), keyringNumber: 1 };
+      const opening = createPasswordOpener('a password').open({ ...none, kind: 3, parameters }, place);
+      console.log(await opening.catch((error) => error.code));`;
+    const run = (memory: number, limit: number) => {
+      const args = [process.execPath, '--input-type=module', '-e', script, String(memory)];
+      const limited = ['-c', `ulimit -c 0; ulimit -v ${limit}; exec "$@"`, 'sh', ...args];
+      return spawnSync('sh', limited, { encoding: 'utf8', timeout: 60_000 }).stdout.trim();
+    };
+    const limit = limits.find((one) => run(19_456, one) === 'undefined');
+    if (limit === undefined) return t.skip('this program does not run in so little address space here');
+    assert.equal(run(1_048_576, limit), 'archive_password.no_memory');
+  },
+);

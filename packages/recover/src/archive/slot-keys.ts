@@ -116,7 +116,6 @@ const kindNames: Readonly<Record<number, string>> = {
 
 /** What there are slots for, in words: what to look for where a secret fitted none. */
 export function nameSlots(kinds: readonly number[]): readonly string[] {
-  return [...new Set(kinds)]
-    .toSorted((a, b) => a - b)
-    .map((kind) => kindNames[kind] ?? `something of a later version (${kind})`);
+  const names = kinds.toSorted((a, b) => a - b).map((kind) => kindNames[kind] ?? 'something of a later version');
+  return [...new Set(names)];
 }
