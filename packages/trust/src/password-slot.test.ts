@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { argon2Sync, createHmac, hkdfSync } from 'node:crypto';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { CodedError, systemRandom } from '@holdfast/base';
 import fc from 'fast-check';
@@ -299,8 +298,8 @@ test(
   { skip: process.platform === 'win32' && 'needs a shell with ulimit' },
   (t) => {
     const script = `
-      import { createPasswordOpener } from ${JSON.stringify(join(import.meta.dirname, 'password-slot.ts'))};
-      import { encodeParameters } from ${JSON.stringify(join(import.meta.dirname, 'slot-parameters.ts'))};
+      import { createPasswordOpener } from ${JSON.stringify(import.meta.resolve('./password-slot.ts'))};
+      import { encodeParameters } from ${JSON.stringify(import.meta.resolve('./slot-parameters.ts'))};
       const parameters = encodeParameters([new Uint8Array(16), Number(process.argv[1]), 1, 1]);
       const none = { slotId: new Uint8Array(16), commitment: new Uint8Array(32), wrappedRingKey: new Uint8Array(72) };
       const place = { archiveId: new Uint8Array(16), keyringNumber: 1 };
