@@ -1,8 +1,8 @@
 import { assert, defineErrors, type Random } from '@holdfast/base';
 import {
-  deriveWrappingKey,
-  type OpenedSlot,
-  openSlotWithKey,
+  deriveSlotKey,
+  expectNoParameters,
+  openDerivedSlot,
   type PreparedSlot,
   prepareSlot,
   type Slot,
@@ -44,16 +44,17 @@ function decode(digits: string): Uint8Array {
 export function prepareCustomKeySlot(archiveId: Uint8Array, key: Uint8Array, random: Random): PreparedSlot {
   assert(key.length === 32, 'a custom key has 32 bytes');
   const slotId = random(16);
-  const wrappingKey = deriveWrappingKey({ archiveId, slotId }, key, label);
-  return prepareSlot(archiveId, { slotId, kind: customKeySlotKind }, wrappingKey);
+  const slotKey = deriveSlotKey({ archiveId, slotId }, key, label);
+  return prepareSlot(archiveId, { slotId, kind: customKeySlotKind }, slotKey);
 }
 
 /**
- * Opens a slot with a custom key; undefined when the key is another slot's or the slot of another kind.
+ * The ring key of a slot, by a custom key; undefined when the key is another slot's or the slot of another kind.
  *
- * @throws slot.corrupt when the key is right and the slot is damaged.
+ * @throws slot.corrupt when the key is right and the slot is damaged; slot.bad_parameters
  */
-export function openCustomKeySlot(slot: Slot, place: SlotPlace, key: Uint8Array): OpenedSlot | undefined {
+export function openCustomKeySlot(slot: Slot, place: SlotPlace, key: Uint8Array): Uint8Array | undefined {
   if (slot.kind !== customKeySlotKind || key.length !== 32) return undefined;
-  return openSlotWithKey(slot, place, deriveWrappingKey({ ...place, slotId: slot.slotId }, key, label));
+  expectNoParameters(slot);
+  return openDerivedSlot(slot, place, { secret: key, label });
 }

@@ -19,12 +19,13 @@ const logKey = importHpkeKey(systemRandom(32));
 const keystoreKey = importHpkeKey(systemRandom(32));
 const keys = { logKey: logKey.publicKey, keystoreKey: keystoreKey.publicKey };
 
-async function newSlot() {
-  return wrapSlot(await prepareEscrowSlot(archiveId, keys, systemRandom), place, ringKey, systemRandom);
+function newSlot() {
+  const made = wrapSlot(prepareEscrowSlot(archiveId, keys, systemRandom), place, ringKey, systemRandom);
+  return { ...made, slotKey: openBoth(made.slot) };
 }
 
-async function openBoth(slot: Slot, id = archiveId): Promise<Uint8Array> {
-  return openEscrowInner(slot, id, await openEscrowOuter(slot, id, logKey), keystoreKey);
+function openBoth(slot: Slot, id = archiveId): Uint8Array {
+  return openEscrowInner(slot, id, openEscrowOuter(slot, id, logKey), keystoreKey);
 }
 
 const label = (text: string, ...rest: Uint8Array[]) =>
@@ -37,44 +38,45 @@ const resealed = (slot: Slot, sealed: Uint8Array): Slot => {
   return { ...slot, parameters: encodeParameters([outer!, inner!, sealed]) };
 };
 
-test('log key and keystore key together give the wrapping key, and that the ring key', async () => {
-  const { slot, wrappingKey } = await newSlot();
+test('log key and keystore key together give the slot key, and that the ring key', () => {
+  const { slot, slotKey, publicKey } = newSlot();
   assert.equal(slot.kind, escrowSlotKind);
-  assert.deepEqual(await openBoth(slot), wrappingKey);
-  assert.deepEqual(openSlotWithKey(slot, place, wrappingKey), { ringKey, wrappingKey });
+  assert.deepEqual(openBoth(slot), slotKey);
+  assert.deepEqual(importHpkeKey(slotKey).publicKey, publicKey);
+  assert.deepEqual(openSlotWithKey(slot, place, slotKey), ringKey);
 });
 
-test('the layers of a slot are those of the format document', async () => {
-  const { slot, wrappingKey } = await newSlot();
+test('the layers of a slot are those of the format document', () => {
+  const { slot, slotKey } = newSlot();
   const { outerKeyId, innerKeyId, sealed } = parseEscrowParameters(slot);
   assert.deepEqual([outerKeyId, innerKeyId], [hpkeKeyId(keys.logKey), hpkeKeyId(keys.keystoreKey)]);
   assert.deepEqual([sealed.length, slot.parameters?.length], [128, 2 + 8 + 2 + 8 + 3 + 128]);
   const outer = { info: label('holdfast v1 escrow outer', archiveId, slot.slotId) };
   const inner = { info: label('holdfast v1 escrow inner', archiveId, slot.slotId) };
-  const between = await openHpke(logKey, outer, sealed);
+  const between = openHpke(logKey, outer, sealed);
   assert.equal(between?.length, 80);
-  assert.deepEqual(await openHpke(keystoreKey, inner, between), wrappingKey);
+  assert.deepEqual(openHpke(keystoreKey, inner, between), slotKey);
 });
 
-test('a slot goes on into the next keyring without either key, and both open it there as before', async () => {
-  const { slot, wrappingKey } = await newSlot();
+test('a slot goes on into the next keyring without either key, and both open it there as before', () => {
+  const { slot, publicKey } = newSlot();
   const next = { archiveId, keyringNumber: 4 };
-  const carried = rewrapSlot(slot, next, { ringKey: new Uint8Array(32).fill(0x53), wrappingKey }, systemRandom);
+  const carried = rewrapSlot(slot, next, { ringKey: new Uint8Array(32).fill(0x53), publicKey }, systemRandom);
   assert.deepEqual(carried.parameters, slot.parameters);
-  assert.deepEqual(openSlotWithKey(carried, next, await openBoth(carried))?.ringKey, new Uint8Array(32).fill(0x53));
+  assert.deepEqual(openSlotWithKey(carried, next, openBoth(carried)), new Uint8Array(32).fill(0x53));
 });
 
-test('each slot has a wrapping key of its own', async () => {
-  const [one, two] = [await newSlot(), await newSlot()];
-  assert.notDeepEqual(one.wrappingKey, two.wrappingKey);
+test('each slot has a slot key of its own', () => {
+  const [one, two] = [newSlot(), newSlot()];
+  assert.notDeepEqual(one.slotKey, two.slotKey);
   assert.notDeepEqual(one.slot.slotId, two.slot.slotId);
 });
 
-test('the outer layer opens with its log key, archive and slot alone, and with no bit changed', async () => {
-  const { slot } = await newSlot();
+test('the outer layer opens with its log key, archive and slot alone, and with no bit changed', () => {
+  const { slot } = newSlot();
   const { sealed } = parseEscrowParameters(slot);
-  const other = await newSlot();
-  const refused: readonly (readonly [() => Promise<unknown>, string])[] = [
+  const other = newSlot();
+  const refused: readonly (readonly [() => unknown, string])[] = [
     [() => openEscrowOuter(slot, flip(archiveId, 0), logKey), 'escrow.not_opened'],
     [() => openEscrowOuter({ ...slot, slotId: flip(slot.slotId, 15) }, archiveId, logKey), 'escrow.not_opened'],
     [() => openEscrowOuter(slot, archiveId, keystoreKey), 'escrow.other_key'],
@@ -84,20 +86,20 @@ test('the outer layer opens with its log key, archive and slot alone, and with n
       (bytes) => [() => openEscrowOuter(resealed(slot, bytes), archiveId, logKey), 'escrow.not_opened'] as const,
     ),
   ];
-  for (const [opening, code] of refused) await assert.rejects(opening, { code });
+  for (const [opening, code] of refused) assert.throws(opening, { code });
   for (let run = 0; run < refused.length; run += 1) {
-    const genuine = run % 4 === 0 ? (await newSlot()).slot : { ...slot };
-    assert.equal((await openEscrowOuter(genuine, archiveId.slice(), logKey)).length, 80);
+    const genuine = run % 4 === 0 ? newSlot().slot : { ...slot };
+    assert.equal(openEscrowOuter(genuine, archiveId.slice(), logKey).length, 80);
   }
 });
 
-test('the inner layer opens with its keystore key, archive and slot alone, and with no bit changed', async () => {
-  const { slot, wrappingKey } = await newSlot();
-  const inner = await openEscrowOuter(slot, archiveId, logKey);
-  const other = await newSlot();
-  const otherInner = await openEscrowOuter(other.slot, archiveId, logKey);
+test('the inner layer opens with its keystore key, archive and slot alone, and with no bit changed', () => {
+  const { slot, slotKey } = newSlot();
+  const inner = openEscrowOuter(slot, archiveId, logKey);
+  const other = newSlot();
+  const otherInner = openEscrowOuter(other.slot, archiveId, logKey);
   const open = (bytes: Uint8Array, key = keystoreKey) => openEscrowInner(slot, archiveId, bytes, key);
-  const refused: readonly (readonly [() => Promise<unknown>, string])[] = [
+  const refused: readonly (readonly [() => unknown, string])[] = [
     [() => openEscrowInner(slot, flip(archiveId, 15), inner, keystoreKey), 'escrow.not_opened'],
     [
       () => openEscrowInner({ ...slot, slotId: flip(slot.slotId, 0) }, archiveId, inner, keystoreKey),
@@ -119,31 +121,27 @@ test('the inner layer opens with its keystore key, archive and slot alone, and w
     [() => open(new Uint8Array()), 'escrow.not_opened'],
     ...flips(inner).map((bytes) => [() => open(bytes), 'escrow.not_opened'] as const),
   ];
-  for (const [opening, code] of refused) await assert.rejects(opening, { code });
+  for (const [opening, code] of refused) assert.throws(opening, { code });
   for (let run = 0; run < refused.length; run += 1)
-    assert.deepEqual(await openEscrowInner({ ...slot }, archiveId.slice(), inner.slice(), keystoreKey), wrappingKey);
+    assert.deepEqual(openEscrowInner({ ...slot }, archiveId.slice(), inner.slice(), keystoreKey), slotKey);
 });
 
-test('layers the wrong way round, or one in place of two, open nothing', async () => {
-  const swapped = await prepareEscrowSlot(
-    archiveId,
-    { logKey: keys.keystoreKey, keystoreKey: keys.logKey },
-    systemRandom,
-  );
-  const slot = { ...swapped.slot, wrappedRingKey: new Uint8Array(72) };
-  await assert.rejects(openEscrowOuter(slot, archiveId, logKey), { code: 'escrow.other_key' });
-  const genuine = await newSlot();
+test('layers the wrong way round, or one in place of two, open nothing', () => {
+  const swapped = prepareEscrowSlot(archiveId, { logKey: keys.keystoreKey, keystoreKey: keys.logKey }, systemRandom);
+  const slot = { ...swapped.slot, wrappedRingKey: new Uint8Array(80) };
+  assert.throws(() => openEscrowOuter(slot, archiveId, logKey), { code: 'escrow.other_key' });
+  const genuine = newSlot();
   const { slotId } = genuine.slot;
-  const inner = await openEscrowOuter(genuine.slot, archiveId, logKey);
+  const inner = openEscrowOuter(genuine.slot, archiveId, logKey);
   /** As `prepareEscrowSlot` would, but with labels and keys of choice. */
-  const forged = async (layers: { outer: string; inner: string }) => {
-    const within = await sealHpke(
+  const forged = (layers: { outer: string; inner: string }) => {
+    const within = sealHpke(
       keys.keystoreKey,
       { info: label(layers.inner, archiveId, slotId) },
-      genuine.wrappingKey,
+      genuine.slotKey,
       systemRandom,
     );
-    const sealed = await sealHpke(keys.logKey, { info: label(layers.outer, archiveId, slotId) }, within, systemRandom);
+    const sealed = sealHpke(keys.logKey, { info: label(layers.outer, archiveId, slotId) }, within, systemRandom);
     return resealed(genuine.slot, sealed);
   };
   const [outer, within] = ['holdfast v1 escrow outer', 'holdfast v1 escrow inner'];
@@ -152,35 +150,26 @@ test('layers the wrong way round, or one in place of two, open nothing', async (
     { outer, inner: outer },
     { outer: within, inner: within },
   ])
-    await assert.rejects(openBoth(await forged(wrong)), { code: 'escrow.not_opened' });
-  const bare = await sealHpke(
-    keys.logKey,
-    { info: label(outer, archiveId, slotId) },
-    genuine.wrappingKey,
-    systemRandom,
-  );
-  await assert.rejects(openBoth(resealed(genuine.slot, bare)), { code: 'slot.bad_parameters' });
-  await assert.rejects(openBoth(resealed(genuine.slot, inner)), { code: 'slot.bad_parameters' });
-  for (let run = 0; run < 6; run += 1)
-    assert.deepEqual(await openBoth(await forged({ outer, inner: within })), genuine.wrappingKey);
+    assert.throws(() => openBoth(forged(wrong)), { code: 'escrow.not_opened' });
+  const bare = sealHpke(keys.logKey, { info: label(outer, archiveId, slotId) }, genuine.slotKey, systemRandom);
+  assert.throws(() => openBoth(resealed(genuine.slot, bare)), { code: 'slot.bad_parameters' });
+  assert.throws(() => openBoth(resealed(genuine.slot, inner)), { code: 'slot.bad_parameters' });
+  for (let run = 0; run < 6; run += 1) assert.deepEqual(openBoth(forged({ outer, inner: within })), genuine.slotKey);
 });
 
-test('the keystore cannot open a slot that the log key did not open first, and the log key gives nothing by itself', async () => {
-  const { slot, wrappingKey } = await newSlot();
+test('the keystore cannot open a slot that the log key did not open first, and the log key gives nothing by itself', () => {
+  const { slot, slotKey } = newSlot();
   const { sealed } = parseEscrowParameters(slot);
   for (const text of ['holdfast v1 escrow outer', 'holdfast v1 escrow inner'])
-    assert.equal(await openHpke(keystoreKey, { info: label(text, archiveId, slot.slotId) }, sealed), undefined);
-  const inner = await openEscrowOuter(slot, archiveId, logKey);
-  assert.equal(Buffer.from(inner).includes(wrappingKey), false);
-  assert.equal(
-    await openHpke(logKey, { info: label('holdfast v1 escrow inner', archiveId, slot.slotId) }, inner),
-    undefined,
-  );
-  assert.deepEqual(await openBoth(slot), wrappingKey);
+    assert.equal(openHpke(keystoreKey, { info: label(text, archiveId, slot.slotId) }, sealed), undefined);
+  const inner = openEscrowOuter(slot, archiveId, logKey);
+  assert.equal(Buffer.from(inner).includes(slotKey), false);
+  assert.equal(openHpke(logKey, { info: label('holdfast v1 escrow inner', archiveId, slot.slotId) }, inner), undefined);
+  assert.deepEqual(openBoth(slot), slotKey);
 });
 
-test('parameters that are not those of an escrow slot are refused before a key is used', async () => {
-  const { slot, wrappingKey } = await newSlot();
+test('parameters that are not those of an escrow slot are refused before a key is used', () => {
+  const { slot, slotKey } = newSlot();
   const [outer, inner, sealed] = parseParameters(slot.parameters, 3);
   const { parameters, ...bare } = slot;
   const refused: readonly Slot[] = [
@@ -196,13 +185,13 @@ test('parameters that are not those of an escrow slot are refused before a key i
     ...Array.from({ length: parameters!.length }, (_, at) => ({ ...slot, parameters: parameters!.subarray(0, at) })),
   ];
   for (const one of refused) {
-    await assert.rejects(openEscrowOuter(one, archiveId, logKey), { code: 'slot.bad_parameters' });
-    await assert.rejects(openEscrowInner(one, archiveId, new Uint8Array(80), keystoreKey), {
+    assert.throws(() => openEscrowOuter(one, archiveId, logKey), { code: 'slot.bad_parameters' });
+    assert.throws(() => openEscrowInner(one, archiveId, new Uint8Array(80), keystoreKey), {
       code: 'slot.bad_parameters',
     });
   }
   // A parameter of a later version that need not be understood.
   const later = { ...slot, parameters: new Uint8Array([...parameters!, 8, 1, 1]) };
-  assert.deepEqual(await openBoth(later), wrappingKey);
-  for (let run = 0; run < refused.length; run += 1) assert.deepEqual(await openBoth({ ...slot }), wrappingKey);
+  assert.deepEqual(openBoth(later), slotKey);
+  for (let run = 0; run < refused.length; run += 1) assert.deepEqual(openBoth({ ...slot }), slotKey);
 });

@@ -18,7 +18,7 @@ type Expected = {
     readonly customKey: string;
     readonly escrow: { readonly logKey: string; readonly keystoreKey: string };
   };
-  readonly slots: readonly (Readonly<Record<'slotId' | 'commitment' | 'wrappedRingKey' | 'wrappingKey', string>> & {
+  readonly slots: readonly (Readonly<Record<'slotId' | 'commitment' | 'wrappedRingKey' | 'slotKey', string>> & {
     readonly kind: number;
     readonly parameters?: string;
   })[];
@@ -30,10 +30,8 @@ const { keyring, recoveryCode, secrets, ...expected } = JSON.parse(readFileSync(
 const archiveId = Uint8Array.fromHex(expected.archiveId);
 const place = { archiveId, keyringNumber: keyring };
 
-function slotOf(kind: number): { readonly slot: Slot; readonly wrappingKey: Uint8Array } {
-  const { slotId, commitment, wrappedRingKey, parameters, wrappingKey } = expected.slots.find(
-    (one) => one.kind === kind,
-  )!;
+function slotOf(kind: number): { readonly slot: Slot; readonly slotKey: Uint8Array } {
+  const { slotId, commitment, wrappedRingKey, parameters, slotKey } = expected.slots.find((one) => one.kind === kind)!;
   const slot = {
     kind,
     slotId: Uint8Array.fromHex(slotId),
@@ -41,7 +39,7 @@ function slotOf(kind: number): { readonly slot: Slot; readonly wrappingKey: Uint
     wrappedRingKey: Uint8Array.fromHex(wrappedRingKey),
     ...(parameters !== undefined && { parameters: Uint8Array.fromHex(parameters) }),
   };
-  return { slot, wrappingKey: Uint8Array.fromHex(wrappingKey) };
+  return { slot, slotKey: Uint8Array.fromHex(slotKey) };
 }
 
 test('each slot of the golden archive opens with its secret, and all give the one ring key', async () => {
@@ -49,18 +47,21 @@ test('each slot of the golden archive opens with its secret, and all give the on
   const [logKey, keystoreKey] = [secrets.escrow.logKey, secrets.escrow.keystoreKey].map((key) =>
     importHpkeKey(Uint8Array.fromHex(key)),
   );
-  const inner = await openEscrowOuter(escrow, archiveId, logKey!);
-  const escrowed = await openEscrowInner(escrow, archiveId, inner, keystoreKey!);
+  const inner = openEscrowOuter(escrow, archiveId, logKey!);
+  const escrowed = openEscrowInner(escrow, archiveId, inner, keystoreKey!);
   const opened = [
     openSlot(slotOf(1).slot, place, parseRecoveryCode(recoveryCode)),
     openSlotWithKey(escrow, place, escrowed),
     await createPasswordOpener(secrets.passwords[0]!.password).open(slotOf(3).slot, place),
     openCustomKeySlot(slotOf(4).slot, place, parseCustomKey(secrets.customKey)),
   ];
-  const ringKey = opened[0]?.ringKey;
+  const ringKey = opened[0];
   assert.equal(ringKey?.length, 32);
-  for (const [index, one] of opened.entries())
-    assert.deepEqual(one, { ringKey, wrappingKey: slotOf(index + 1).wrappingKey });
+  for (const [index, one] of opened.entries()) {
+    assert.deepEqual(one, ringKey);
+    const { slot, slotKey } = slotOf(index + 1);
+    assert.deepEqual(openSlotWithKey(slot, place, slotKey), ringKey);
+  }
 });
 
 test('a password that was changed does not open the slot of the new one', async () => {

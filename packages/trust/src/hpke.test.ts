@@ -23,19 +23,19 @@ const vector = {
   ciphertext: 'e5d84cd531cfb583096e7cfa9641bd3079cf3a91cda813c52deb5f512be9931980a41de125a925cdad859d5b7a',
 };
 
-test('sealing and opening are those of the vectors of RFC 9180', async () => {
+test('sealing and opening are those of the vectors of RFC 9180', () => {
   const { info, associatedData, plaintext } = vector;
   const key = importHpkeKey(vector.skRm);
   assert.deepEqual(key.publicKey, vector.pkRm);
-  const sealed = await sealHpke(vector.pkRm, { info, associatedData }, plaintext, () => vector.ikmE.slice());
+  const sealed = sealHpke(vector.pkRm, { info, associatedData }, plaintext, () => vector.ikmE.slice());
   assert.equal(sealed.toHex(), vector.enc + vector.ciphertext);
-  assert.deepEqual(await openHpke(key, { info, associatedData }, sealed), plaintext);
+  assert.deepEqual(openHpke(key, { info, associatedData }, sealed), plaintext);
 });
 
-test('what was sealed opens with its key, purpose and data alone', async () => {
+test('what was sealed opens with its key, purpose and data alone', () => {
   const key = importHpkeKey(systemRandom(32));
   const context = { info: text('purpose'), associatedData: text('data') };
-  const sealed = await sealHpke(key.publicKey, context, text('secret'), systemRandom);
+  const sealed = sealHpke(key.publicKey, context, text('secret'), systemRandom);
   assert.equal(sealed.length, 6 + hpkeBytes.overhead);
   const refused = [
     openHpke(importHpkeKey(systemRandom(32)), context, sealed),
@@ -48,24 +48,24 @@ test('what was sealed opens with its key, purpose and data alone', async () => {
     ...Array.from(sealed, (byte, at) => openHpke(key, context, sealed.with(at, byte ^ 1))),
     ...Array.from(sealed, (_, at) => openHpke(key, context, sealed.subarray(0, at))),
   ];
-  assert.deepEqual(new Set(await Promise.all(refused)), new Set([undefined]));
-  const accepted = Array.from({ length: refused.length }, async () => {
-    const again = await sealHpke(key.publicKey, { ...context }, text('secret'), systemRandom);
+  assert.deepEqual(new Set(refused), new Set([undefined]));
+  const accepted = Array.from({ length: refused.length }, () => {
+    const again = sealHpke(key.publicKey, { ...context }, text('secret'), systemRandom);
     return openHpke(key, { ...context }, new Uint8Array([0, ...again]).subarray(1));
   });
-  for (const opened of await Promise.all(accepted)) assert.deepEqual(opened, text('secret'));
+  for (const opened of accepted) assert.deepEqual(opened, text('secret'));
 });
 
-test('anything seals and opens, and twice the same is sealed differently', async () => {
+test('anything seals and opens, and twice the same is sealed differently', () => {
   const key = importHpkeKey(systemRandom(32));
   const bytes = fc.uint8Array({ maxLength: 200 });
-  await fc.assert(
-    fc.asyncProperty(bytes, bytes, bytes, async (info, associatedData, plaintext) => {
+  fc.assert(
+    fc.property(bytes, bytes, bytes, (info, associatedData, plaintext) => {
       const seal = () => sealHpke(key.publicKey, { info, associatedData }, plaintext, systemRandom);
-      const [one, two] = await Promise.all([seal(), seal()]);
+      const [one, two] = [seal(), seal()];
       assert.notDeepEqual(one, two);
       for (const sealed of [one, two])
-        assert.deepEqual(await openHpke(key, { info, associatedData }, sealed), new Uint8Array(plaintext));
+        assert.deepEqual(openHpke(key, { info, associatedData }, sealed), new Uint8Array(plaintext));
     }),
     { numRuns: 30 },
   );
@@ -80,32 +80,30 @@ const smallOrder = [
   'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
 ].map(hex);
 
-test('a public key of another length or of small order is refused, as recipient and as encapsulated key', async () => {
+test('a public key of another length or of small order is refused, as recipient and as encapsulated key', () => {
   const key = importHpkeKey(systemRandom(32));
   const context = { info: text('purpose') };
   const refused = [new Uint8Array(), key.publicKey.subarray(1), new Uint8Array(33), ...smallOrder];
   for (const publicKey of refused)
-    await assert.rejects(sealHpke(publicKey, context, text('secret'), systemRandom), { code: 'hpke.bad_public_key' });
-  const sealed = await sealHpke(key.publicKey, context, text('secret'), systemRandom);
+    assert.throws(() => sealHpke(publicKey, context, text('secret'), systemRandom), { code: 'hpke.bad_public_key' });
+  const sealed = sealHpke(key.publicKey, context, text('secret'), systemRandom);
   for (const enc of smallOrder)
-    assert.equal(await openHpke(key, context, new Uint8Array([...enc, ...sealed.subarray(32)])), undefined);
+    assert.equal(openHpke(key, context, new Uint8Array([...enc, ...sealed.subarray(32)])), undefined);
   for (const _ of refused) {
     const other = importHpkeKey(systemRandom(32));
-    const genuine = await sealHpke(other.publicKey, context, text('secret'), systemRandom);
-    assert.deepEqual(await openHpke(other, context, genuine), text('secret'));
+    const genuine = sealHpke(other.publicKey, context, text('secret'), systemRandom);
+    assert.deepEqual(openHpke(other, context, genuine), text('secret'));
   }
 });
 
-test('a private key gives the public key that the crypto library gives, and cannot be taken out again', async () => {
+test('a private key gives the public key that the crypto library gives', () => {
   for (let run = 0; run < 5; run += 1) {
     const { privateKey, publicKey } = generateKeyPairSync('x25519');
     const raw = privateKey.export({ format: 'der', type: 'pkcs8' }).subarray(-32);
     const key = importHpkeKey(raw);
     const exported = publicKey.export({ format: 'der', type: 'spki' }).subarray(-32);
     assert.deepEqual(Buffer.from(key.publicKey), exported);
-    for (const format of ['pkcs8', 'jwk'] as const)
-      await assert.rejects(crypto.subtle.exportKey(format, key.pair.privateKey), { name: 'InvalidAccessError' });
-    assert.deepEqual(new Uint8Array(await crypto.subtle.exportKey('raw', key.pair.publicKey)), key.publicKey);
+    assert.ok(key.privateKey.equals(privateKey));
   }
   assert.throws(() => importHpkeKey(new Uint8Array(31)));
 });
@@ -115,9 +113,21 @@ test('a key is named by the first 8 bytes of its SHA-256', () => {
   assert.equal(hpkeKeyId(text('abc')).toHex(), 'ba7816bf8f01cfea');
 });
 
-test('sealing leaves the bytes it was given as they are', async () => {
+test('sealing leaves the bytes it was given as they are', () => {
   const key = importHpkeKey(systemRandom(32));
   const [secret, chance] = [text('secret'), new Uint8Array(32).fill(7)];
-  await sealHpke(key.publicKey, { info: text('purpose') }, secret, () => chance);
+  sealHpke(key.publicKey, { info: text('purpose') }, secret, () => chance);
   assert.deepEqual([secret, chance], [text('secret'), new Uint8Array(32).fill(7)]);
+});
+
+test('bytes that are views of larger memory are sealed alone, and left as they are', () => {
+  const key = importHpkeKey(systemRandom(32));
+  const [secret, chance] = [Buffer.from('a secret of a pool'), Buffer.from(systemRandom(32))];
+  const kept = [Buffer.from(secret).toString('hex'), chance.toString('hex')];
+  const context = { info: Buffer.from('purpose'), associatedData: Buffer.from('data') };
+  const sealed = sealHpke(Buffer.from(key.publicKey), context, secret, () => chance);
+  assert.equal(sealed.length, secret.length + hpkeBytes.overhead);
+  assert.deepEqual([secret.toString('hex'), chance.toString('hex')], kept);
+  assert.deepEqual(openHpke(key, context, Buffer.from(sealed)), new Uint8Array(secret));
+  assert.throws(() => sealHpke(key.publicKey, context, secret, () => chance.subarray(1)), /32 bytes/);
 });

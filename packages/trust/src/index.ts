@@ -14,4 +14,5 @@ export * from './password-slot.ts';
 export * from './recovery-code.ts';
 export * from './signed-note.ts';
 export * from './key-file.ts';
+export * from './slot-errors.ts';
 export * from './slots.ts';

@@ -1,17 +1,9 @@
 import { argon2 } from 'node:crypto';
 import { promisify } from 'node:util';
 import { assert, defineErrors, type Random } from '@holdfast/base';
+import { slotErrors } from './slot-errors.ts';
 import { encodeParameters, parameterBytes, parameterNumber, parseParameters } from './slot-parameters.ts';
-import {
-  deriveWrappingKey,
-  type OpenedSlot,
-  openSlotWithKey,
-  type PreparedSlot,
-  prepareSlot,
-  type Slot,
-  slotErrors,
-  type SlotPlace,
-} from './slots.ts';
+import { deriveSlotKey, openDerivedSlot, type PreparedSlot, prepareSlot, type Slot, type SlotPlace } from './slots.ts';
 
 /** Failures of archive key passwords. That one does not fit a slot is not one of them: it is an answer. */
 export const archivePasswordErrors = defineErrors('archive_password', {
@@ -50,20 +42,27 @@ export type PasswordParameters = PasswordCost & {
   readonly salt: Uint8Array;
 };
 
-/** Tries one password on many slots; what was worked out once is not worked out again. */
+/** How much work a slot may cause: all within the bounds, or none that was not done before. */
+export type SlotEffort = 'any' | 'none';
+
+/** Tries one password on many slots, one after the other; what was worked out once is not worked out again. */
 export type PasswordOpener = {
   /**
-   * Opens a slot; undefined when the password is another slot's or it is of another kind.
+   * The ring key of a slot; undefined when the password is another slot's or it is of another kind.
    *
    * @throws slot.bad_parameters, slot.corrupt, archive_password.no_memory, archive_password.too_many_slots
    */
-  readonly open: (slot: Slot, place: SlotPlace) => Promise<OpenedSlot | undefined>;
+  readonly open: (slot: Slot, place: SlotPlace, effort?: SlotEffort) => Promise<Uint8Array | undefined>;
+  /** Overwrites what was worked out; nothing opens afterwards. */
+  readonly close: () => void;
 };
 
 const leastCharacters = 12;
 const mostBytes = 1_024;
 /** Different salts and costs that one password is tried with. A slot keeps its own in every keyring. */
 const mostDerivations = 16;
+/** KiB times passes that one password is worked out for: four slots of the greatest cost, or any 16 of the default one. */
+const mostKibibytePasses = 4 * passwordCostBounds.memoryKibibytes[1] * passwordCostBounds.passes[1];
 const label = 'holdfast v1 password slot';
 const workOut = promisify(argon2);
 
@@ -85,7 +84,9 @@ export async function preparePasswordSlot(
   const parameters = encodeParameters([salt, cost.memoryKibibytes, cost.passes, cost.lanes]);
   const slot = { slotId, kind: passwordSlotKind, parameters };
   const secret = await stretch(password, parsePasswordParameters(slot));
-  return prepareSlot(archiveId, slot, deriveWrappingKey({ archiveId, slotId }, secret, label));
+  const slotKey = deriveSlotKey({ archiveId, slotId }, secret, label);
+  secret.fill(0);
+  return prepareSlot(archiveId, slot, slotKey);
 }
 
 /** Reads the parameters of a password slot, within their bounds. @throws slot.bad_parameters */
@@ -101,37 +102,74 @@ export function parsePasswordParameters({ kind, parameters }: Pick<Slot, 'kind' 
 }
 
 /**
- * Takes a password to try. Bounds are checked before any work, and at most 16 different slots are worked out, so
- * forged keyrings cost a bounded time. Whoever has keyrings that nobody could forge tries their slots first.
+ * Takes a password to try. Bounds are checked before any work: at most 16 different slots are worked out, one at a time,
+ * which together cost no more than four of the greatest cost, so forged keyrings cost a bounded time.
  *
  * @throws archive_password.too_long, archive_password.not_text
  */
 export function createPasswordOpener(password: string): PasswordOpener {
   messageOf(password).fill(0);
-  const stretched = new Map<string, Promise<Uint8Array>>();
-  const secretFor = (parameters: PasswordParameters) => {
+  const stretched = createStretcher(password);
+  const open: PasswordOpener['open'] = async (slot, place, effort = 'any') => {
+    if (slot.kind !== passwordSlotKind) return undefined;
+    const secret = await stretched.secretFor(parsePasswordParameters(slot), effort);
+    return openDerivedSlot(slot, place, { secret, label });
+  };
+  return { open, close: stretched.close };
+}
+
+/** What a password was worked out to, by salt and cost. */
+function createStretcher(password: string) {
+  const known = new Map<string, { readonly secret: Promise<Uint8Array>; readonly kibibytePasses: number }>();
+  let last: Promise<unknown> = Promise.resolve();
+  let isClosed = false;
+  const begin = (parameters: PasswordParameters) => {
+    const before = last;
+    const secret = (async () => {
+      await before.catch(() => undefined);
+      assert(!isClosed, 'the opener was not closed');
+      return stretch(password, parameters);
+    })();
+    last = secret;
+    return secret;
+  };
+  const secretFor = (parameters: PasswordParameters, effort: SlotEffort): Promise<Uint8Array> => {
+    assert(!isClosed, 'the opener was not closed');
     const { salt, memoryKibibytes, passes, lanes } = parameters;
     const name = `${salt.toHex()} ${memoryKibibytes} ${passes} ${lanes}`;
-    if (!stretched.has(name) && stretched.size >= mostDerivations)
-      throw archivePasswordErrors.too_many_slots({ tried: mostDerivations });
-    return stretched.getOrInsertComputed(name, () => stretch(password, parameters));
+    const found = known.get(name);
+    if (found) return found.secret;
+    const kibibytePasses = memoryKibibytes * passes;
+    const spent = known.values().reduce((sum, one) => sum + one.kibibytePasses, kibibytePasses);
+    if (effort === 'none' || known.size >= mostDerivations || spent > mostKibibytePasses)
+      throw archivePasswordErrors.too_many_slots({ tried: known.size });
+    const secret = begin(parameters);
+    known.set(name, { secret, kibibytePasses });
+    // What failed, for want of memory, may succeed another time.
+    secret.catch(() => known.delete(name));
+    return secret;
   };
-  const open = async (slot: Slot, place: SlotPlace) => {
-    if (slot.kind !== passwordSlotKind) return undefined;
-    const secret = await secretFor(parsePasswordParameters(slot));
-    return openSlotWithKey(slot, place, deriveWrappingKey({ ...place, slotId: slot.slotId }, secret, label));
+  const close = () => {
+    isClosed = true;
+    for (const { secret } of known.values())
+      void secret.then(
+        (bytes) => bytes.fill(0),
+        () => undefined,
+      );
+    known.clear();
   };
-  return { open };
+  return { secretFor, close };
 }
 
 /** Argon2id (RFC 9106, version 0x13), 32 bytes. */
 async function stretch(password: string, parameters: PasswordParameters): Promise<Uint8Array> {
   const { salt, memoryKibibytes: memory, passes, lanes: parallelism } = parameters;
+  if (memory * 1_024 > process.availableMemory()) throw archivePasswordErrors.no_memory({ memoryKibibytes: memory });
   const message = messageOf(password);
   try {
     const derived = await workOut('argon2id', { message, nonce: salt, memory, passes, parallelism, tagLength: 32 });
     assert(derived.length === 32, 'as many bytes come back as were asked for');
-    return derived;
+    return new Uint8Array(derived);
   } catch (cause) {
     if (!isOutOfMemory(cause)) throw cause;
     throw archivePasswordErrors.no_memory({ memoryKibibytes: memory }, cause);

@@ -1,5 +1,5 @@
 import { assert } from '@holdfast/base';
-import { slotErrors } from './slots.ts';
+import { slotErrors } from './slot-errors.ts';
 
 /**
  * The parameters of a slot as bytes: tagged values numbered from 1, each of which must be understood.

@@ -21,6 +21,7 @@ import type { Time } from '../format/time.ts';
 import type { MapEntry } from '../format/tree-node.ts';
 import { updateTree } from '../tree/update-tree.ts';
 import { type MadeSlot, recoverySlot, strangeSlot, wrapMadeSlot } from './made-slots.ts';
+import { publicHalf } from './seal-to-public-key.ts';
 
 /** A record that was made, in the order of making. */
 export type MadeRecord = { readonly kind: RecordKindName; readonly ordinal: Ordinal; readonly bytes: Uint8Array };
@@ -152,7 +153,7 @@ export class ArchiveMaker {
       unknown,
     });
     const epochs = this.epochs.map((epoch) => ({ ...epoch, suite: suiteOne }));
-    const slotKeys = this.slots.map(({ slotId, wrappingKey }) => ({ slotId, wrappingKey }));
+    const slotKeys = this.slots.map(({ slotId, slotKey }) => ({ slotId, publicKey: publicHalf(slotKey) }));
     const raw = encodeRing({ epochs, slotKeys });
     const content = { kind: 'keyring', epoch: newestOf(epochs).number, open, raw } as const;
     const bytes = this.#seal({ ...content, ordinal: this.#nextOrdinal(this.writer) }, this.archiveId, ringKey);

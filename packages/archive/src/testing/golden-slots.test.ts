@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 
 import { hkdf } from '../crypto/derive.node.ts';
-import { XaesKey } from '../crypto/xaes.node.ts';
+import { openHpkeWeb } from '../crypto/hpke-web.ts';
 import { ByteWriter, equalBytes, joinBytes } from '../format/cursor.ts';
 import { defineFields, FieldReader } from '../format/fields.ts';
 import { encodeKeyring, type KeyringSlot, parseKeyring, slotKinds } from '../format/keyring.ts';
@@ -28,17 +28,16 @@ type Expected = {
 const expected = JSON.parse(await readFile(join(golden, 'expected.json'), 'utf8')) as Expected;
 const ascii = (text: string) => new TextEncoder().encode(text);
 
-/** Opens slots by whatever gives their wrapping keys, as the format document says. */
-function openWith(wrappingKeyOf: (slot: KeyringSlot, salt: Uint8Array) => Uint8Array | undefined): OpenSlot {
+/** Opens slots by whatever gives their slot keys, as the format document says. */
+function openWith(slotKeyOf: (slot: KeyringSlot, salt: Uint8Array) => Uint8Array | undefined): OpenSlot {
   return async (slot, { archiveId, keyringNumber }) => {
     const salt = joinBytes(archiveId, slot.slotId);
-    const wrappingKey = wrappingKeyOf(slot, salt);
-    if (wrappingKey === undefined) return undefined;
-    const commitment = createHmac('sha256', wrappingKey).update('holdfast v1 slot commitment').update(salt).digest();
+    const slotKey = slotKeyOf(slot, salt);
+    if (slotKey === undefined) return undefined;
+    const commitment = createHmac('sha256', slotKey).update('holdfast v1 slot commitment').update(salt).digest();
     if (!equalBytes(commitment, slot.commitment)) return undefined;
-    const associated = new ByteWriter().put(ascii('holdfast v1 slot')).put(archiveId).u32(keyringNumber);
-    const [nonce, sealed] = [slot.wrappedRingKey.subarray(0, 24), slot.wrappedRingKey.subarray(24)];
-    return new XaesKey(wrappingKey).open(joinBytes(nonce), joinBytes(sealed), associated.put(slot.slotId).written());
+    const info = new ByteWriter().put(ascii('holdfast v1 slot')).put(archiveId).u32(keyringNumber).put(slot.slotId);
+    return openHpkeWeb(joinBytes(slotKey), info.written(), joinBytes(slot.wrappedRingKey));
   };
 }
 
@@ -80,15 +79,15 @@ async function keyringOpen(number: number): Promise<Uint8Array> {
   return splitRecord(joinBytes(await readFile(join(golden, `archive/keys/keyring-${number}.1`)))).open;
 }
 
-test('the golden archive of slots opens by each password, by the custom key and by each wrapping key', async () => {
+test('the golden archive of slots opens by each password, by the custom key and by each slot key', async () => {
   for (const { password, keyring, head } of expected.secrets.passwords) {
     const opened = await open({ openSlot: byPassword(password) });
     assert.deepEqual([opened.keyring, opened.head], [keyring, head]);
   }
   const newest = { head: 3, keyring: 4, problems: [] };
   assert.deepEqual(await open({ openSlot: byCustomKey(Uint8Array.fromBase64(expected.secrets.customKey)) }), newest);
-  for (const { slotId, wrappingKey } of expected.slots) {
-    const own = openWith((slot) => (slot.slotId.toHex() === slotId ? Uint8Array.fromHex(wrappingKey!) : undefined));
+  for (const { slotId, slotKey } of expected.slots) {
+    const own = openWith((slot) => (slot.slotId.toHex() === slotId ? Uint8Array.fromHex(slotKey!) : undefined));
     assert.deepEqual(await open({ openSlot: own }), newest);
   }
 });
@@ -117,11 +116,11 @@ test('its newest keyring has a slot of every kind, as expected.json writes them,
   );
   const hex = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString('hex');
   for (const [index, slot] of slots.slice(1).entries()) {
-    const { wrappingKey, ...written } = expected.slots[index]!;
+    const { slotKey, ...written } = expected.slots[index]!;
     const { slotId, kind, commitment, wrappedRingKey, parameters } = slot;
     const fields = { slotId: hex(slotId), kind, commitment: hex(commitment), wrappedRingKey: hex(wrappedRingKey) };
     assert.deepEqual({ ...fields, ...(parameters && { parameters: hex(parameters) }) }, written);
-    assert.equal(wrappingKey?.length, 64);
+    assert.equal(slotKey?.length, 64);
   }
 });
 
@@ -140,11 +139,11 @@ test('a slot of an unknown kind has fields of any length and is written as it wa
   const keyring = parseKeyring(open);
   assert.deepEqual(Buffer.from(encodeKeyring(keyring)), Buffer.from(open));
   const [strange, ...known] = keyring.slots;
-  assert.deepEqual([strange!.slotId.length, strange!.commitment.length, strange!.wrappedRingKey.length], [9, 20, 73]);
+  assert.deepEqual([strange!.slotId.length, strange!.commitment.length, strange!.wrappedRingKey.length], [16, 20, 73]);
   const written = (slot: KeyringSlot) => parseKeyring(encodeKeyring({ ...keyring, slots: [slot] })).slots[0]!;
   for (const slot of known) {
     for (const wrong of [
-      { ...slot, slotId: slot.slotId.subarray(1) },
+      { ...slot, commitment: slot.commitment.subarray(1) },
       { ...slot, commitment: joinBytes(slot.commitment, Uint8Array.of(0)) },
       { ...slot, wrappedRingKey: new Uint8Array() },
     ]) {

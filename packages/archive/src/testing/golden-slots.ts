@@ -65,7 +65,7 @@ function slotFacts(maker: ArchiveMaker): readonly Readonly<Record<string, string
       commitment: slot.commitment.toHex(),
       wrappedRingKey: slot.wrappedRingKey.toHex(),
       ...(slot.parameters && { parameters: slot.parameters.toHex() }),
-      wrappingKey: made.wrappingKey.toHex(),
+      slotKey: made.slotKey.toHex(),
     };
   });
 }

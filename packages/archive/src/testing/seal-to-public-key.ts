@@ -25,7 +25,7 @@ export function publicHalf(privateKey: Uint8Array): Uint8Array {
  * Seals to a public key as golden archives have it: encapsulated key (32) and ciphertext with its tag.
  *
  * Written from RFC 9180 (4.1, 5.1, 5.2, 7.1.3: base mode, first message, no associated data) over primitives alone, so
- * that the library which the product seals with is not checked against itself. `chance` is 32 bytes.
+ * that what the product seals with is not checked against itself. `chance` is 32 bytes.
  */
 export function sealToPublicKey(
   publicKey: Uint8Array,

@@ -16,7 +16,7 @@ import { readKeyFile, type Secret } from '../format/secret.ts';
 import type { Findings } from './findings.ts';
 import { quietly } from './quietly.ts';
 import type { Shelf } from './shelf.ts';
-import { nameSlots, takeSlotSecret, type WrappingKeyOf } from './slot-keys.ts';
+import { nameSlots, takeSlotSecret, type SlotKeyOf } from './slot-keys.ts';
 
 /** What the keys of an archive came to: epochs, and the keyrings whose writers may be believed, newest first. */
 export type ArchiveKeys = {
@@ -45,9 +45,9 @@ export function findKeys(shelf: Shelf, secret: Secret, findings: Findings): Arch
     const { archiveId } = header;
     const keyrings = readKeyrings(frames.keyrings, header, findings);
     seen.push(...keyrings);
-    const wrappingKeyOf = slotSecret({ archiveId, keyrings }, findings);
+    const slotKeyOf = slotSecret({ archiveId, keyrings }, findings);
     for (const keyring of keyrings) {
-      const epochs = openRing(keyring, wrappingKeyOf, archiveId);
+      const epochs = openRing(keyring, slotKeyOf, archiveId);
       if (epochs === undefined) continue;
       checkFormat(header);
       return { archiveId, epochs, keyrings, opened: keyring };
@@ -177,10 +177,10 @@ function noteRefused(findings: Findings, what: string): void {
 }
 
 /** The epochs of a keyring, through the slot that the secret opens; undefined when there is none. */
-function openRing(keyring: Keyring, wrappingKeyOf: WrappingKeyOf, archiveId: Buffer): Epochs | undefined {
+function openRing(keyring: Keyring, slotKeyOf: SlotKeyOf, archiveId: Buffer): Epochs | undefined {
   for (const slot of keyring.slots) {
-    const wrappingKey = wrappingKeyOf(slot);
-    const ringKey = wrappingKey && openSlot(keyring, slot, { wrappingKey, archiveId });
+    const slotKey = slotKeyOf(slot);
+    const ringKey = slotKey && openSlot(keyring, slot, { slotKey, archiveId });
     if (ringKey === undefined) continue;
     const { frame } = keyring;
     const plain = openSealed(

@@ -7,14 +7,14 @@ import type { Findings } from './findings.ts';
 import { isVouchedFor } from './keyring-proof.ts';
 import { quietly } from './quietly.ts';
 
-/** The wrapping key that a secret gives for a slot; undefined where it gives none. */
-export type WrappingKeyOf = (slot: Slot) => Buffer | undefined;
+/** The slot key that a secret gives for a slot; undefined where it gives none. */
+export type SlotKeyOf = (slot: Slot) => Buffer | undefined;
 
 /** The keyrings of one archive, newest first. */
 export type ArchiveKeyrings = { readonly archiveId: Buffer; readonly keyrings: readonly Keyring[] };
 
 /** What a secret makes of the keyrings of one archive after the other. */
-export type SlotSecret = (archive: ArchiveKeyrings, findings: Findings) => WrappingKeyOf;
+export type SlotSecret = (archive: ArchiveKeyrings, findings: Findings) => SlotKeyOf;
 
 /** Any secret but a key file, which opens no slot. */
 export type SlotSecretText = Exclude<Secret, { readonly keyFile: string }>;
@@ -42,10 +42,10 @@ export function takeSlotSecret(secret: SlotSecretText): SlotSecret {
 function fixedSecret(kind: number, bytes: Buffer): SlotSecret {
   return ({ archiveId }) =>
     (slot) =>
-      slot.kind === kind ? wrappingKey(bytes, archiveId, slot) : undefined;
+      slot.kind === kind ? slotKey(bytes, archiveId, slot) : undefined;
 }
 
-function wrappingKey(secret: Buffer, archiveId: Buffer, slot: Slot): Buffer {
+function slotKey(secret: Buffer, archiveId: Buffer, slot: Slot): Buffer {
   return deriveKey(secret, Buffer.concat([archiveId, slot.slotId]), labels[slot.kind]!);
 }
 
@@ -70,7 +70,7 @@ function passwordSecret(password: Buffer): SlotSecret {
       if (cost === undefined || !tried.has(cost.name)) return undefined;
       if (!workedOut.has(cost.name)) workedOut.set(cost.name, tryToWorkOut(password, cost, findings));
       const secret = workedOut.get(cost.name);
-      return secret && wrappingKey(secret, archiveId, slot);
+      return secret && slotKey(secret, archiveId, slot);
     };
   };
 }

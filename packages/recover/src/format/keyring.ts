@@ -2,10 +2,11 @@ import { corrupt } from '../errors.ts';
 import { type Cursor, readWhole } from './bytes.ts';
 import { field, readFields, type Fields } from './fields.ts';
 import { kinds, recordSignatureHolds, type RecordFrame } from './record.ts';
-import { hmac, openSealed, sha256, signatureHolds } from './sealing.ts';
+import { openHpke } from './hpke.ts';
+import { hmac, sha256, signatureHolds } from './sealing.ts';
 
 /** The draft revision of the format this reader knows. */
-export const DRAFT_REVISION = 1;
+export const DRAFT_REVISION = 2;
 
 const noArchive = Buffer.alloc(16);
 
@@ -122,7 +123,7 @@ function readSlot(bytes: Buffer): { readonly kind: number; readonly slot: Slot |
   });
   const kind = fields.count(2);
   if (!knownKinds.includes(kind)) return { kind, slot: undefined };
-  const fixed = { slotId: fields.fixed(1, 16), commitment: fields.fixed(3, 32), wrapped: fields.fixed(4, 72) };
+  const fixed = { slotId: fields.fixed(1, 16), commitment: fields.fixed(3, 32), wrapped: fields.fixed(4, 80) };
   return { kind, slot: { kind, ...fixed, parameters: fields.bytes(6) } };
 }
 
@@ -158,22 +159,19 @@ export function introductionHolds(keyring: Keyring, writer: Writer, archiveId: B
   return signatureHolds(before.publicKey, parts, writer.introduction);
 }
 
-/** The ring key of a keyring, through a slot and its wrapping key; undefined when the slot is not this key's. */
+/** The ring key of a keyring, through a slot and its slot key; undefined when the slot is not this key's. */
 export function openSlot(
   keyring: Keyring,
   slot: Slot,
-  keys: { readonly wrappingKey: Buffer; readonly archiveId: Buffer },
+  keys: { readonly slotKey: Buffer; readonly archiveId: Buffer },
 ): Buffer | undefined {
   const label = Buffer.from('holdfast v1 slot commitment', 'ascii');
-  // The commitment first: a forged slot must not become an oracle for the wrapping key.
-  if (!hmac(keys.wrappingKey, label, keys.archiveId, slot.slotId).equals(slot.commitment)) return undefined;
+  // The commitment first: a forged slot must not become an oracle for the slot key.
+  if (!hmac(keys.slotKey, label, keys.archiveId, slot.slotId).equals(slot.commitment)) return undefined;
   const number = Buffer.alloc(4);
   number.writeUInt32LE(keyring.number);
-  const associated = Buffer.concat([Buffer.from('holdfast v1 slot', 'ascii'), keys.archiveId, number, slot.slotId]);
-  return openSealed(
-    { key: keys.wrappingKey, nonce: slot.wrapped.subarray(0, 24), associated },
-    slot.wrapped.subarray(24),
-  );
+  const info = Buffer.concat([Buffer.from('holdfast v1 slot', 'ascii'), keys.archiveId, number, slot.slotId]);
+  return openHpke(keys.slotKey, info, slot.wrapped);
 }
 
 /** Key epochs by number, 32 bytes each. */
@@ -185,7 +183,7 @@ export type Epochs = ReadonlyMap<number, Buffer>;
  * @throws structure.corrupt
  */
 export function readRing(raw: Buffer): Epochs {
-  const fields: Fields = readFields(raw, 'ring', { 1: field('epoch', '!*'), 2: field('slot wrapping key', '!*') });
+  const fields: Fields = readFields(raw, 'ring', { 1: field('epoch', '!*'), 2: field('public key of a slot', '!*') });
   const epochs = new Map<number, Buffer>();
   for (const bytes of fields.all(1)) {
     const epoch = readFields(bytes, 'epoch', {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { entropyToMnemonic } from '@scure/bip39';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
+import { publicHalf } from '../format/hpke.ts';
 import { deriveKey, sha256 } from '../format/sealing.ts';
 import { slotBytes, type WrittenSlot } from './write-slots.ts';
 import * as bytes from './write-structures.ts';
@@ -77,7 +78,7 @@ export class ArchiveWriter {
   constructor() {
     const open = Buffer.concat([
       f('1!', 1),
-      f('2!', 1),
+      f('2!', 2),
       f('3!', derived('salt')),
       f('4!', 1),
       f('5!', this.devices[0]!.publicKey),
@@ -111,13 +112,13 @@ export class ArchiveWriter {
   writeKeyring(writer: number, slotEntropy = this.entropy): void {
     const number = this.keyring.number + 1;
     const slotId = derived('slot', number).subarray(0, 16);
-    const wrappingKey = deriveKey(slotEntropy, Buffer.concat([this.archiveId, slotId]), 'holdfast v1 recovery slot');
+    const slotKey = deriveKey(slotEntropy, Buffer.concat([this.archiveId, slotId]), 'holdfast v1 recovery slot');
     const ringKey = derived('ring', number);
-    const slots = [...this.slots, { slotId, kind: 1, wrappingKey }];
+    const slots = [...this.slots, { slotId, kind: 1, slotKey }];
     const place = { archiveId: this.archiveId, number, ringKey };
     // Of a kind that no reader knows, with fields of other lengths than today's.
     const unknownSlot = Buffer.concat([
-      f('1!', derived('x').subarray(0, 7)),
+      f('1!', derived('x').subarray(0, 16)),
       f('2!', 77),
       f('3!', derived('y').subarray(0, 5)),
       f('4!', Buffer.alloc(73)),
@@ -138,16 +139,16 @@ export class ArchiveWriter {
       f('1!', number),
       f('2!', this.keyring.hash),
       f('3!', unknownSlot),
-      ...slots.map((slot, index) =>
-        f('3!', slotBytes(slot, place, derived(`slot nonce ${index}`, number).subarray(0, 24))),
-      ),
+      ...slots.map((slot, index) => f('3!', slotBytes(slot, place, derived(`slot chance ${index}`, number)))),
       ...writers,
       f('5', bytes.instant(1)),
     ]);
     const epochs = [...this.epochs].map(([epoch, key]) =>
       f('1!', Buffer.concat([f('1!', epoch), f('2!', 1), f('3!', key)])),
     );
-    const wrapping = slots.map((slot) => f('2!', Buffer.concat([f('1!', slot.slotId), f('2!', slot.wrappingKey)])));
+    const wrapping = slots.map((slot) =>
+      f('2!', Buffer.concat([f('1!', slot.slotId), f('2!', publicHalf(slot.slotKey))])),
+    );
     const ring = Buffer.concat([...epochs, ...wrapping]);
     const record = this.write({ kind: 2, open, raw: ring, writer, key: ringKey });
     this.keyring = { number, hash: sha256(record.whole) };

@@ -1,12 +1,14 @@
 import { argon2Sync } from 'node:crypto';
+import { publicHalf } from '../format/hpke.ts';
 import { deriveKey, sha256 } from '../format/sealing.ts';
-import { f, hmacOf, instant, u32, xaesSeal } from './write-structures.ts';
+import { sealHpke } from './write-sealed.ts';
+import { f, hmacOf, instant, u32 } from './write-structures.ts';
 
 /** A slot before the ring key is wrapped. */
 export type WrittenSlot = {
   readonly slotId: Buffer;
   readonly kind: number;
-  readonly wrappingKey: Buffer;
+  readonly slotKey: Buffer;
   readonly parameters?: Buffer;
   /** Where it is not the one of the format. */
   readonly commitment?: Buffer;
@@ -15,16 +17,16 @@ export type WrittenSlot = {
 /** Where a slot is written, and what it wraps. */
 export type SlotPlace = { readonly archiveId: Buffer; readonly number: number; readonly ringKey: Buffer };
 
-/** The fields of a slot. */
-export function slotBytes(slot: WrittenSlot, { archiveId, number, ringKey }: SlotPlace, nonce: Buffer): Buffer {
-  const { slotId, kind, wrappingKey, parameters } = slot;
-  const commitment = hmacOf(wrappingKey, Buffer.from('holdfast v1 slot commitment'), archiveId, slotId);
-  const associated = Buffer.concat([Buffer.from('holdfast v1 slot'), archiveId, u32(number % 2 ** 32), slotId]);
+/** The fields of a slot; `chance` is 32 bytes. */
+export function slotBytes(slot: WrittenSlot, { archiveId, number, ringKey }: SlotPlace, chance: Buffer): Buffer {
+  const { slotId, kind, slotKey, parameters } = slot;
+  const commitment = hmacOf(slotKey, Buffer.from('holdfast v1 slot commitment'), archiveId, slotId);
+  const info = Buffer.concat([Buffer.from('holdfast v1 slot'), archiveId, u32(number % 2 ** 32), slotId]);
   return Buffer.concat([
     f('1!', slotId),
     f('2!', kind),
     f('3!', slot.commitment ?? commitment),
-    f('4!', Buffer.concat([nonce, xaesSeal(wrappingKey, nonce, { plain: ringKey, associated })])),
+    f('4!', sealHpke(publicHalf(slotKey), { info, plain: ringKey, ephemeral: chance })),
     f('5', instant(1)),
     ...(parameters === undefined ? [] : [f('6!', parameters)]),
   ]);
@@ -42,8 +44,8 @@ export function passwordSlot(archiveId: Buffer, password: string, name: string, 
   const [memory, passes, parallelism] = cost;
   const message = Buffer.from(password, 'utf8');
   const secret = argon2Sync('argon2id', { message, nonce: salt!, memory, passes, parallelism, tagLength: 32 });
-  const wrappingKey = deriveKey(secret, Buffer.concat([archiveId, slotId!]), 'holdfast v1 password slot');
-  return { slotId: slotId!, kind: 3, wrappingKey, parameters: passwordParameters(salt!, cost) };
+  const slotKey = deriveKey(secret, Buffer.concat([archiveId, slotId!]), 'holdfast v1 password slot');
+  return { slotId: slotId!, kind: 3, slotKey, parameters: passwordParameters(salt!, cost) };
 }
 
 /** The parameters of a password slot. */
@@ -54,8 +56,8 @@ export function passwordParameters(salt: Buffer, [memory, passes, lanes]: Writte
 /** A slot that a custom key opens. */
 export function customKeySlot(archiveId: Buffer, key: Buffer, name: string): WrittenSlot {
   const slotId = sha256(Buffer.from(`slot ${name}`)).subarray(0, 16);
-  const wrappingKey = deriveKey(key, Buffer.concat([archiveId, slotId]), 'holdfast v1 custom key slot');
-  return { slotId, kind: 4, wrappingKey };
+  const slotKey = deriveKey(key, Buffer.concat([archiveId, slotId]), 'holdfast v1 custom key slot');
+  return { slotId, kind: 4, slotKey };
 }
 
 /** A slot for escrow whose layers are noise: no reader of files opens them. */
@@ -67,5 +69,5 @@ export function escrowSlot(name: string): WrittenSlot {
     f('2!', noise('inner').subarray(0, 8)),
     f('3!', sealed),
   ]);
-  return { slotId: noise('slot').subarray(0, 16), kind: 2, wrappingKey: noise('W'), parameters };
+  return { slotId: noise('slot').subarray(0, 16), kind: 2, slotKey: noise('W'), parameters };
 }
