@@ -195,3 +195,22 @@ test('parameters that are not those of an escrow slot are refused before a key i
   assert.deepEqual(openBoth(later), slotKey);
   for (let run = 0; run < refused.length; run += 1) assert.deepEqual(openBoth({ ...slot }), slotKey);
 });
+
+test('a slot made from views of larger memory opens, and its slot key is none of zeros', () => {
+  const random = (bytes: number) => Buffer.from(systemRandom(bytes));
+  const made = prepareEscrowSlot(Buffer.from(archiveId), keys, random);
+  const { slot } = wrapSlot(made, place, Buffer.from(ringKey), random);
+  const slotKey = openBoth(slot);
+  assert.ok(slotKey.some((byte) => byte !== 0));
+  assert.deepEqual(importHpkeKey(slotKey).publicKey, made.publicKey);
+  assert.deepEqual(openSlotWithKey(slot, place, slotKey), ringKey);
+});
+
+test('bytes cannot be shifted from the archive id to the slot id of an escrow slot', () => {
+  const { slot } = newSlot();
+  const shifted = { ...slot, slotId: new Uint8Array([...slot.slotId, 0xa1]) };
+  assert.throws(() => openEscrowOuter(shifted, archiveId.subarray(1), logKey), { code: 'slot.bad_parameters' });
+  assert.throws(() => openEscrowOuter(shifted, archiveId, logKey), { code: 'slot.bad_parameters' });
+  assert.throws(() => prepareEscrowSlot(archiveId.subarray(1), keys, systemRandom), { code: 'slot.bad_parameters' });
+  assert.equal(openEscrowOuter(slot, archiveId, logKey).length, 80);
+});

@@ -292,6 +292,34 @@ test('one password is worked out for 16 different slots at most, and for one slo
   assert.ok(user + system < 2_000_000, `${user + system} us of CPU`);
 });
 
+test('without effort only a slot opens whose salt and cost were worked out before', async () => {
+  const { slot } = await newSlot();
+  const opener = createPasswordOpener(password);
+  await assert.rejects(opener.open(slot, place, 'none'), { code: 'archive_password.too_many_slots' });
+  assert.deepEqual(await opener.open(slot, place), ringKey);
+  assert.deepEqual(await opener.open(slot, place, 'none'), ringKey);
+  const other = (await newSlot()).slot;
+  await assert.rejects(opener.open(other, place, 'none'), { code: 'archive_password.too_many_slots' });
+  assert.deepEqual(await opener.open(other, place), ringKey);
+});
+
+test('slots are worked out one at a time, and all together cost no more than four of the greatest', async () => {
+  const { slot } = await newSlot();
+  const [salt] = parseParameters(slot.parameters, 4);
+  const opener = createPasswordOpener(password);
+  const costly = (mark: number): Slot => ({ ...slot, parameters: parametersOf(flip(salt!, mark), 1_048_576, 10, 1) });
+  // Nothing of this is worked out: the opener is closed while the first waits its turn behind a small one.
+  const first = opener.open(slot, place);
+  const waiting = [0, 1, 2].map((mark) => opener.open(costly(mark), place));
+  await assert.rejects(opener.open(costly(3), place), { code: 'archive_password.too_many_slots' });
+  const outcomes = Promise.allSettled([first, ...waiting]);
+  opener.close();
+  for (const { status } of (await outcomes).slice(1)) assert.equal(status, 'rejected');
+  await assert.rejects(opener.open(slot, place), /closed/);
+  const again = createPasswordOpener(password);
+  assert.deepEqual(await Promise.all([again.open(slot, place), again.open(slot, place)]), [ringKey, ringKey]);
+});
+
 /** Limits of address space in KiB. What a program has left within the least that it runs in is below 1 GiB. */
 const limits = [800_000, 1_500_000, 2_200_000, 2_900_000];
 

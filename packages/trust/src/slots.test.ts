@@ -2,10 +2,20 @@ import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { test } from 'node:test';
 import { systemRandom } from '@holdfast/base';
+import { openCustomKeySlot, prepareCustomKeySlot } from './custom-key-slot.ts';
 import { importHpkeKey, openHpke } from './hpke.ts';
 import { formatKeyFile, parseKeyFile } from './key-file.ts';
 import { makeRecoveryCode, parseRecoveryCode } from './recovery-code.ts';
-import { makeRecoverySlot, openSlot, openSlotWithKey, recoverySlotKind, rewrapSlot } from './slots.ts';
+import {
+  makeRecoverySlot,
+  openSlot,
+  openSlotWithKey,
+  recoverySlotKind,
+  rewrapSlot,
+  type Slot,
+  type SlotPlace,
+  wrapSlot,
+} from './slots.ts';
 
 const place = { archiveId: new Uint8Array(16).fill(0xa1), keyringNumber: 3 };
 const ringKey = new Uint8Array(32).fill(0x52);
@@ -84,6 +94,44 @@ test('a slot goes on into the next keyring without its secret, keeping what else
   assert.notDeepEqual(carried.wrappedRingKey.subarray(0, 32), slot.wrappedRingKey.subarray(0, 32));
   const unusable = { ringKey: nextRingKey, publicKey: new Uint8Array(32) };
   assert.throws(() => rewrapSlot(slot, next, unusable, systemRandom), { code: 'hpke.bad_public_key' });
+});
+
+test('bytes cannot be shifted from the archive id to the slot id: both have 16', () => {
+  const { slot, secret, publicKey } = newSlot();
+  const [archiveId, slotId] = [place.archiveId.subarray(0, 15), new Uint8Array([0xa1, ...slot.slotId])];
+  const refused = { code: 'slot.bad_parameters' };
+  const pairs: readonly (readonly [Slot, SlotPlace])[] = [
+    [
+      { ...slot, slotId },
+      { ...place, archiveId },
+    ],
+    [{ ...slot, slotId }, place],
+    [slot, { ...place, archiveId }],
+  ];
+  for (const one of pairs) {
+    assert.throws(() => openSlot(...one, secret), refused);
+    assert.throws(() => openSlotWithKey(...one, secret), refused);
+    assert.throws(() => rewrapSlot(...one, { ringKey, publicKey }, systemRandom), refused);
+  }
+  for (const open of [openSlot, openSlot, openSlot]) assert.deepEqual(open({ ...slot }, { ...place }, secret), ringKey);
+});
+
+test('parameters that must be understood are refused where the kind has none, and others passed over', () => {
+  const { slot, secret } = newSlot();
+  const custom = wrapSlot(
+    prepareCustomKeySlot(place.archiveId, secret, systemRandom),
+    place,
+    ringKey,
+    systemRandom,
+  ).slot;
+  for (const [one, open] of [[slot, openSlot] as const, [custom, openCustomKeySlot] as const]) {
+    for (const parameters of [[3, 0], [1], [255, 1, 0]])
+      assert.throws(() => open({ ...one, parameters: new Uint8Array(parameters) }, place, secret), {
+        code: 'slot.bad_parameters',
+      });
+    for (const parameters of [[], [2, 0], [2, 1, 7]])
+      assert.deepEqual(open({ ...one, parameters: new Uint8Array(parameters) }, place, secret), ringKey);
+  }
 });
 
 const epochs = [
