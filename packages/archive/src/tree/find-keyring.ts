@@ -1,16 +1,17 @@
 import { archiveErrors } from '../errors.ts';
 import { hkdfWeb, importHkdfSecret } from '../crypto/derive-web.ts';
-import { importXaesKey } from '../crypto/xaes-web.ts';
 import type { XaesOpener } from '../crypto/xaes.ts';
 import { equalBytes, joinBytes } from '../format/cursor.ts';
 import { type ArchiveHeader, parseHeader } from '../format/header.ts';
-import { type Keyring, parseKeyring, parseRing, type RingEpoch } from '../format/keyring.ts';
+import { type Keyring, parseKeyring } from '../format/keyring.ts';
 import { keyLabels, keyUseOf } from '../format/keys.ts';
-import { isRecordSigned, openRecord, type RecordOpeners, sha256Of } from '../format/open.ts';
+import { isRecordSigned, type RecordOpeners, sha256Of } from '../format/open.ts';
 import { type Ordinal, writerOf } from '../format/ordinal.ts';
 import { RecordKind, splitRecord } from '../format/record.ts';
 import { openRecoverySlot } from '../format/slot.ts';
 import { chooseKeyring, type KeyringCandidate, noteTwins } from './choose-keyring.ts';
+import { noteProblem } from './note-problem.ts';
+import { type OpenedRing, openerFor, openNewestRing, type RingOpening } from './open-ring.ts';
 import type { OpenSlot, ReadAccess, ReadProblem, ReadTools, RecordSource } from './record-source.ts';
 
 /** The header of an archive and the id that follows from it. */
@@ -40,7 +41,7 @@ export async function findHeader(
       if (await isRecordSigned(bytes, archiveId, async (message, mark) => tools.verify(key, message, mark))) {
         return { archiveId, header };
       }
-      problems.push({ problem: 'a header is not signed by its writer', ordinal });
+      noteProblem(problems, { problem: 'a header is not signed by its writer', ordinal });
     } catch (error) {
       refusal = error;
     }
@@ -61,46 +62,26 @@ export async function findKeyring(
   const { access, tools, problems } = reading;
   const candidates = await validKeyrings(source, found, reading);
   noteTwins(candidates, problems);
-  const ring: OpenedRing | undefined =
+  const ring =
     'epochs' in access
       ? { opened: undefined, epochs: access.epochs }
-      : await openNewest(candidates, { found, openSlot: openSlotOf(access), tools, problems });
-  if (ring === undefined) throw archiveErrors.no_keyring({ keyrings: candidates.length });
+      : await ringBySecret(candidates, { archiveId: found.archiveId, openSlot: openSlotOf(access), tools, problems });
   const openers = await openersOf(found.archiveId, ring.epochs, tools);
   const chosen = await chooseKeyring(candidates, ring.opened, { source, openers, tools, problems });
   if (chosen === undefined) throw archiveErrors.no_keyring({ keyrings: candidates.length });
   return { keyring: chosen.keyring, sha256: chosen.sha256, openers };
 }
 
-/** The epochs at hand, and the keyring that the secret opened; a key file opens none. */
-type OpenedRing = {
-  readonly opened: KeyringCandidate | undefined;
-  readonly epochs: readonly Pick<RingEpoch, 'number' | 'key'>[];
-};
-
-type Opening = {
-  readonly found: FoundHeader;
-  readonly openSlot: OpenSlot;
-  readonly tools: ReadTools;
-  readonly problems: ReadProblem[];
-};
+/** @throws archive.no_keyring, with the number of slots of which it is not known whether the secret fits */
+async function ringBySecret(candidates: readonly KeyringCandidate[], by: RingOpening): Promise<OpenedRing> {
+  const { ring, slotsNotTried } = await openNewestRing(candidates, by);
+  if (ring === undefined) throw archiveErrors.no_keyring({ keyrings: candidates.length, slotsNotTried });
+  return ring;
+}
 
 function openSlotOf(access: Exclude<ReadAccess, { readonly epochs: unknown }>): OpenSlot {
   if ('openSlot' in access) return access.openSlot;
   return (slot, place) => openRecoverySlot(slot, place, access.entropy);
-}
-
-/** The newest keyring that the secret opens, and what is in it. */
-async function openNewest(candidates: readonly KeyringCandidate[], by: Opening): Promise<OpenedRing | undefined> {
-  for (const opened of candidates) {
-    try {
-      const epochs = await ringOf(opened, by);
-      if (epochs !== undefined) return { opened, epochs };
-    } catch (cause) {
-      by.problems.push({ problem: 'a keyring does not open', ordinal: opened.ordinal, cause });
-    }
-  }
-  return undefined;
 }
 
 async function validKeyrings(
@@ -123,26 +104,12 @@ async function validKeyrings(
         return signer !== undefined && tools.verify(joinBytes(signer.publicKey), message, mark);
       });
       if (isFirst && isSigned) valid.push({ keyring, bytes, ordinal, sha256: await sha256Of(bytes) });
-      else problems.push({ problem: 'a keyring is not signed by a writer of this archive', ordinal });
+      else noteProblem(problems, { problem: 'a keyring is not signed by a writer of this archive', ordinal });
     } catch (cause) {
-      problems.push({ problem: 'a keyring cannot be read', ordinal, cause });
+      noteProblem(problems, { problem: 'a keyring cannot be read', ordinal, cause });
     }
   }
   return valid.toSorted((a, b) => b.keyring.number - a.keyring.number);
-}
-
-async function ringOf({ keyring, bytes, ordinal }: KeyringCandidate, by: Opening) {
-  const place = { archiveId: by.found.archiveId, keyringNumber: keyring.number };
-  for (const slot of keyring.slots) {
-    const ringKey = await by.openSlot(slot, place).catch((cause: unknown) => {
-      by.problems.push({ problem: 'a slot of a keyring does not open', ordinal, cause });
-    });
-    if (!ringKey) continue;
-    const opener = await openerFor(joinBytes(ringKey), by.tools);
-    const keys = { archiveId: place.archiveId, openerOf: () => opener };
-    return parseRing((await openRecord(bytes, keys, by.tools)).raw).epochs;
-  }
-  return undefined;
 }
 
 /** Keys of epochs as record openers, derived by WebCrypto. */
@@ -160,8 +127,4 @@ export async function openersOf(
     }
   }
   return { archiveId, openerOf: (kind, epoch) => openers.get(`${keyUseOf(kind)} ${epoch}`) };
-}
-
-function openerFor(key: Uint8Array<ArrayBuffer>, tools: ReadTools): XaesOpener | Promise<XaesOpener> {
-  return tools.createOpener === undefined ? importXaesKey(key) : tools.createOpener(key);
 }

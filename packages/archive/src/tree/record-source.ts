@@ -27,12 +27,19 @@ export type ReadTools = OpenTools & {
   readonly createOpener?: (key: Uint8Array<ArrayBuffer>) => XaesOpener | Promise<XaesOpener>;
 };
 
+/** How much work a slot may cause: all that its kind allows, or none that was not done for another slot before. */
+export type SlotEffort = 'any' | 'none';
+
 /**
  * Gives the ring key (32 bytes) of a slot; undefined where the secret is another slot's or kind's.
  *
  * A slot for which it throws is passed over, and what it throws is among the problems.
  */
-export type OpenSlot = (slot: KeyringSlot, place: SlotPlace) => Promise<Uint8Array | undefined>;
+export type OpenSlot = (
+  slot: KeyringSlot,
+  place: SlotPlace,
+  effort: SlotEffort,
+) => Promise<Uint8Array | undefined> | Uint8Array | undefined;
 
 /** What opens an archive: the 32 bytes of a recovery code, another secret that opens slots, or the epoch keys of a key file. */
 export type ReadAccess =
