@@ -25,6 +25,7 @@ const usage = `usage: node main.ts DIR SECRET (--to OUT | --list | --dry-run)
   [--path PATH]...       only this path and what is below it
   [--partial]            keep what could be saved of damaged files as NAME.partial
   [--setuid]             give setuid and setgid bits and security.* attributes back
+  [--password-tries N]   how many different password slots are tried before the rest is left as forged; 16
   [--unproven]           take commits behind a gap and loose leaves too
   [--json]               the report as JSON
 exit: 0 complete and proven, 3 something is lost or unproven, 2 invalid request or secret, 4 not found,
@@ -57,6 +58,7 @@ function readOptions() {
       'dry-run': { type: 'boolean', default: false },
       partial: { type: 'boolean', default: false },
       setuid: { type: 'boolean', default: false },
+      'password-tries': { type: 'string' },
       unproven: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
@@ -103,6 +105,15 @@ function readAt(text: string | undefined): At {
   return at;
 }
 
+function readTries({ 'password-tries': text, 'password-file': passwordFile }: Options): {
+  readonly passwordTries?: number;
+} {
+  if (text === undefined) return {};
+  if (passwordFile === undefined) throw invalid('password-tries', 'it goes with --password-file');
+  if (!/^\d{1,5}$/.test(text)) throw invalid('password-tries', `not a number: ${text}`);
+  return { passwordTries: Number(text) };
+}
+
 function readFolder(positionals: readonly string[]): string {
   const [folder, ...rest] = positionals;
   if (folder === undefined || rest.length > 0) throw invalid('DIR', 'give one archive folder');
@@ -118,6 +129,7 @@ async function run(): Promise<number> {
     unproven: options.unproven,
     ...(at === undefined ? {} : { at }),
     ...(options.path === undefined ? {} : { paths: options.path }),
+    ...readTries(options),
   };
   if (options.list) {
     const listing = await listArchive({

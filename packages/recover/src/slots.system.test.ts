@@ -297,10 +297,10 @@ test(
       passwordSlot(archiveId, password.normalize('NFC'), 'p'),
     ]);
     const alone = withSlots((archiveId) => [costly(archiveId)]);
-    const run = (writer: ArchiveWriter, limit: number) => {
+    const run = (writer: ArchiveWriter, limit: number, input = password) => {
       const script = `ulimit -c 0; ulimit -v ${limit}; exec "$@"`;
       const args = [process.execPath, main, save(t, writer), '--password-file', '-', '--dry-run', '--json'];
-      return spawnSync('sh', ['-c', script, 'sh', ...args], { encoding: 'utf8', input: password, timeout: 60_000 });
+      return spawnSync('sh', ['-c', script, 'sh', ...args], { encoding: 'utf8', input, timeout: 60_000 });
     };
     const limit = limits.find((one) => run(genuine, one).status === 0);
     if (limit === undefined) return t.skip('this program does not run in so little address space here');
@@ -311,5 +311,9 @@ test(
     const failed = run(alone.writer, limit);
     assert.equal(failed.status, 6);
     assert.match(failed.stderr, /secret\.too_costly/);
+    // One forged slot does not make a wrong password a want of memory.
+    const wrong = run(beside.writer, limit, 'another password');
+    assert.equal(wrong.status, 2);
+    assert.match(wrong.stderr, /slotsTooCostly: 1.*secret\.opens_nothing/);
   },
 );

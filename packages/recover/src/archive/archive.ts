@@ -37,7 +37,13 @@ export type Archive = {
 };
 
 /** What opening needs. `unproven` takes commits behind a gap and, in the end, loose leaves too, over what is proven. */
-export type OpenRequest = { readonly folder: string; readonly secret: Secret; readonly unproven: boolean };
+export type OpenRequest = {
+  readonly folder: string;
+  readonly secret: Secret;
+  readonly unproven: boolean;
+  /** How many password slots are tried; 16 where it is left out. */
+  readonly passwordTries?: number;
+};
 
 /**
  * Opens an archive from its folder (§14.1 to §14.4). The caller closes `shelf`.
@@ -49,7 +55,7 @@ export function openArchive(request: OpenRequest, findings: Findings, onSegment:
   const shelf = new Shelf(request.folder, findings);
   try {
     for (const count of shelf.takeStock()) onSegment(count);
-    const keys = findKeys(shelf, request.secret, findings);
+    const keys = findKeys(shelf, request, findings);
     return assemble({ shelf, keys, findings, unproven: request.unproven });
   } catch (error) {
     shelf.close();

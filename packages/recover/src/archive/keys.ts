@@ -5,18 +5,16 @@ import {
   introductionHolds,
   type Header,
   type Keyring,
-  openSlot,
   readHeader,
   readKeyring,
-  readRing,
 } from '../format/keyring.ts';
-import { associatedData, kinds, nonceOf, type RecordFrame } from '../format/record.ts';
-import { openSealed, unwrapPlaintext } from '../format/sealing.ts';
+import { kinds, type RecordFrame } from '../format/record.ts';
 import { readKeyFile, type Secret } from '../format/secret.ts';
 import type { Findings } from './findings.ts';
+import { openNewestRing } from './open-ring.ts';
 import { quietly } from './quietly.ts';
 import type { Shelf } from './shelf.ts';
-import { nameSlots, takeSlotSecret, type SlotKeyOf } from './slot-keys.ts';
+import { nameSlots, type SlotSecret, takeSlotSecret } from './slot-keys.ts';
 
 /** What the keys of an archive came to: epochs, and the keyrings whose writers may be believed, newest first. */
 export type ArchiveKeys = {
@@ -32,32 +30,48 @@ const KEYRINGS_TRIED = 10_000;
 /**
  * Finds header and keyrings and opens what the secret opens (§14.1, §14.2).
  *
- * @throws archive.no_header, archive.unknown_format, archive.no_keyring, secret.invalid, secret.other_archive, secret.opens_nothing, secret.too_costly
+ * @throws archive.no_header, archive.unknown_format, archive.no_keyring, secret.invalid, secret.other_archive, secret.opens_nothing, secret.not_all_tried, secret.too_costly
  */
-export function findKeys(shelf: Shelf, secret: Secret, findings: Findings): ArchiveKeys {
+export function findKeys(
+  shelf: Shelf,
+  { secret, passwordTries }: { readonly secret: Secret; readonly passwordTries?: number },
+  findings: Findings,
+): ArchiveKeys {
   const frames = gatherFrames(shelf);
   const headers = readHeaders(frames.headers, findings);
   if ('keyFile' in secret) return keysFromFile(secret.keyFile, { headers, frames: frames.keyrings }, findings);
-  const slotSecret = takeSlotSecret(secret);
+  const slotSecret = takeSlotSecret(secret, {
+    archives: headers.length,
+    ...(passwordTries !== undefined && { passwordTries }),
+  });
   if (headers.length === 0) throw new RecoverError('archive.no_header', {});
   const seen: Keyring[] = [];
   for (const header of headers) {
     const { archiveId } = header;
     const keyrings = readKeyrings(frames.keyrings, header, findings);
     seen.push(...keyrings);
-    const slotKeyOf = slotSecret({ archiveId, keyrings }, findings);
-    for (const keyring of keyrings) {
-      const epochs = openRing(keyring, slotKeyOf, archiveId);
-      if (epochs === undefined) continue;
-      checkFormat(header);
-      return { archiveId, epochs, keyrings, opened: keyring };
-    }
+    const slotKeyOf = slotSecret.keysFor({ archiveId, keyrings }, findings);
+    const ring = openNewestRing(keyrings, { archiveId, slotKeyOf, findings });
+    if (ring === undefined) continue;
+    checkFormat(header);
+    return { archiveId, keyrings, ...ring };
   }
   checkFormat(headers[0]!);
-  if (seen.length === 0) throw new RecoverError('archive.no_keyring', { keyrings: 0 });
-  if (findings.has('slot.too_costly')) throw new RecoverError('secret.too_costly', { keyrings: seen.length });
-  const slots = nameSlots(seen.flatMap((keyring) => keyring.slotKinds));
-  throw new RecoverError('secret.opens_nothing', { keyrings: seen.length, slotsFor: slots });
+  throw nothingOpens(seen, slotSecret);
+}
+
+/** Why a secret opened nothing: what was not tried, or could not be, is said beside what there are slots for. */
+function nothingOpens(keyrings: readonly Keyring[], { tries }: SlotSecret): RecoverError {
+  if (keyrings.length === 0) return new RecoverError('archive.no_keyring', { keyrings: 0 });
+  const { workedOut, tooCostly, notTried } = tries();
+  const facts = {
+    keyrings: keyrings.length,
+    slotsFor: nameSlots(keyrings.flatMap((keyring) => keyring.slotKinds)),
+    ...(tooCostly > 0 && { slotsTooCostly: tooCostly }),
+    ...(notTried > 0 && { slotsNotTried: notTried }),
+  };
+  if (notTried > 0) return new RecoverError('secret.not_all_tried', facts);
+  return new RecoverError(tooCostly > 0 && workedOut === 0 ? 'secret.too_costly' : 'secret.opens_nothing', facts);
 }
 
 function keysFromFile(
@@ -174,21 +188,4 @@ function noteRefused(findings: Findings, what: string): void {
     code: `${what}.refused`,
     message: `a ${what} record is not well formed or not rightly signed`,
   });
-}
-
-/** The epochs of a keyring, through the slot that the secret opens; undefined when there is none. */
-function openRing(keyring: Keyring, slotKeyOf: SlotKeyOf, archiveId: Buffer): Epochs | undefined {
-  for (const slot of keyring.slots) {
-    const slotKey = slotKeyOf(slot);
-    const ringKey = slotKey && openSlot(keyring, slot, { slotKey, archiveId });
-    if (ringKey === undefined) continue;
-    const { frame } = keyring;
-    const plain = openSealed(
-      { key: ringKey, nonce: nonceOf(frame), associated: associatedData(archiveId, frame) },
-      frame.sealed,
-    );
-    const epochs = plain === undefined ? undefined : quietly(() => readRing(unwrapPlaintext(plain).bytes));
-    if (epochs !== undefined) return epochs;
-  }
-  return undefined;
 }

@@ -1,4 +1,5 @@
 import { argon2Sync } from 'node:crypto';
+import { availableMemory } from 'node:process';
 import { corrupt, RecoverError, systemCode } from '../errors.ts';
 import { field, readFields } from './fields.ts';
 
@@ -45,10 +46,12 @@ export function readPasswordCost(parameters: Buffer | undefined): PasswordCost {
  */
 export function workOut(password: Buffer, cost: PasswordCost): Buffer {
   const { salt: nonce, memoryKibibytes: memory, passes, lanes: parallelism } = cost;
+  const memoryMebibytes = Math.ceil(memory / 1024);
+  if (memory * 1024 > availableMemory()) throw new RecoverError('secret.too_costly', { memoryMebibytes });
   try {
     return argon2Sync('argon2id', { message: password, nonce, memory, passes, parallelism, tagLength: 32 });
   } catch (cause) {
     if (systemCode(cause) !== 'ERR_OSSL_CRYPTO_MALLOC_FAILURE') throw cause;
-    throw new RecoverError('secret.too_costly', { memoryMebibytes: Math.ceil(memory / 1024) }, { cause });
+    throw new RecoverError('secret.too_costly', { memoryMebibytes }, { cause });
   }
 }
