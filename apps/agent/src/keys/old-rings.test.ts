@@ -22,6 +22,7 @@ import type { StoredKeys } from './key-store.ts';
 
 const ports = { clock: systemClock, random: systemRandom };
 const publicKey = () => importHpkeKey(systemRandom(32)).publicKey;
+const escrowKeys = () => ({ logKey: publicKey(), keystoreKey: publicKey() });
 
 /** One keyring of a history, with the secrets of its slots. */
 type Life = { readonly stored: StoredKeys; readonly secrets: readonly Uint8Array[]; readonly isStrike: boolean };
@@ -102,7 +103,7 @@ test('nothing in a ring opens another keyring, and what comes after a strike is 
     fc.property(names, (history) => {
       const code = systemRandom(32);
       const lives: Life[] = [{ stored: makeArchive(ports, code), secrets: [code], isStrike: false }];
-      for (const name of history) lives.push(steps[name]!(lives.at(-1)!));
+      for (const [index, name] of history.entries()) lives.push(steps[name]!(lives[index]!));
       const ringKeys = lives.map(({ stored, secrets }) =>
         secrets.reduce<Uint8Array | undefined>((found, secret) => found ?? ringKeyBy(stored, secret), undefined),
       );
@@ -130,4 +131,23 @@ test('nothing in a ring opens another keyring, and what comes after a strike is 
     }),
     { numRuns: 30 },
   );
+});
+
+test('a slot of a kind that is not known is not carried on, and those of known kinds are', () => {
+  const code = systemRandom(32);
+  const before = steps['a custom key more']!({ stored: makeArchive(ports, code), secrets: [], isStrike: false });
+  const slots = slotsOf(before.stored);
+  const strange = { ...prepareEscrowSlot(before.stored.keys.archiveId, escrowKeys(), systemRandom) };
+  const added = { ...strange, slot: { ...strange.slot, kind: 77 } };
+  const withStrange = next(before.stored, slots, added);
+  assert.deepEqual(
+    slotsOf(withStrange).map(({ kind }) => kind),
+    [1, 4, 77],
+  );
+  const after = withNewWriter(withStrange, { headNumber: 1, origin: 'state_lost' }, ports);
+  assert.deepEqual(
+    slotsOf(after).map(({ kind }) => kind),
+    [1, 4],
+  );
+  for (const secret of [code, ...before.secrets]) assert.equal(ringKeyBy(after, secret)?.length, 32);
 });
