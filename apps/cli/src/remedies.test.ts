@@ -16,6 +16,7 @@ import './up/run-up.ts';
 const notShown: Readonly<Record<string, string>> = {
   'api_clients canonical_json egress holds job note orgs policies sessions users': 'said to who calls the API',
   'files zstd seal': 'said of one entry, beside what was done',
+  'escrow hpke': 'said where keys are released, to who asked for one',
 };
 
 /** Failures that say by themselves what to do, or bring it along. */

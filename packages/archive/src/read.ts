@@ -24,7 +24,7 @@ export type { Xattr } from './format/xattrs.ts';
 export { parseXattrs } from './format/xattrs.ts';
 export type { OpenedArchive } from './tree/open-archive.ts';
 export { openArchive } from './tree/open-archive.ts';
-export type { ReadAccess, ReadProblem, ReadTools, RecordSource } from './tree/record-source.ts';
+export type { OpenSlot, ReadAccess, ReadProblem, ReadTools, RecordSource, SlotEffort } from './tree/record-source.ts';
 export type { DirectoryPlace, FoundPath, FoundRow, ListedRow, PathVersion } from './tree/state.ts';
 export { ArchiveState, placeOf, rootDirectory } from './tree/state.ts';
 export type { StreamPiece } from './tree/stream-reader.ts';

@@ -10,9 +10,14 @@ export type RecoverErrorKind =
 
 const codes = {
   'request.invalid': ['invalid', 'The request is not valid'],
-  'secret.invalid': ['invalid', 'The recovery code or key file is not well formed'],
+  'secret.invalid': ['invalid', 'The recovery code, key file, password or custom key is not well formed'],
   'secret.other_archive': ['unauthenticated', 'The key file belongs to another archive'],
   'secret.opens_nothing': ['unauthenticated', 'The secret opens no keyring of this archive'],
+  'secret.not_all_tried': [
+    'exhausted',
+    'No keyring opened, but there are password slots that were not tried: allow more tries',
+  ],
+  'secret.too_costly': ['exhausted', 'There is not enough memory to work the password out'],
   'folder.not_found': ['not_found', 'The archive folder does not exist or cannot be read'],
   'archive.no_header': ['not_found', 'No valid header record was found'],
   'archive.unknown_format': ['invalid', 'The archive is written in a format revision this reader does not know'],

@@ -45,6 +45,10 @@ type Expected = {
   readonly liveSet?: number;
   readonly unintroduced?: readonly { readonly number: number }[];
   readonly damage?: { readonly lostFiles: readonly string[]; readonly lostRecords: readonly string[] };
+  readonly secrets?: {
+    readonly passwords: readonly { readonly password: string; readonly keyring: number; readonly head: number }[];
+    readonly customKey: string;
+  };
   readonly instants: readonly { readonly commit: number; readonly entries: readonly ExpectedEntry[] }[];
 };
 
@@ -325,9 +329,21 @@ async function assertKnownHashes(
   }
 }
 
+test('golden slots: each password gives the keyring and head that it should, and the custom key the newest', async () => {
+  const { expected, folder } = load('slots');
+  const { passwords, customKey } = expected.secrets!;
+  for (const { password, keyring, head } of passwords) {
+    const { report } = await listArchive({ folder, secret: { password } });
+    assert.deepEqual([report.headCommit, report.keyringNumber], [head, keyring]);
+  }
+  const { report } = await listArchive({ folder, secret: { customKey } });
+  assert.deepEqual([report.headCommit, report.keyringNumber, report.proven], [3, 4, true]);
+  assert.equal(passwords.length, 2);
+});
+
 test('the golden archives are there', () => {
   assert.deepEqual(
-    ['damaged', 'everything', 'history', 'lists-and-moves', 'writers'].filter((name) => !names.includes(name)),
+    ['damaged', 'everything', 'history', 'lists-and-moves', 'slots', 'writers'].filter((name) => !names.includes(name)),
     [],
   );
 });

@@ -40,6 +40,8 @@ export type ArchiveRequest = {
   readonly paths?: readonly (string | Uint8Array)[];
   /** Takes commits behind a gap and loose leaves too; the report then says `proven: false`. */
   readonly unproven?: boolean;
+  /** How many different password slots are tried before the rest is left as forged; 16 where it is left out, at most 10,000. */
+  readonly passwordTries?: number;
   readonly onProgress?: (progress: Progress) => void;
 };
 

@@ -15,11 +15,17 @@ import {
   type Secret,
 } from './index.ts';
 
-const usage = `usage: node main.ts DIR (--key FILE | --recovery-code-file FILE|-) (--to OUT | --list | --dry-run)
+const usage = `usage: node main.ts DIR SECRET (--to OUT | --list | --dry-run)
+  SECRET is one of these; - as a file is the input
+  --key FILE                   a key file (key export)
+  --recovery-code-file FILE    the 24 words
+  --password-file FILE         the archive key password; a line end behind it does not count
+  --custom-key FILE            the custom key: 64 hexadecimal digits, or 44 characters of base64
   [--at TIME|commit:N]   the state at a time (RFC 3339) or a commit; the newest where it is left out
   [--path PATH]...       only this path and what is below it
   [--partial]            keep what could be saved of damaged files as NAME.partial
   [--setuid]             give setuid and setgid bits and security.* attributes back
+  [--password-tries N]   how many different password slots are tried before the rest is left as forged; 16
   [--unproven]           take commits behind a gap and loose leaves too
   [--json]               the report as JSON
 exit: 0 complete and proven, 3 something is lost or unproven, 2 invalid request or secret, 4 not found,
@@ -43,6 +49,8 @@ function readOptions() {
     options: {
       key: { type: 'string' },
       'recovery-code-file': { type: 'string' },
+      'password-file': { type: 'string' },
+      'custom-key': { type: 'string' },
       to: { type: 'string' },
       at: { type: 'string' },
       path: { type: 'string', multiple: true },
@@ -50,6 +58,7 @@ function readOptions() {
       'dry-run': { type: 'boolean', default: false },
       partial: { type: 'boolean', default: false },
       setuid: { type: 'boolean', default: false },
+      'password-tries': { type: 'string' },
       unproven: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
@@ -62,18 +71,28 @@ function invalid(field: string, what: string): RecoverError {
   return new RecoverError('request.invalid', { field, what });
 }
 
+/** The options that name a secret, and what the text of the file is. */
+const secrets = {
+  key: (keyFile: string): Secret => ({ keyFile }),
+  'recovery-code-file': (recoveryCode: string): Secret => ({ recoveryCode }),
+  'password-file': (text: string): Secret => ({ password: text.replace(/\r?\n$/, '') }),
+  'custom-key': (customKey: string): Secret => ({ customKey }),
+} as const;
+
 function readSecret(options: Options): Secret {
-  const { key, 'recovery-code-file': code } = options;
-  if ((key === undefined) === (code === undefined)) throw invalid('key', 'give either --key or --recovery-code-file');
+  const names = Object.keys(secrets) as (keyof typeof secrets)[];
+  const [name, ...more] = names.filter((one) => options[one] !== undefined);
+  if (name === undefined || more.length > 0)
+    throw invalid('key', `give one of ${names.map((one) => `--${one}`).join(', ')}`);
+  return secrets[name](readText(options[name]!));
+}
+
+function readText(file: string): string {
   try {
-    if (key !== undefined) return { keyFile: readFileSync(key, 'utf8') };
-    return { recoveryCode: readFileSync(code === '-' ? 0 : code!, 'utf8') };
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file === '-' ? 0 : file));
   } catch (cause) {
-    throw new RecoverError(
-      'request.invalid',
-      { field: 'key', what: `the secret cannot be read: ${systemCode(cause)}` },
-      { cause },
-    );
+    const what = `the secret cannot be read: ${systemCode(cause)}`;
+    throw new RecoverError('request.invalid', { field: 'key', what }, { cause });
   }
 }
 
@@ -84,6 +103,15 @@ function readAt(text: string | undefined): At {
   const at = new Date(text);
   if (Number.isNaN(at.getTime())) throw invalid('at', `not a time: ${text}`);
   return at;
+}
+
+function readTries({ 'password-tries': text, 'password-file': passwordFile }: Options): {
+  readonly passwordTries?: number;
+} {
+  if (text === undefined) return {};
+  if (passwordFile === undefined) throw invalid('password-tries', 'it goes with --password-file');
+  if (!/^\d{1,5}$/.test(text)) throw invalid('password-tries', `not a number: ${text}`);
+  return { passwordTries: Number(text) };
 }
 
 function readFolder(positionals: readonly string[]): string {
@@ -101,6 +129,7 @@ async function run(): Promise<number> {
     unproven: options.unproven,
     ...(at === undefined ? {} : { at }),
     ...(options.path === undefined ? {} : { paths: options.path }),
+    ...readTries(options),
   };
   if (options.list) {
     const listing = await listArchive({

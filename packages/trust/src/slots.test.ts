@@ -2,9 +2,20 @@ import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { test } from 'node:test';
 import { systemRandom } from '@holdfast/base';
+import { openCustomKeySlot, prepareCustomKeySlot } from './custom-key-slot.ts';
+import { importHpkeKey, openHpke } from './hpke.ts';
 import { formatKeyFile, parseKeyFile } from './key-file.ts';
 import { makeRecoveryCode, parseRecoveryCode } from './recovery-code.ts';
-import { makeRecoverySlot, openSlot, openSlotWithKey, recoverySlotKind, rewrapSlot } from './slots.ts';
+import {
+  makeRecoverySlot,
+  openSlot,
+  openSlotWithKey,
+  recoverySlotKind,
+  rewrapSlot,
+  type Slot,
+  type SlotPlace,
+  wrapSlot,
+} from './slots.ts';
 
 const place = { archiveId: new Uint8Array(16).fill(0xa1), keyringNumber: 3 };
 const ringKey = new Uint8Array(32).fill(0x52);
@@ -21,20 +32,25 @@ async function deriveByDocument(secret: Uint8Array<ArrayBuffer>, slotId: Uint8Ar
   const material = await crypto.subtle.importKey('raw', secret, 'HKDF', false, ['deriveBits']);
   const bits = await crypto.subtle.deriveBits({ name: 'HKDF', hash: 'SHA-256', salt, info }, material, 256);
   const mac = createHmac('sha256', new Uint8Array(bits)).update('holdfast v1 slot commitment').update(salt).digest();
-  return { wrappingKey: new Uint8Array(bits), commitment: new Uint8Array(mac) };
+  return { slotKey: new Uint8Array(bits), commitment: new Uint8Array(mac) };
 }
 
 test('a recovery code opens its slot and gives the ring key', () => {
-  const { slot, secret, wrappingKey } = newSlot();
-  assert.deepEqual(openSlot(slot, place, secret), { ringKey, wrappingKey });
-  assert.deepEqual(openSlotWithKey(slot, place, wrappingKey), { ringKey, wrappingKey });
+  const { slot, secret } = newSlot();
+  assert.deepEqual(openSlot(slot, place, secret), ringKey);
 });
 
-test('wrapping key and commitment are those of the format document', async () => {
-  const { slot, secret, wrappingKey } = newSlot();
-  const derived = await deriveByDocument(new Uint8Array(secret), slot.slotId);
-  assert.deepEqual(derived, { wrappingKey, commitment: slot.commitment });
-  assert.deepEqual([slot.kind, slot.slotId.length, slot.wrappedRingKey.length], [recoverySlotKind, 16, 72]);
+test('slot key, public key and commitment are those of the format document', async () => {
+  const { slot, secret, publicKey } = newSlot();
+  const { slotKey, commitment } = await deriveByDocument(new Uint8Array(secret), slot.slotId);
+  assert.deepEqual(commitment, slot.commitment);
+  assert.deepEqual(openSlotWithKey(slot, place, slotKey), ringKey);
+  const own = importHpkeKey(slotKey);
+  assert.deepEqual(own.publicKey, publicKey);
+  const number = Uint8Array.of(3, 0, 0, 0);
+  const info = Buffer.concat([Buffer.from('holdfast v1 slot'), place.archiveId, number, slot.slotId]);
+  assert.deepEqual(openHpke(own, { info }, slot.wrappedRingKey), ringKey);
+  assert.deepEqual([slot.kind, slot.slotId.length, slot.wrappedRingKey.length], [recoverySlotKind, 16, 80]);
 });
 
 test('another code, another archive and another kind do not open a slot; the right ones do', () => {
@@ -50,7 +66,7 @@ test('another code, another archive and another kind do not open a slot; the rig
   );
   assert.equal(openSlot({ ...slot, commitment: new Uint8Array() }, place, secret), undefined);
   assert.equal(openSlot(slot, place, secret.subarray(1)), undefined);
-  assert.deepEqual(openSlot({ ...slot }, { ...place }, secret.slice())?.ringKey, ringKey);
+  assert.deepEqual(openSlot({ ...slot }, { ...place }, secret.slice()), ringKey);
 });
 
 test('a damaged wrap is called corrupt, not a wrong code', () => {
@@ -58,26 +74,64 @@ test('a damaged wrap is called corrupt, not a wrong code', () => {
   const wrap = slot.wrappedRingKey;
   for (const wrappedRingKey of [
     wrap.with(0, wrap[0]! ^ 1),
-    wrap.with(71, wrap[71]! ^ 1),
+    wrap.with(79, wrap[79]! ^ 1),
     wrap.subarray(1),
     new Uint8Array(),
   ])
     assert.throws(() => openSlot({ ...slot, wrappedRingKey }, place, secret), { code: 'slot.corrupt' });
   assert.throws(() => openSlot(slot, { ...place, keyringNumber: 4 }, secret), { code: 'slot.corrupt' });
-  assert.deepEqual(openSlot({ ...slot, wrappedRingKey: wrap.slice() }, place, secret)?.ringKey, ringKey);
+  assert.deepEqual(openSlot({ ...slot, wrappedRingKey: wrap.slice() }, place, secret), ringKey);
 });
 
 test('a slot goes on into the next keyring without its secret, keeping what else it carries', () => {
-  const { slot, secret, wrappingKey } = newSlot();
+  const { slot, secret, publicKey } = newSlot();
   const next = { ...place, keyringNumber: 4 };
   const nextRingKey = new Uint8Array(32).fill(0x53);
-  const carried = rewrapSlot({ ...slot, madeAt: 'kept' }, next, { ringKey: nextRingKey, wrappingKey }, systemRandom);
-  assert.deepEqual(openSlot(carried, next, secret), { ringKey: nextRingKey, wrappingKey });
-  assert.deepEqual(openSlot(slot, place, secret)?.ringKey, ringKey);
+  const carried = rewrapSlot({ ...slot, madeAt: 'kept' }, next, { ringKey: nextRingKey, publicKey }, systemRandom);
+  assert.deepEqual(openSlot(carried, next, secret), nextRingKey);
+  assert.deepEqual(openSlot(slot, place, secret), ringKey);
   assert.equal(carried.madeAt, 'kept');
-  assert.notDeepEqual(carried.wrappedRingKey.subarray(0, 24), slot.wrappedRingKey.subarray(0, 24));
-  const stranger = { ringKey: nextRingKey, wrappingKey: new Uint8Array(32) };
-  assert.throws(() => rewrapSlot(slot, next, stranger, systemRandom), /wrapping key belongs/);
+  assert.notDeepEqual(carried.wrappedRingKey.subarray(0, 32), slot.wrappedRingKey.subarray(0, 32));
+  const unusable = { ringKey: nextRingKey, publicKey: new Uint8Array(32) };
+  assert.throws(() => rewrapSlot(slot, next, unusable, systemRandom), { code: 'hpke.bad_public_key' });
+});
+
+test('bytes cannot be shifted from the archive id to the slot id: both have 16', () => {
+  const { slot, secret, publicKey } = newSlot();
+  const [archiveId, slotId] = [place.archiveId.subarray(0, 15), new Uint8Array([0xa1, ...slot.slotId])];
+  const refused = { code: 'slot.bad_parameters' };
+  const pairs: readonly (readonly [Slot, SlotPlace])[] = [
+    [
+      { ...slot, slotId },
+      { ...place, archiveId },
+    ],
+    [{ ...slot, slotId }, place],
+    [slot, { ...place, archiveId }],
+  ];
+  for (const one of pairs) {
+    assert.throws(() => openSlot(...one, secret), refused);
+    assert.throws(() => openSlotWithKey(...one, secret), refused);
+    assert.throws(() => rewrapSlot(...one, { ringKey, publicKey }, systemRandom), refused);
+  }
+  for (const open of [openSlot, openSlot, openSlot]) assert.deepEqual(open({ ...slot }, { ...place }, secret), ringKey);
+});
+
+test('parameters that must be understood are refused where the kind has none, and others passed over', () => {
+  const { slot, secret } = newSlot();
+  const custom = wrapSlot(
+    prepareCustomKeySlot(place.archiveId, secret, systemRandom),
+    place,
+    ringKey,
+    systemRandom,
+  ).slot;
+  for (const [one, open] of [[slot, openSlot] as const, [custom, openCustomKeySlot] as const]) {
+    for (const parameters of [[3, 0], [1], [255, 1, 0]])
+      assert.throws(() => open({ ...one, parameters: new Uint8Array(parameters) }, place, secret), {
+        code: 'slot.bad_parameters',
+      });
+    for (const parameters of [[], [2, 0], [2, 1, 7]])
+      assert.deepEqual(open({ ...one, parameters: new Uint8Array(parameters) }, place, secret), ringKey);
+  }
 });
 
 const epochs = [

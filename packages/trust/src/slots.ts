@@ -1,17 +1,14 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
-import { assert, defineErrors, type Random } from '@holdfast/base';
-import { openXaes, sealXaes, xaesBytes } from './xaes.ts';
+import { assert, type Random } from '@holdfast/base';
+import { hpkeBytes, importHpkeKey, openHpke, sealHpke } from './hpke.ts';
+import { slotErrors } from './slot-errors.ts';
+import { parseParameters } from './slot-parameters.ts';
 
-/** Failures of opening a slot. That a secret does not fit is not one of them: it is an answer. */
-export const slotErrors = defineErrors('slot', {
-  corrupt: ['corrupt', 'The secret fits the slot, but the ring key in it does not open'],
-});
-
-/** The format's number for a slot that a recovery code opens; slots of other kinds are passed over. */
+/** The format's number for a slot that a recovery code opens. */
 export const recoverySlotKind = 1;
 
 /**
- * One way into an archive's keyring: the ring key, wrapped under a key that a secret leads to.
+ * One way into an archive's keyring: the ring key, sealed to the public key of a slot key that a secret leads to.
  *
  * A plain value; how it is written in a keyring record says the format document (section 5).
  */
@@ -19,22 +16,30 @@ export type Slot = {
   /** 16 random bytes; stays when the slot is wrapped anew. */
   readonly slotId: Uint8Array;
   readonly kind: number;
-  /** 32 bytes that only the right wrapping key gives, so a forged slot is no oracle. */
+  /** 32 bytes that only the right slot key gives, so a forged slot is no oracle. */
   readonly commitment: Uint8Array;
-  /** Nonce (24) and the sealed ring key (48). */
+  /** Encapsulated key (32) and the sealed ring key (48). */
   readonly wrappedRingKey: Uint8Array;
+  /** Of escrow and passwords: fields, as the format document lays them out. */
+  readonly parameters?: Uint8Array;
 };
+
+/** A slot and the public half (X25519, 32 bytes) of its slot key, which goes into the ring. */
+export type SlotWithKey<S> = { readonly slot: S; readonly publicKey: Uint8Array };
+
+/**
+ * A slot for any keyring of its archive, before the ring key is wrapped: what takes long is done, and of the slot key
+ * only the public half is left.
+ */
+export type PreparedSlot = SlotWithKey<Omit<Slot, 'wrappedRingKey'>>;
 
 /** Where a slot stands; another archive's or another keyring's slot does not open here. */
 export type SlotPlace = { readonly archiveId: Uint8Array; readonly keyringNumber: number };
 
-/** What an opened slot gives: the ring key (32 bytes), and the wrapping key it was under. */
-export type OpenedSlot = { readonly ringKey: Uint8Array; readonly wrappingKey: Uint8Array };
-
 /**
  * Makes the slot that a recovery code opens.
  *
- * `secret` is the 32 bytes of the code (`parseRecoveryCode`). The wrapping key goes into the ring, so that the next
+ * `secret` is the 32 bytes of the code (`parseRecoveryCode`). The public key goes into the ring, so that the next
  * keyring can be wrapped for this slot without the code.
  */
 export function makeRecoverySlot(
@@ -42,65 +47,136 @@ export function makeRecoverySlot(
   ringKey: Uint8Array,
   secret: Uint8Array,
   random: Random,
-): { readonly slot: Slot; readonly wrappingKey: Uint8Array } {
+): SlotWithKey<Slot> {
   const slotId = random(16);
-  const wrappingKey = recoveryWrappingKey(place, slotId, secret);
-  const commitment = commitmentOf(place, slotId, wrappingKey);
-  const empty = { slotId, kind: recoverySlotKind, commitment, wrappedRingKey: new Uint8Array() };
-  return { slot: rewrapSlot(empty, place, { ringKey, wrappingKey }, random), wrappingKey };
+  const { archiveId } = place;
+  const slotKey = deriveSlotKey({ archiveId, slotId }, secret, recoveryLabel);
+  return wrapSlot(prepareSlot(archiveId, { slotId, kind: recoverySlotKind }, slotKey), place, ringKey, random);
 }
 
-/** The same slot in another keyring: a fresh ring key under the wrapping key it had. */
-export function rewrapSlot<S extends Slot>(slot: S, place: SlotPlace, keys: OpenedSlot, random: Random): S {
-  assert(keys.ringKey.length === 32, 'a ring key has 32 bytes');
-  assert(isCommitted(slot, place, keys.wrappingKey), 'the wrapping key belongs to the slot');
-  const nonce = random(xaesBytes.nonce);
-  const sealed = sealXaes(wrapInput(slot, place, keys.wrappingKey, nonce), keys.ringKey);
-  return { ...slot, wrappedRingKey: joined(nonce, sealed) };
+/** A slot with the commitment to its slot key, whose bytes are overwritten: nobody needs them before it is opened. */
+export function prepareSlot(
+  archiveId: Uint8Array,
+  facts: Pick<Slot, 'slotId' | 'kind' | 'parameters'>,
+  slotKey: Uint8Array,
+): PreparedSlot {
+  assert(slotKey.length === hpkeBytes.key, 'a slot key has 32 bytes');
+  const slot = { ...facts, commitment: commitmentOf({ archiveId, slotId: facts.slotId }, slotKey) };
+  const { publicKey } = importHpkeKey(slotKey);
+  slotKey.fill(0);
+  return { slot, publicKey };
+}
+
+/** Wraps the ring key of a keyring for a prepared slot; the public key goes into the ring. */
+export function wrapSlot(
+  { slot, publicKey }: PreparedSlot,
+  place: SlotPlace,
+  ringKey: Uint8Array,
+  random: Random,
+): SlotWithKey<Slot> {
+  const empty = { ...slot, wrappedRingKey: new Uint8Array() };
+  return { slot: rewrapSlot(empty, place, { ringKey, publicKey }, random), publicKey };
 }
 
 /**
- * Opens a slot with the 32 bytes of a recovery code; undefined when the code is another slot's or of another kind.
+ * The same slot in another keyring: a fresh ring key, sealed to the slot's public key.
  *
- * @throws slot.corrupt when the code is right and the slot is damaged.
+ * Who holds an old ring has public keys from it and so can open no later keyring by them.
+ * @throws hpke.bad_public_key
  */
-export function openSlot(slot: Slot, place: SlotPlace, secret: Uint8Array): OpenedSlot | undefined {
+export function rewrapSlot<S extends Slot>(
+  slot: S,
+  place: SlotPlace,
+  keys: { readonly ringKey: Uint8Array; readonly publicKey: Uint8Array },
+  random: Random,
+): S {
+  assert(keys.ringKey.length === 32, 'a ring key has 32 bytes');
+  const wrappedRingKey = sealHpke(keys.publicKey, { info: infoOf(slot, place) }, keys.ringKey, random);
+  return { ...slot, wrappedRingKey };
+}
+
+/**
+ * The ring key of a slot that the 32 bytes of a recovery code open; undefined when the code is another slot's, or the
+ * slot of another kind.
+ *
+ * @throws slot.corrupt when the code is right and the slot is damaged; slot.bad_parameters
+ */
+export function openSlot(slot: Slot, place: SlotPlace, secret: Uint8Array): Uint8Array | undefined {
   if (slot.kind !== recoverySlotKind || secret.length !== 32) return undefined;
-  return openSlotWithKey(slot, place, recoveryWrappingKey(place, slot.slotId, secret));
+  expectNoParameters(slot);
+  return openDerivedSlot(slot, place, { secret, label: recoveryLabel });
 }
 
-/** Opens a slot of any kind with its wrapping key; undefined when the key is another slot's. @throws slot.corrupt */
-export function openSlotWithKey(slot: Slot, place: SlotPlace, wrappingKey: Uint8Array): OpenedSlot | undefined {
-  if (!isCommitted(slot, place, wrappingKey)) return undefined;
-  const nonce = slot.wrappedRingKey.subarray(0, xaesBytes.nonce);
-  const sealed = slot.wrappedRingKey.subarray(xaesBytes.nonce);
-  if (sealed.length !== 32 + xaesBytes.tag) throw slotErrors.corrupt();
-  const ringKey = openXaes(wrapInput(slot, place, wrappingKey, nonce), sealed);
-  if (!ringKey) throw slotErrors.corrupt();
-  return { ringKey, wrappingKey };
+/** The ring key of a slot, by 32 bytes that lead to its slot key by the label of its kind. @throws slot.corrupt, slot.bad_parameters */
+export function openDerivedSlot(
+  slot: Slot,
+  place: SlotPlace,
+  { secret, label }: { readonly secret: Uint8Array; readonly label: string },
+): Uint8Array | undefined {
+  const slotKey = deriveSlotKey({ ...place, slotId: slot.slotId }, secret, label);
+  try {
+    return openSlotWithKey(slot, place, slotKey);
+  } finally {
+    slotKey.fill(0);
+  }
 }
 
-function recoveryWrappingKey({ archiveId }: SlotPlace, slotId: Uint8Array, secret: Uint8Array): Uint8Array {
-  assert(archiveId.length === 16 && secret.length === 32, 'an archive id has 16 bytes, a secret 32');
-  return new Uint8Array(hkdfSync('sha256', secret, joined(archiveId, slotId), 'holdfast v1 recovery slot', 32));
+/** The ring key of a slot of any kind, by its slot key; undefined when the key is another slot's. @throws slot.corrupt, slot.bad_parameters */
+export function openSlotWithKey(slot: Slot, place: SlotPlace, slotKey: Uint8Array): Uint8Array | undefined {
+  if (!isCommitted(slot, place, slotKey)) return undefined;
+  const ringKey = openHpke(importHpkeKey(slotKey), { info: infoOf(slot, place) }, slot.wrappedRingKey);
+  if (ringKey?.length !== 32) throw slotErrors.corrupt();
+  return ringKey;
 }
 
-function commitmentOf({ archiveId }: SlotPlace, slotId: Uint8Array, wrappingKey: Uint8Array): Uint8Array {
-  const mac = createHmac('sha256', wrappingKey).update('holdfast v1 slot commitment');
+/** Of kinds that have none: a field that must be understood is of a version that is not known. @throws slot.bad_parameters */
+export function expectNoParameters({ parameters }: Pick<Slot, 'parameters'>): void {
+  parseParameters(parameters, 0);
+}
+
+const recoveryLabel = 'holdfast v1 recovery slot';
+
+/** An archive and a slot of it. */
+export type SlotName = { readonly archiveId: Uint8Array; readonly slotId: Uint8Array };
+
+/** The slot key that 32 secret bytes give for one slot of one archive, by the label of the slot's kind. @throws slot.bad_parameters */
+export function deriveSlotKey(name: SlotName, secret: Uint8Array, label: string): Uint8Array {
+  assert(secret.length === 32, 'a secret has 32 bytes');
+  return new Uint8Array(hkdfSync('sha256', secret, joined(...slotNameOf(name)), label, 32));
+}
+
+/**
+ * Archive id and slot id, 16 bytes each: what they are joined to holds for no other pair.
+ *
+ * @throws slot.bad_parameters
+ */
+export function slotNameOf({ archiveId, slotId }: SlotName): readonly [Uint8Array, Uint8Array] {
+  if (archiveId.length === 16 && slotId.length === 16) return [archiveId, slotId];
+  throw slotErrors.bad_parameters({ archiveIdBytes: archiveId.length, slotIdBytes: slotId.length });
+}
+
+function commitmentOf(name: SlotName, slotKey: Uint8Array): Uint8Array {
+  const [archiveId, slotId] = slotNameOf(name);
+  const mac = createHmac('sha256', slotKey).update('holdfast v1 slot commitment');
   return new Uint8Array(mac.update(archiveId).update(slotId).digest());
 }
 
-function isCommitted(slot: Slot, place: SlotPlace, wrappingKey: Uint8Array): boolean {
-  return (
-    slot.commitment.length === 32 && timingSafeEqual(slot.commitment, commitmentOf(place, slot.slotId, wrappingKey))
-  );
+/** Whether a slot is this slot key's, by its commitment. @throws slot.bad_parameters */
+export function isCommitted(
+  { slotId, commitment }: Pick<Slot, 'slotId' | 'commitment'>,
+  { archiveId }: Pick<SlotPlace, 'archiveId'>,
+  slotKey: Uint8Array,
+): boolean {
+  const own = commitmentOf({ archiveId, slotId }, slotKey);
+  return commitment.length === 32 && timingSafeEqual(commitment, own);
 }
 
-function wrapInput(slot: Slot, place: SlotPlace, key: Uint8Array, nonce: Uint8Array) {
+/** What a ring key is sealed with: a slot of another archive, keyring or id does not give it. */
+function infoOf(slot: Slot, place: SlotPlace): Uint8Array {
+  const [archiveId, slotId] = slotNameOf({ ...place, slotId: slot.slotId });
   const number = new Uint8Array(4);
   new DataView(number.buffer).setUint32(0, place.keyringNumber, true);
-  const label = new TextEncoder().encode('holdfast v1 slot');
-  return { key, nonce, associatedData: joined(label, place.archiveId, number, slot.slotId) };
+  return joined(new TextEncoder().encode('holdfast v1 slot'), archiveId, number, slotId);
 }
 
 function joined(...parts: readonly Uint8Array[]): Uint8Array {

@@ -13,8 +13,8 @@ const shown =
   'archive auth backup certificate cloud_link destinations devices log protection proxy request sdk state storage';
 /** Nouns of failures of something else: one entry, one request, one key, one restore. */
 const notShown =
-  'api_clients browse canonical_json control enrollment files key_file keys note orgs policies recovery_code restore seal ' +
-  'sessions sets slot time users zstd';
+  'api_clients archive_password browse canonical_json control custom_key enrollment escrow files hpke key_file keys note ' +
+  'orgs policies recovery_code restore seal sessions sets slot time users zstd';
 
 /** Of the nouns above, what neither shows, and why. */
 const elsewhere: Readonly<Record<string, string>> = {

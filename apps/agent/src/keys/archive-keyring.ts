@@ -17,7 +17,14 @@ import {
   type WrapSlots,
 } from '@holdfast/archive';
 import { assert, type Clock, type Random } from '@holdfast/base';
-import { makeRecoverySlot, recoverySlotKind, rewrapSlot } from '@holdfast/trust';
+import {
+  customKeySlotKind,
+  escrowSlotKind,
+  makeRecoverySlot,
+  passwordSlotKind,
+  recoverySlotKind,
+  rewrapSlot,
+} from '@holdfast/trust';
 import type { StoredKeys } from './key-store.ts';
 
 /** Where time and chance come from. */
@@ -138,12 +145,24 @@ function newestKeyring({ keyRecords }: StoredKeys) {
   return parseKeyring(splitRecord(newest).open);
 }
 
-/** Wraps the slots whose wrapping key the ring has; a slot that another life of the device added cannot be kept. */
+/** Of another kind it is not known how its ring key is wrapped. */
+const rewrappedKinds: ReadonlySet<number> = new Set([
+  recoverySlotKind,
+  escrowSlotKind,
+  passwordSlotKind,
+  customKeySlotKind,
+]);
+
+/**
+ * Wraps the slots whose public key the ring has: nobody's secret is asked for, and what an older ring holds opens none of
+ * them. One that another life of the device added, or of a kind that is not known, cannot be kept.
+ */
 function rewrapping(stored: StoredKeys, slots: readonly KeyringSlot[], random: Random): WrapSlots {
   const { slotKeys } = stored.keys.ring;
   return (place, ringKey) =>
     slots.flatMap((slot) => {
-      const wrappingKey = slotKeys.find(({ slotId }) => Buffer.compare(slotId, slot.slotId) === 0)?.wrappingKey;
-      return wrappingKey ? [{ slot: rewrapSlot(slot, place, { ringKey, wrappingKey }, random), wrappingKey }] : [];
+      if (!rewrappedKinds.has(slot.kind)) return [];
+      const publicKey = slotKeys.find(({ slotId }) => Buffer.compare(slotId, slot.slotId) === 0)?.publicKey;
+      return publicKey ? [{ slot: rewrapSlot(slot, place, { ringKey, publicKey }, random), publicKey }] : [];
     });
 }

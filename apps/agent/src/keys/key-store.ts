@@ -34,7 +34,7 @@ const KeyFileContent = z.strictObject({
       z.strictObject({ number: z.number().int(), suite: z.number().int(), key: Hex(32), madeAt: Moment.optional() }),
     )
     .min(1),
-  slotKeys: z.array(z.strictObject({ slotId: Hex(16), wrappingKey: Hex(32) })),
+  slotKeys: z.array(z.strictObject({ slotId: Hex(16), publicKey: Hex(32) })),
   keyRecords: z.array(z.base64()).min(2),
   recoveryConfirmedAtMs: z.number().optional(),
 });
@@ -103,9 +103,9 @@ function toContent({ keys, keyRecords, recoveryConfirmedAtMs }: StoredKeys): z.i
       key: hex(key),
       ...(madeAt && { madeAt }),
     })),
-    slotKeys: keys.ring.slotKeys.map(({ slotId, wrappingKey }) => ({
+    slotKeys: keys.ring.slotKeys.map(({ slotId, publicKey }) => ({
       slotId: hex(slotId),
-      wrappingKey: hex(wrappingKey),
+      publicKey: hex(publicKey),
     })),
     keyRecords: keyRecords.map((record) => Buffer.from(record).toString('base64')),
     ...(recoveryConfirmedAtMs !== undefined && { recoveryConfirmedAtMs }),
@@ -119,9 +119,9 @@ function fromContent(content: z.infer<typeof KeyFileContent>): StoredKeys {
     key: Uint8Array.fromHex(key),
     ...(madeAt && { madeAt }),
   }));
-  const slotKeys = content.slotKeys.map(({ slotId, wrappingKey }) => ({
+  const slotKeys = content.slotKeys.map(({ slotId, publicKey }) => ({
     slotId: Uint8Array.fromHex(slotId),
-    wrappingKey: Uint8Array.fromHex(wrappingKey),
+    publicKey: Uint8Array.fromHex(publicKey),
   }));
   const { writerNumber, keyring, recoveryConfirmedAtMs } = content;
   return {

@@ -2,7 +2,7 @@ import { archiveErrors } from '../errors.ts';
 import { defineFields, FieldReader, FieldWriter, type WithUnknown } from './fields.ts';
 
 /** The draft of format 1 that this version writes and reads. */
-export const draftRevision = 1;
+export const draftRevision = 2;
 
 /** The one suite of algorithms there is. */
 export const suiteOne = 1;

@@ -3,10 +3,13 @@ import { ByteWriter } from './cursor.ts';
 import { defineFields, FieldReader, FieldWriter, type WithUnknown } from './fields.ts';
 import type { Time } from './time.ts';
 
-/** Kinds of slots by the numbers of the format; only the first is defined yet. */
+/** Kinds of slots by the numbers of the format. */
 export const slotKinds = { recoveryCode: 1, escrow: 2, password: 3, customKey: 4 } as const;
 
-/** One way into the ring: the ring key wrapped under a key that a secret leads to. */
+/**
+ * One way into the ring: the ring key, sealed to the public key of a slot key that a secret leads to. Of an unknown kind,
+ * any lengths but the id's.
+ */
 export type KeyringSlot = WithUnknown & {
   /** 16 random bytes. */
   readonly slotId: Uint8Array;
@@ -14,7 +17,7 @@ export type KeyringSlot = WithUnknown & {
   readonly kind: number;
   /** 32 bytes. */
   readonly commitment: Uint8Array;
-  /** Nonce (24) and sealed ring key (48). */
+  /** Encapsulated key (32) and sealed ring key (48). */
   readonly wrappedRingKey: Uint8Array;
   readonly madeAt?: Time;
   /** Parameters of the kind, as fields. */
@@ -63,8 +66,8 @@ export type RingEpoch = WithUnknown & {
 export type Ring = WithUnknown & {
   /** By rising number; at least one. */
   readonly epochs: readonly RingEpoch[];
-  /** The wrapping key of every slot. */
-  readonly slotKeys: readonly (WithUnknown & { readonly slotId: Uint8Array; readonly wrappingKey: Uint8Array })[];
+  /** The public key (X25519, 32 bytes) of every slot: the next ring key is sealed to it, and it opens nothing. */
+  readonly slotKeys: readonly (WithUnknown & { readonly slotId: Uint8Array; readonly publicKey: Uint8Array })[];
 };
 
 const keyringFields = defineFields('keyring', {
@@ -116,18 +119,20 @@ export function encodeKeyring(keyring: Keyring): Uint8Array<ArrayBuffer> {
   return fields.time(5, keyring.madeAt).finish();
 }
 
+const knownKinds: ReadonlySet<number> = new Set(Object.values(slotKinds));
+
 function parseSlot(bytes: Uint8Array): KeyringSlot {
   const fields = new FieldReader(bytes, slotFields);
   const slot: { -readonly [K in keyof KeyringSlot]?: KeyringSlot[K] } = {};
   while (fields.next()) {
     if (fields.tag === 1) slot.slotId = fields.exactly(16);
     else if (fields.tag === 2) slot.kind = fields.number();
-    else if (fields.tag === 3) slot.commitment = fields.exactly(32);
-    else if (fields.tag === 4) slot.wrappedRingKey = fields.exactly(72);
+    else if (fields.tag === 3) slot.commitment = fields.bytes();
+    else if (fields.tag === 4) slot.wrappedRingKey = fields.bytes();
     else if (fields.tag === 5) slot.madeAt = fields.time();
     else slot.parameters = fields.bytes();
   }
-  return {
+  const parsed = {
     ...slot,
     slotId: fields.required(slot.slotId, 1),
     kind: fields.required(slot.kind, 2),
@@ -135,6 +140,13 @@ function parseSlot(bytes: Uint8Array): KeyringSlot {
     wrappedRingKey: fields.required(slot.wrappedRingKey, 4),
     ...fields.kept(),
   };
+  if (knownKinds.has(parsed.kind)) expectLengths(parsed);
+  return parsed;
+}
+
+function expectLengths({ commitment, wrappedRingKey }: KeyringSlot): void {
+  if (commitment.length === 32 && wrappedRingKey.length === 80) return;
+  throw corrupt('slot: a field is not of the length its kind has');
 }
 
 function encodeSlot(slot: KeyringSlot): Uint8Array {
@@ -206,8 +218,8 @@ export function encodeRing(ring: Ring): Uint8Array<ArrayBuffer> {
     const of = new FieldWriter(epochFields, epoch.unknown).number(1, epoch.number).number(2, epoch.suite);
     fields.bytes(1, of.bytes(3, epoch.key).time(4, epoch.madeAt).finish());
   }
-  for (const { slotId, wrappingKey, unknown } of ring.slotKeys) {
-    fields.bytes(2, new FieldWriter(slotKeyFields, unknown).bytes(1, slotId).bytes(2, wrappingKey).finish());
+  for (const { slotId, publicKey, unknown } of ring.slotKeys) {
+    fields.bytes(2, new FieldWriter(slotKeyFields, unknown).bytes(1, slotId).bytes(2, publicKey).finish());
   }
   return fields.finish();
 }
@@ -232,12 +244,12 @@ function parseEpoch(bytes: Uint8Array): RingEpoch {
 
 function parseSlotKey(bytes: Uint8Array): Ring['slotKeys'][number] {
   const fields = new FieldReader(bytes, slotKeyFields);
-  let [slotId, wrappingKey]: (Uint8Array | undefined)[] = [];
+  let [slotId, publicKey]: (Uint8Array | undefined)[] = [];
   while (fields.next()) {
     if (fields.tag === 1) slotId = fields.exactly(16);
-    else wrappingKey = fields.exactly(32);
+    else publicKey = fields.exactly(32);
   }
-  return { slotId: fields.required(slotId, 1), wrappingKey: fields.required(wrappingKey, 2), ...fields.kept() };
+  return { slotId: fields.required(slotId, 1), publicKey: fields.required(publicKey, 2), ...fields.kept() };
 }
 
 function expectRising(items: readonly { readonly number: number }[], what: string): void {

@@ -1,7 +1,8 @@
 import { hkdfWeb, importHkdfSecret } from '../crypto/derive-web.ts';
-import { importXaesKey } from '../crypto/xaes-web.ts';
+import { openHpkeWeb } from '../crypto/hpke-web.ts';
 import { archiveErrors } from '../errors.ts';
 import { ByteWriter, equalBytes, joinBytes } from './cursor.ts';
+import { defineFields, FieldReader } from './fields.ts';
 import { type KeyringSlot, slotKinds } from './keyring.ts';
 
 /** Where a slot stands. */
@@ -13,7 +14,7 @@ const label = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encod
  * The ring key of a slot that a recovery code opens, by WebCrypto alone; undefined when it is another slot's or kind's.
  *
  * `entropy` is the 32 bytes that the 24 words stand for. The commitment is checked first, so a forged slot is no oracle.
- * @throws archive.not_authentic when the code fits and the wrap is damaged.
+ * @throws archive.not_authentic when the code fits and the wrap is damaged; archive.corrupt, archive.unknown_field when the slot has parameters
  */
 export async function openRecoverySlot(
   slot: KeyringSlot,
@@ -22,22 +23,29 @@ export async function openRecoverySlot(
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
   if (slot.kind !== slotKinds.recoveryCode) return undefined;
   const salt = joinBytes(place.archiveId, slot.slotId);
-  const wrappingKey = await hkdfWeb(await importHkdfSecret(joinBytes(entropy)), salt, 'holdfast v1 recovery slot');
-  if (!equalBytes(await commitmentOf(wrappingKey, salt), slot.commitment)) return undefined;
-  const associated = new ByteWriter(64).put(label('holdfast v1 slot')).put(place.archiveId);
-  associated.u32(place.keyringNumber).put(slot.slotId);
-  const wrapped = joinBytes(slot.wrappedRingKey);
+  expectNoParameters(slot);
+  const slotKey = await hkdfWeb(await importHkdfSecret(joinBytes(entropy)), salt, 'holdfast v1 recovery slot');
+  if (!equalBytes(await commitmentOf(slotKey, salt), slot.commitment)) return undefined;
+  const info = new ByteWriter(64).put(label('holdfast v1 slot')).put(place.archiveId);
+  info.u32(place.keyringNumber).put(slot.slotId);
   try {
-    const opener = await importXaesKey(wrappingKey);
-    return await opener.open(wrapped.subarray(0, 24), wrapped.subarray(24), associated.written());
+    return await openHpkeWeb(slotKey, info.written(), joinBytes(slot.wrappedRingKey));
   } catch (error) {
     throw archiveErrors.not_authentic({ keyring: place.keyringNumber }, error);
   }
 }
 
-async function commitmentOf(wrappingKey: Uint8Array<ArrayBuffer>, salt: Uint8Array): Promise<Uint8Array> {
+const noFields = defineFields('recovery slot', {});
+
+/** A field that must be understood is of a version that is not known. */
+function expectNoParameters({ parameters }: KeyringSlot): void {
+  const fields = new FieldReader(parameters ?? new Uint8Array(), noFields);
+  while (fields.next());
+}
+
+async function commitmentOf(slotKey: Uint8Array<ArrayBuffer>, salt: Uint8Array): Promise<Uint8Array> {
   const algorithm = { name: 'HMAC', hash: 'SHA-256' };
-  const key = await crypto.subtle.importKey('raw', wrappingKey, algorithm, false, ['sign']);
+  const key = await crypto.subtle.importKey('raw', slotKey, algorithm, false, ['sign']);
   const message = joinBytes(label('holdfast v1 slot commitment'), salt);
   return new Uint8Array(await crypto.subtle.sign('HMAC', key, message));
 }

@@ -33,11 +33,11 @@ export type ArchiveKeys = {
 /** Where a slot stands. */
 export type SlotPlace = { readonly archiveId: Uint8Array; readonly keyringNumber: number };
 
-/** Wraps a fresh ring key for every slot; a slot's wrapping key goes into the ring. */
+/** Seals a fresh ring key for every slot; a slot's public key goes into the ring. */
 export type WrapSlots = (
   place: SlotPlace,
   ringKey: Uint8Array,
-) => readonly { readonly slot: KeyringSlot; readonly wrappingKey: Uint8Array }[];
+) => readonly { readonly slot: KeyringSlot; readonly publicKey: Uint8Array }[];
 
 /** A new archive: its keys, and the two records it begins with. */
 export type CreatedArchive = {
@@ -89,7 +89,7 @@ export function sealKeyring(
   const number = before.keyring.number + 1;
   const ringKey = random(32);
   const slots = next.wrapSlots({ archiveId, keyringNumber: number }, ringKey);
-  const slotKeys = slots.map(({ slot, wrappingKey }) => ({ slotId: slot.slotId, wrappingKey }));
+  const slotKeys = slots.map(({ slot, publicKey }) => ({ slotId: slot.slotId, publicKey }));
   const madeAt = timeOfMilliseconds(next.clock.now());
   const newest = before.ring.epochs.at(-1)!;
   const epoch = { number: newest.number + 1, suite: suiteOne, key: random(32), madeAt };

@@ -4,7 +4,7 @@ import type { CommitOpen, CommitSealed } from '../format/commit.ts';
 import { compareBytes } from '../format/cursor.ts';
 import { type Extent, holesOf, lengthOfExtents, type Reference } from '../format/extent.ts';
 import type { UnknownField } from '../format/fields.ts';
-import type { ArchiveHeader } from '../format/header.ts';
+import { type ArchiveHeader, draftRevision } from '../format/header.ts';
 import type { Keyring, KeyringSlot, Ring, Writer } from '../format/keyring.ts';
 import { writerOrigins } from '../format/keyring.ts';
 import type { List } from '../format/list.ts';
@@ -194,7 +194,14 @@ export const commitSealed: fc.Arbitrary<CommitSealed> = partial<CommitSealed>(
 
 /** A header that this version can read. */
 export const header: fc.Arbitrary<ArchiveHeader> = partial<ArchiveHeader>(
-  { formatVersion: fc.constant(1), draft: fc.constant(1), salt: hash, suite: fc.constant(1), writerKey: hash, unknown },
+  {
+    formatVersion: fc.constant(1),
+    draft: fc.constant(draftRevision),
+    salt: hash,
+    suite: fc.constant(1),
+    writerKey: hash,
+    unknown,
+  },
   ['formatVersion', 'draft', 'salt', 'suite', 'writerKey'],
 );
 
@@ -203,7 +210,7 @@ const slot: fc.Arbitrary<KeyringSlot> = partial<KeyringSlot>(
     slotId: bytesOf(16),
     kind: number,
     commitment: hash,
-    wrappedRingKey: bytesOf(72),
+    wrappedRingKey: bytesOf(80),
     madeAt: time,
     parameters: fc.uint8Array({ maxLength: 20 }),
     unknown,
@@ -251,7 +258,7 @@ export const ring: fc.Arbitrary<Ring> = partial<Ring>(
       )
       .map(rising),
     slotKeys: fc.array(
-      partial<Ring['slotKeys'][number]>({ slotId: bytesOf(16), wrappingKey: hash, unknown }, ['slotId', 'wrappingKey']),
+      partial<Ring['slotKeys'][number]>({ slotId: bytesOf(16), publicKey: hash, unknown }, ['slotId', 'publicKey']),
       { maxLength: 3 },
     ),
     unknown,

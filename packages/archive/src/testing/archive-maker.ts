@@ -1,16 +1,14 @@
-import { createHash, createHmac, hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 
 import { assert } from '@holdfast/base';
 
-import { hkdf } from '../crypto/derive.node.ts';
 import { createSigningKey, type SigningKey, signMessage } from '../crypto/ed25519.node.ts';
-import { XaesKey } from '../crypto/xaes.node.ts';
 import { encodeCommitOpen, encodeCommitSealed, type TimeCorrection } from '../format/commit.ts';
-import { ByteWriter, compareBytes, joinBytes } from '../format/cursor.ts';
+import { compareBytes } from '../format/cursor.ts';
 import { type Reference, zeroHash } from '../format/extent.ts';
 import type { UnknownField } from '../format/fields.ts';
 import { draftRevision, encodeHeader, suiteOne } from '../format/header.ts';
-import { encodeKeyring, encodeRing, introductionMessage, slotKinds, type WriterOrigin } from '../format/keyring.ts';
+import { encodeKeyring, encodeRing, introductionMessage, type WriterOrigin } from '../format/keyring.ts';
 import { deriveEpochKeys } from '../format/keys.node.ts';
 import type { EpochKeys } from '../format/keys.ts';
 import { encodeLive, type LiveRange } from '../format/live.ts';
@@ -22,6 +20,8 @@ import { type SealContent, sealRecord } from '../format/seal.node.ts';
 import type { Time } from '../format/time.ts';
 import type { MapEntry } from '../format/tree-node.ts';
 import { updateTree } from '../tree/update-tree.ts';
+import { type MadeSlot, recoverySlot, strangeSlot, wrapMadeSlot } from './made-slots.ts';
+import { publicHalf } from './seal-to-public-key.ts';
 
 /** A record that was made, in the order of making. */
 export type MadeRecord = { readonly kind: RecordKindName; readonly ordinal: Ordinal; readonly bytes: Uint8Array };
@@ -71,7 +71,8 @@ export class ArchiveMaker {
   readonly writers: MadeWriter[] = [];
   readonly epochs: MadeEpoch[] = [];
   readonly ring = new Map<number, EpochKeys>();
-  readonly #slotId: Uint8Array;
+  /** What every keyring from now on is wrapped for. */
+  slots: readonly MadeSlot[];
   readonly #seed: string;
   readonly #sequences = new Map<number, number>();
   readonly #raw = new Map<Ordinal, Uint8Array>();
@@ -93,7 +94,7 @@ export class ArchiveMaker {
     const open = encodeHeader({ ...header, writerKey: key.publicKey });
     const bytes = this.#seal({ kind: 'header', epoch: 0, ordinal: this.#nextOrdinal(0), open }, new Uint8Array(16));
     this.archiveId = hash('sha256', bytes, 'buffer').subarray(0, 16);
-    this.#slotId = this.random(16);
+    this.slots = [recoverySlot(this, entropy)];
   }
 
   /** Bytes that follow from the seed and from how many were drawn before. */
@@ -136,33 +137,24 @@ export class ArchiveMaker {
     this.writers.push({ number, key, firstCommit, origin, ...introduction });
   }
 
-  /** Writes the next keyring: all writers and epochs there are, and one slot for the recovery code. */
+  /** Writes the next keyring: all writers, epochs and slots there are, before them a slot of a kind that no version knows. */
   keyring(madeAt: Time, unknown: readonly UnknownField[] = []): MadeRecord {
     const number = this.#keyring.number + 1;
     const ringKey = this.random(32);
-    const salt = joinBytes(this.archiveId, this.#slotId);
-    const wrappingKey = hkdf(this.entropy, salt, 'holdfast v1 recovery slot');
-    const slot = {
-      slotId: this.#slotId,
-      kind: slotKinds.recoveryCode,
-      commitment: createHmac('sha256', wrappingKey).update('holdfast v1 slot commitment').update(salt).digest(),
-      wrappedRingKey: this.#wrap(wrappingKey, ringKey, number),
-      madeAt,
-    };
-    // A slot of a kind that is not defined yet: readers pass over it.
-    const other = { ...slot, slotId: this.random(16), kind: slotKinds.escrow, commitment: this.random(32) };
-    const stranger = { ...other, wrappedRingKey: this.random(72), parameters: new Uint8Array([2, 1, 7]) };
+    const { archiveId, random } = this;
+    const slots = this.slots.map((slot) => wrapMadeSlot(slot, { archiveId, number, ringKey }, { madeAt, random }));
     const writers = this.writers.map(({ key, ...writer }) => ({ ...writer, publicKey: key.publicKey }));
     const open = encodeKeyring({
       number,
       previous: this.#keyring.sha256,
-      slots: [stranger, slot],
+      slots: [strangeSlot(madeAt, random), ...slots],
       writers,
       madeAt,
       unknown,
     });
     const epochs = this.epochs.map((epoch) => ({ ...epoch, suite: suiteOne }));
-    const raw = encodeRing({ epochs, slotKeys: [{ slotId: this.#slotId, wrappingKey }] });
+    const slotKeys = this.slots.map(({ slotId, slotKey }) => ({ slotId, publicKey: publicHalf(slotKey) }));
+    const raw = encodeRing({ epochs, slotKeys });
     const content = { kind: 'keyring', epoch: newestOf(epochs).number, open, raw } as const;
     const bytes = this.#seal({ ...content, ordinal: this.#nextOrdinal(this.writer) }, this.archiveId, ringKey);
     this.#keyring = { number, sha256: hash('sha256', bytes, 'buffer') };
@@ -270,13 +262,6 @@ export class ArchiveMaker {
   #rowOf(commit: MadeCommit): MapEntry {
     const time = this.#corrected.get(commit.number) ?? commit.time;
     return { key: commitKey(commit.number), value: encodeCommitRow({ time, sha256: commit.sha256 }) };
-  }
-
-  #wrap(wrappingKey: Uint8Array, ringKey: Uint8Array, number: number): Uint8Array {
-    const nonce = this.random(24);
-    const label = new TextEncoder().encode('holdfast v1 slot');
-    const associated = new ByteWriter().put(label).put(this.archiveId).u32(number).put(this.#slotId).written();
-    return joinBytes(nonce, new XaesKey(wrappingKey).seal({ nonce, parts: [ringKey], associated }));
   }
 
   #nextOrdinal(writer: number): Ordinal {

@@ -1,7 +1,7 @@
 import { createSigningKey, type SigningKey, signMessage } from '../crypto/ed25519.node.ts';
 import { encodeCommitOpen, encodeCommitSealed } from '../format/commit.ts';
 import { zeroHash } from '../format/extent.ts';
-import { encodeKeyring, type Keyring, type Writer } from '../format/keyring.ts';
+import { encodeKeyring, type Keyring, type KeyringSlot, type Writer } from '../format/keyring.ts';
 import { deriveEpochKeys } from '../format/keys.node.ts';
 import { type Ordinal, ordinalOf } from '../format/ordinal.ts';
 import { type SealContent, sealRecord } from '../format/seal.node.ts';
@@ -20,13 +20,24 @@ export class Forger {
     this.#writer = maker.writer + 1;
   }
 
-  /** A keyring that lists its own signer from a commit on; its sealed part is noise, as it is without any key. */
-  keyring(number: number, firstCommit: number, previous: Uint8Array = zeroHash): MadeRecord {
+  /**
+   * A keyring that lists its own signer from a commit on; without slots and a ring of the forger's own its sealed part is
+   * noise, as it is without any key.
+   */
+  keyring(
+    number: number,
+    firstCommit: number,
+    previous: Uint8Array = zeroHash,
+    own: { readonly slots: readonly KeyringSlot[]; readonly ringKey?: Uint8Array; readonly ring?: Uint8Array } = {
+      slots: [],
+    },
+  ): MadeRecord {
     const before = this.#maker.writers.map(({ key, ...writer }): Writer => ({ ...writer, publicKey: key.publicKey }));
     const publicKey = this.#key.publicKey;
-    const own: Writer = { number: this.#writer, publicKey, firstCommit, origin: 'recovery_code' };
-    const keyring: Keyring = { number, previous, slots: [], writers: [...before, own] };
-    return this.#seal({ kind: 'keyring', open: encodeKeyring(keyring), raw: this.#maker.random(200) });
+    const forger: Writer = { number: this.#writer, publicKey, firstCommit, origin: 'recovery_code' };
+    const keyring: Keyring = { number, previous, slots: own.slots, writers: [...before, forger] };
+    const raw = own.ring ?? this.#maker.random(200);
+    return this.#seal({ kind: 'keyring', open: encodeKeyring(keyring), raw }, this.#maker.ring, own.ringKey);
   }
 
   /** A commit after another that names a keyring: properly sealed with the archive's keys, or as noise. */
@@ -47,11 +58,15 @@ export class Forger {
     return this.#seal({ kind: 'commit', open, raw }, isSealed ? this.#maker.ring : noiseRing(this.#maker));
   }
 
-  #seal(content: Pick<SealContent, 'kind' | 'open' | 'raw'>, ring = this.#maker.ring): MadeRecord {
+  #seal(
+    content: Pick<SealContent, 'kind' | 'open' | 'raw'>,
+    ring = this.#maker.ring,
+    ringKey: Uint8Array = this.#maker.random(32),
+  ): MadeRecord {
     const { archiveId, random, epochNumber: epoch } = this.#maker;
     const ordinal: Ordinal = ordinalOf(this.#writer, this.#sequence++);
     const sign = (message: Uint8Array) => signMessage(this.#key, message);
-    const keys = { archiveId, ring, sign, ringKey: random(32) };
+    const keys = { archiveId, ring, sign, ringKey };
     return { kind: content.kind, ordinal, bytes: sealRecord({ ...content, epoch, ordinal }, keys, random) };
   }
 }

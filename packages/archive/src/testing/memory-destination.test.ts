@@ -5,6 +5,7 @@ import { CodedError } from '@holdfast/base';
 import fc from 'fast-check';
 
 import { joinBytes } from '../format/cursor.ts';
+import { draftRevision } from '../format/header.ts';
 import { RecordKind } from '../format/record.ts';
 import { openArchive } from '../tree/open-archive.ts';
 import { rootDirectory } from '../tree/state.ts';
@@ -117,8 +118,11 @@ test('a feature or a draft that this version does not know stops the reading wit
     assert.deepEqual(error.details['features'], ['folding']);
     return true;
   });
-  const future = maker.records.with(0, new ArchiveMaker('memory', entropy, [], 2).records[0]!);
-  await assert.rejects(open(future), { code: 'archive.unknown_format' });
+  // Also of the draft before: its slots are other ones.
+  for (const draft of [draftRevision - 1, draftRevision + 1]) {
+    const other = maker.records.with(0, new ArchiveMaker('memory', entropy, [], draft).records[0]!);
+    await assert.rejects(open(other), { code: 'archive.unknown_format' });
+  }
 });
 
 test('whatever bytes are flipped in whatever records, reading goes on or stops by a declared error, never with other contents', async () => {

@@ -8,6 +8,7 @@ import { introductionMessage, type Keyring, type Writer } from '../format/keyrin
 import { openRecord, type RecordOpeners } from '../format/open.ts';
 import type { Ordinal } from '../format/ordinal.ts';
 import { RecordKind } from '../format/record.ts';
+import { noteProblem } from './note-problem.ts';
 import type { ReadProblem, ReadTools, RecordSource } from './record-source.ts';
 
 /** A keyring that is signed by a writer it lists and begins with the header's. */
@@ -51,8 +52,8 @@ async function newestVouchedFor(
 ): Promise<KeyringCandidate | undefined> {
   for (const candidate of candidates) {
     const { keyring } = candidate;
-    if ((await strangersIn(keyring, openers.archiveId, tools)).length > 0) continue;
-    problems.push({ problem: `no commit names keyring ${keyring.number}: its writers are not proven` });
+    if (!(await isVouchedFor(keyring, openers.archiveId, tools))) continue;
+    noteProblem(problems, { problem: `no commit names keyring ${keyring.number}: its writers are not proven` });
     return candidate;
   }
   return undefined;
@@ -65,12 +66,12 @@ async function noteGaps(
 ): Promise<void> {
   const newest = candidates[0]?.keyring.number ?? 0;
   if (newest > chosen.keyring.number) {
-    problems.push({ problem: `no commit that opens names keyring ${newest}: its writers do not count` });
+    noteProblem(problems, { problem: `no commit that opens names keyring ${newest}: its writers do not count` });
   }
   notePredecessors(chosen, candidates, problems);
   for (const { number, origin } of await strangersIn(chosen.keyring, openers.archiveId, tools)) {
     const problem = `writer ${number} (${origin}) was not introduced by the writer before it: that it may write is not proven`;
-    problems.push({ problem });
+    noteProblem(problems, { problem });
   }
 }
 
@@ -121,11 +122,16 @@ function notePredecessors(
     const before = byHash.get(at.keyring.previous.toHex());
     if (before?.keyring.number !== at.keyring.number - 1) {
       const problem = `the keyring before keyring ${at.keyring.number} is not here: that it follows is not proven`;
-      problems.push({ problem });
+      noteProblem(problems, { problem });
       return;
     }
     at = before;
   }
+}
+
+/** Whether every writer but the first was introduced by the one before: then they vouch for each other. */
+export async function isVouchedFor(keyring: Keyring, archiveId: Uint8Array, tools: ReadTools): Promise<boolean> {
+  return (await strangersIn(keyring, archiveId, tools)).length === 0;
 }
 
 /** The writers, but for the first, that the one before did not sign for. */
@@ -153,6 +159,6 @@ export function noteTwins(candidates: readonly KeyringCandidate[], problems: Rea
   for (const [index, { keyring, sha256, ordinal }] of candidates.entries()) {
     const before = candidates[index - 1];
     const isTwin = before?.keyring.number === keyring.number && !equalBytes(before.sha256, sha256);
-    if (isTwin) problems.push({ problem: `there are two keyrings of number ${keyring.number}`, ordinal });
+    if (isTwin) noteProblem(problems, { problem: `there are two keyrings of number ${keyring.number}`, ordinal });
   }
 }

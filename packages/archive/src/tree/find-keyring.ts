@@ -1,17 +1,18 @@
 import { archiveErrors } from '../errors.ts';
 import { hkdfWeb, importHkdfSecret } from '../crypto/derive-web.ts';
-import { importXaesKey } from '../crypto/xaes-web.ts';
 import type { XaesOpener } from '../crypto/xaes.ts';
 import { equalBytes, joinBytes } from '../format/cursor.ts';
 import { type ArchiveHeader, parseHeader } from '../format/header.ts';
-import { type Keyring, parseKeyring, parseRing, type RingEpoch } from '../format/keyring.ts';
+import { type Keyring, parseKeyring } from '../format/keyring.ts';
 import { keyLabels, keyUseOf } from '../format/keys.ts';
-import { isRecordSigned, openRecord, type RecordOpeners, sha256Of } from '../format/open.ts';
+import { isRecordSigned, type RecordOpeners, sha256Of } from '../format/open.ts';
 import { type Ordinal, writerOf } from '../format/ordinal.ts';
 import { RecordKind, splitRecord } from '../format/record.ts';
 import { openRecoverySlot } from '../format/slot.ts';
 import { chooseKeyring, type KeyringCandidate, noteTwins } from './choose-keyring.ts';
-import type { ReadAccess, ReadProblem, ReadTools, RecordSource } from './record-source.ts';
+import { noteProblem } from './note-problem.ts';
+import { type OpenedRing, openerFor, openNewestRing, type RingOpening } from './open-ring.ts';
+import type { OpenSlot, ReadAccess, ReadProblem, ReadTools, RecordSource } from './record-source.ts';
 
 /** The header of an archive and the id that follows from it. */
 export type FoundHeader = { readonly archiveId: Uint8Array<ArrayBuffer>; readonly header: ArchiveHeader };
@@ -40,7 +41,7 @@ export async function findHeader(
       if (await isRecordSigned(bytes, archiveId, async (message, mark) => tools.verify(key, message, mark))) {
         return { archiveId, header };
       }
-      problems.push({ problem: 'a header is not signed by its writer', ordinal });
+      noteProblem(problems, { problem: 'a header is not signed by its writer', ordinal });
     } catch (error) {
       refusal = error;
     }
@@ -61,43 +62,26 @@ export async function findKeyring(
   const { access, tools, problems } = reading;
   const candidates = await validKeyrings(source, found, reading);
   noteTwins(candidates, problems);
-  const ring: OpenedRing | undefined =
+  const ring =
     'epochs' in access
       ? { opened: undefined, epochs: access.epochs }
-      : await openNewest(candidates, { found, access, tools, problems });
-  if (ring === undefined) throw archiveErrors.no_keyring({ keyrings: candidates.length });
+      : await ringBySecret(candidates, { archiveId: found.archiveId, openSlot: openSlotOf(access), tools, problems });
   const openers = await openersOf(found.archiveId, ring.epochs, tools);
   const chosen = await chooseKeyring(candidates, ring.opened, { source, openers, tools, problems });
   if (chosen === undefined) throw archiveErrors.no_keyring({ keyrings: candidates.length });
   return { keyring: chosen.keyring, sha256: chosen.sha256, openers };
 }
 
-/** The epochs at hand, and the keyring that the recovery code opened; a key file opens none. */
-type OpenedRing = {
-  readonly opened: KeyringCandidate | undefined;
-  readonly epochs: readonly Pick<RingEpoch, 'number' | 'key'>[];
-};
+/** @throws archive.no_keyring, with the number of slots of which it is not known whether the secret fits */
+async function ringBySecret(candidates: readonly KeyringCandidate[], by: RingOpening): Promise<OpenedRing> {
+  const { ring, slotsNotTried } = await openNewestRing(candidates, by);
+  if (ring === undefined) throw archiveErrors.no_keyring({ keyrings: candidates.length, slotsNotTried });
+  return ring;
+}
 
-type Opening = {
-  readonly found: FoundHeader;
-  readonly access: { readonly entropy: Uint8Array };
-  readonly tools: ReadTools;
-};
-
-/** The newest keyring that the recovery code opens, and what is in it. */
-async function openNewest(
-  candidates: readonly KeyringCandidate[],
-  by: Opening & { readonly problems: ReadProblem[] },
-): Promise<OpenedRing | undefined> {
-  for (const opened of candidates) {
-    try {
-      const epochs = await ringOf(opened.keyring, opened.bytes, by);
-      if (epochs !== undefined) return { opened, epochs };
-    } catch (cause) {
-      by.problems.push({ problem: 'a keyring does not open', ordinal: opened.ordinal, cause });
-    }
-  }
-  return undefined;
+function openSlotOf(access: Exclude<ReadAccess, { readonly epochs: unknown }>): OpenSlot {
+  if ('openSlot' in access) return access.openSlot;
+  return (slot, place) => openRecoverySlot(slot, place, access.entropy);
 }
 
 async function validKeyrings(
@@ -120,24 +104,12 @@ async function validKeyrings(
         return signer !== undefined && tools.verify(joinBytes(signer.publicKey), message, mark);
       });
       if (isFirst && isSigned) valid.push({ keyring, bytes, ordinal, sha256: await sha256Of(bytes) });
-      else problems.push({ problem: 'a keyring is not signed by a writer of this archive', ordinal });
+      else noteProblem(problems, { problem: 'a keyring is not signed by a writer of this archive', ordinal });
     } catch (cause) {
-      problems.push({ problem: 'a keyring cannot be read', ordinal, cause });
+      noteProblem(problems, { problem: 'a keyring cannot be read', ordinal, cause });
     }
   }
   return valid.toSorted((a, b) => b.keyring.number - a.keyring.number);
-}
-
-async function ringOf(keyring: Keyring, bytes: Uint8Array<ArrayBuffer>, by: Opening) {
-  const place = { archiveId: by.found.archiveId, keyringNumber: keyring.number };
-  for (const slot of keyring.slots) {
-    const ringKey = await openRecoverySlot(slot, place, by.access.entropy);
-    if (ringKey === undefined) continue;
-    const opener = await openerFor(ringKey, by.tools);
-    const keys = { archiveId: place.archiveId, openerOf: () => opener };
-    return parseRing((await openRecord(bytes, keys, by.tools)).raw).epochs;
-  }
-  return undefined;
 }
 
 /** Keys of epochs as record openers, derived by WebCrypto. */
@@ -155,8 +127,4 @@ export async function openersOf(
     }
   }
   return { archiveId, openerOf: (kind, epoch) => openers.get(`${keyUseOf(kind)} ${epoch}`) };
-}
-
-function openerFor(key: Uint8Array<ArrayBuffer>, tools: ReadTools): XaesOpener | Promise<XaesOpener> {
-  return tools.createOpener === undefined ? importXaesKey(key) : tools.createOpener(key);
 }

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import test from 'node:test';
 
-import { RecordKind } from '../format/record.ts';
 import type { MadeRecord } from '../testing/archive-maker.ts';
 import { newestOf } from '../testing/archive-maker.ts';
 import { fixedTools } from '../testing/folder-source.ts';
@@ -10,8 +9,9 @@ import { Forger } from '../testing/forge.ts';
 import { begin, goldenEntropy } from '../testing/golden-begin.ts';
 import { golden, ownedDirectory } from '../testing/golden-rows.ts';
 import type { GoldenScene } from '../testing/golden-scene.ts';
+import { memorySource } from '../testing/memory-source.ts';
 import { openArchive } from './open-archive.ts';
-import type { ReadAccess, RecordSource } from './record-source.ts';
+import type { ReadAccess } from './record-source.ts';
 
 /** An archive of two commits of its first writer. */
 async function twoCommits(): Promise<GoldenScene> {
@@ -23,24 +23,12 @@ async function twoCommits(): Promise<GoldenScene> {
   return scene;
 }
 
-function sourceOf(records: readonly MadeRecord[]): RecordSource {
-  return {
-    async *ordinalsOf(kind) {
-      for (const record of records) if (RecordKind[record.kind] === kind) yield await Promise.resolve(record.ordinal);
-    },
-    read: (ordinal) => {
-      const found = records.find((record) => record.ordinal === ordinal);
-      return Promise.resolve(found && new Uint8Array(found.bytes));
-    },
-  };
-}
-
 function accessesOf({ maker }: GoldenScene): readonly ReadAccess[] {
   return [{ entropy: goldenEntropy }, { epochs: maker.epochs }];
 }
 
 async function open(records: readonly MadeRecord[], access: ReadAccess) {
-  const { head, keyring, problems } = await openArchive(sourceOf(records), access, fixedTools);
+  const { head, keyring, problems } = await openArchive(memorySource(records), access, fixedTools);
   return { head: head.number, keyring: keyring.number, problems: problems.map(({ problem }) => problem) };
 }
 

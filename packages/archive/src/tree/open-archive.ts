@@ -9,6 +9,7 @@ import { type Ordinal, writerOf } from '../format/ordinal.ts';
 import { RecordKind, splitRecord } from '../format/record.ts';
 import { type CommitCandidate, findHead } from './find-head.ts';
 import { findHeader, findKeyring, type FoundKeyring } from './find-keyring.ts';
+import { noteProblem } from './note-problem.ts';
 import type { ReadAccess, ReadProblem, ReadTools, RecordSource } from './record-source.ts';
 import { StreamReader } from './stream-reader.ts';
 import { ArchiveState, type CommitFacts } from './state.ts';
@@ -82,7 +83,7 @@ async function candidatesOf(
       const facts = { ordinal, number, previous, checkpoint, isRightful, epoch: parts.header.epoch };
       candidates.push({ ...facts, sha256: await sha256Of(bytes) });
     } catch (cause) {
-      problems.push({
+      noteProblem(problems, {
         problem: 'a commit cannot be read or is not signed by a writer of this archive',
         ordinal,
         cause,
@@ -114,7 +115,7 @@ async function readLine(context: Context, keys: FoundKeyring, { candidates, load
   const broken = new Set<CommitCandidate>();
   const giveUp = (candidate: CommitCandidate, cause: unknown): void => {
     failure ??= cause;
-    problems.push({ problem: `commit ${candidate.number} does not open`, ordinal: candidate.ordinal, cause });
+    noteProblem(problems, { problem: `commit ${candidate.number} does not open`, ordinal: candidate.ordinal, cause });
     broken.add(candidate);
   };
   const isLocked = ({ epoch }: CommitCandidate) => keys.openers.openerOf(RecordKind.commit, epoch) === undefined;
@@ -177,9 +178,9 @@ function stateOf(line: readonly LineCommit[], load: Lines['load']) {
 
 /** The head names the newest keyring there was: another one in hand is said. */
 function noteKeyring({ problems }: Context, keys: FoundKeyring, named: { number: number; sha256: Uint8Array }): void {
-  if (named.number > keys.keyring.number) problems.push({ problem: `keyring ${named.number} is missing` });
+  if (named.number > keys.keyring.number) noteProblem(problems, { problem: `keyring ${named.number} is missing` });
   else if (named.number === keys.keyring.number && !equalBytes(named.sha256, keys.sha256)) {
-    problems.push({ problem: `keyring ${named.number} is not the one that the head names` });
+    noteProblem(problems, { problem: `keyring ${named.number} is not the one that the head names` });
   }
 }
 

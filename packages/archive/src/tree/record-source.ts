@@ -1,7 +1,9 @@
 import type { XaesOpener } from '../crypto/xaes.ts';
 import type { Sha256 } from '../format/extent.ts';
+import type { KeyringSlot } from '../format/keyring.ts';
 import type { OpenTools } from '../format/open.ts';
 import type { Ordinal } from '../format/ordinal.ts';
+import type { SlotPlace } from '../format/slot.ts';
 
 /** Where records come from: a folder, a server, memory. What it gives need not be valid. */
 export type RecordSource = {
@@ -25,9 +27,24 @@ export type ReadTools = OpenTools & {
   readonly createOpener?: (key: Uint8Array<ArrayBuffer>) => XaesOpener | Promise<XaesOpener>;
 };
 
-/** What opens an archive: the 32 bytes of a recovery code, or the epoch keys of a key file. */
+/** How much work a slot may cause: all that its kind allows, or none that was not done for another slot before. */
+export type SlotEffort = 'any' | 'none';
+
+/**
+ * Gives the ring key (32 bytes) of a slot; undefined where the secret is another slot's or kind's.
+ *
+ * A slot for which it throws is passed over, and what it throws is among the problems.
+ */
+export type OpenSlot = (
+  slot: KeyringSlot,
+  place: SlotPlace,
+  effort: SlotEffort,
+) => Promise<Uint8Array | undefined> | Uint8Array | undefined;
+
+/** What opens an archive: the 32 bytes of a recovery code, another secret that opens slots, or the epoch keys of a key file. */
 export type ReadAccess =
   | { readonly entropy: Uint8Array }
+  | { readonly openSlot: OpenSlot }
   | { readonly epochs: readonly { readonly number: number; readonly key: Uint8Array }[] };
 
 /** Something that is not as it should be and did not stop the reading. */

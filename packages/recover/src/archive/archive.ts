@@ -1,17 +1,19 @@
 import { RecoverError } from '../errors.ts';
 import type { Instant } from '../format/bytes.ts';
 import { readCommitRow } from '../format/row.ts';
-import { type Secret, readKeyFile, readRecoveryCode } from '../format/secret.ts';
+import { type Secret, readKeyFile } from '../format/secret.ts';
 import { type Chain, ChainFinder, type Commit, CommitLog, findHead } from './commits.ts';
 import { reportBranches } from './branches.ts';
 import type { Findings } from './findings.ts';
-import { type ArchiveKeys, findKeys, quietly } from './keys.ts';
+import { type ArchiveKeys, findKeys } from './keys.ts';
 import { findLiveSet, type LiveSet, reportMissing } from './live-set.ts';
 import { gatherLoose } from './loose.ts';
 import { EntryList, type EntrySource, type KeyRange, lookUp, NameTree, overlay, withPrefix } from './name-map.ts';
+import { quietly } from './quietly.ts';
 import { RecordReader } from './record-reader.ts';
 import { describeRange } from './row-key.ts';
 import { Shelf } from './shelf.ts';
+import { takeSlotSecret } from './slot-keys.ts';
 
 /** An archive that is open: its map of names at the head, and what opens its records. */
 export type Archive = {
@@ -35,7 +37,13 @@ export type Archive = {
 };
 
 /** What opening needs. `unproven` takes commits behind a gap and, in the end, loose leaves too, over what is proven. */
-export type OpenRequest = { readonly folder: string; readonly secret: Secret; readonly unproven: boolean };
+export type OpenRequest = {
+  readonly folder: string;
+  readonly secret: Secret;
+  readonly unproven: boolean;
+  /** How many password slots are tried; 16 where it is left out. */
+  readonly passwordTries?: number;
+};
 
 /**
  * Opens an archive from its folder (§14.1 to §14.4). The caller closes `shelf`.
@@ -47,7 +55,7 @@ export function openArchive(request: OpenRequest, findings: Findings, onSegment:
   const shelf = new Shelf(request.folder, findings);
   try {
     for (const count of shelf.takeStock()) onSegment(count);
-    const keys = findKeys(shelf, request.secret, findings);
+    const keys = findKeys(shelf, request, findings);
     return assemble({ shelf, keys, findings, unproven: request.unproven });
   } catch (error) {
     shelf.close();
@@ -58,7 +66,7 @@ export function openArchive(request: OpenRequest, findings: Findings, onSegment:
 /** A typing error in the secret is told before an hour of reading, not after it. */
 function checkSecret(secret: Secret): void {
   if ('keyFile' in secret) readKeyFile(secret.keyFile);
-  else readRecoveryCode(secret.recoveryCode);
+  else takeSlotSecret(secret);
 }
 
 type Parts = {

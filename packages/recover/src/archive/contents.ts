@@ -7,7 +7,7 @@ import { pieceEntry, type Stream } from '../format/row.ts';
 import { sha256 } from '../format/sealing.ts';
 import { readListNode } from '../format/tree.ts';
 import type { Archive } from './archive.ts';
-import { quietly } from './keys.ts';
+import { quietly } from './quietly.ts';
 import { lookUp } from './name-map.ts';
 import { moveKey } from './row-key.ts';
 

@@ -1,7 +1,7 @@
 import { RecoverError } from '../errors.ts';
 import { checkName, peekRowType, readRow, type Row, rowTypes } from '../format/row.ts';
 import type { Archive } from './archive.ts';
-import { quietly } from './keys.ts';
+import { quietly } from './quietly.ts';
 import { withPrefix } from './name-map.ts';
 import { directoryPrefix, namePrefix, readRowKey } from './row-key.ts';
 

@@ -5,23 +5,23 @@ import {
   introductionHolds,
   type Header,
   type Keyring,
-  openSlot,
   readHeader,
   readKeyring,
-  readRing,
 } from '../format/keyring.ts';
-import { associatedData, kinds, nonceOf, type RecordFrame } from '../format/record.ts';
-import { openSealed, unwrapPlaintext } from '../format/sealing.ts';
-import { readKeyFile, readRecoveryCode, recoveryWrappingKey, type Secret } from '../format/secret.ts';
+import { kinds, type RecordFrame } from '../format/record.ts';
+import { readKeyFile, type Secret } from '../format/secret.ts';
 import type { Findings } from './findings.ts';
+import { openNewestRing } from './open-ring.ts';
+import { quietly } from './quietly.ts';
 import type { Shelf } from './shelf.ts';
+import { nameSlots, type SlotSecret, takeSlotSecret } from './slot-keys.ts';
 
 /** What the keys of an archive came to: epochs, and the keyrings whose writers may be believed, newest first. */
 export type ArchiveKeys = {
   readonly archiveId: Buffer;
   readonly epochs: Epochs;
   readonly keyrings: readonly Keyring[];
-  /** The keyring the recovery code opened; undefined with a key file. */
+  /** The keyring the secret opened; undefined with a key file. */
   readonly opened: Keyring | undefined;
 };
 
@@ -30,27 +30,48 @@ const KEYRINGS_TRIED = 10_000;
 /**
  * Finds header and keyrings and opens what the secret opens (§14.1, §14.2).
  *
- * @throws archive.no_header, archive.unknown_format, archive.no_keyring, secret.invalid, secret.other_archive, secret.opens_nothing
+ * @throws archive.no_header, archive.unknown_format, archive.no_keyring, secret.invalid, secret.other_archive, secret.opens_nothing, secret.not_all_tried, secret.too_costly
  */
-export function findKeys(shelf: Shelf, secret: Secret, findings: Findings): ArchiveKeys {
+export function findKeys(
+  shelf: Shelf,
+  { secret, passwordTries }: { readonly secret: Secret; readonly passwordTries?: number },
+  findings: Findings,
+): ArchiveKeys {
   const frames = gatherFrames(shelf);
   const headers = readHeaders(frames.headers, findings);
   if ('keyFile' in secret) return keysFromFile(secret.keyFile, { headers, frames: frames.keyrings }, findings);
-  const entropy = readRecoveryCode(secret.recoveryCode);
+  const slotSecret = takeSlotSecret(secret, {
+    archives: headers.length,
+    ...(passwordTries !== undefined && { passwordTries }),
+  });
   if (headers.length === 0) throw new RecoverError('archive.no_header', {});
-  let seen = 0;
+  const seen: Keyring[] = [];
   for (const header of headers) {
+    const { archiveId } = header;
     const keyrings = readKeyrings(frames.keyrings, header, findings);
-    seen += keyrings.length;
-    for (const keyring of keyrings) {
-      const epochs = openRing(keyring, entropy, header.archiveId);
-      if (epochs === undefined) continue;
-      checkFormat(header);
-      return { archiveId: header.archiveId, epochs, keyrings, opened: keyring };
-    }
+    seen.push(...keyrings);
+    const slotKeyOf = slotSecret.keysFor({ archiveId, keyrings }, findings);
+    const ring = openNewestRing(keyrings, { archiveId, slotKeyOf, findings });
+    if (ring === undefined) continue;
+    checkFormat(header);
+    return { archiveId, keyrings, ...ring };
   }
   checkFormat(headers[0]!);
-  throw new RecoverError(seen === 0 ? 'archive.no_keyring' : 'secret.opens_nothing', { keyrings: seen });
+  throw nothingOpens(seen, slotSecret);
+}
+
+/** Why a secret opened nothing: what was not tried, or could not be, is said beside what there are slots for. */
+function nothingOpens(keyrings: readonly Keyring[], { tries }: SlotSecret): RecoverError {
+  if (keyrings.length === 0) return new RecoverError('archive.no_keyring', { keyrings: 0 });
+  const { workedOut, tooCostly, notTried } = tries();
+  const facts = {
+    keyrings: keyrings.length,
+    slotsFor: nameSlots(keyrings.flatMap((keyring) => keyring.slotKinds)),
+    ...(tooCostly > 0 && { slotsTooCostly: tooCostly }),
+    ...(notTried > 0 && { slotsNotTried: notTried }),
+  };
+  if (notTried > 0) return new RecoverError('secret.not_all_tried', facts);
+  return new RecoverError(tooCostly > 0 && workedOut === 0 ? 'secret.too_costly' : 'secret.opens_nothing', facts);
 }
 
 function keysFromFile(
@@ -167,31 +188,4 @@ function noteRefused(findings: Findings, what: string): void {
     code: `${what}.refused`,
     message: `a ${what} record is not well formed or not rightly signed`,
   });
-}
-
-/** The epochs of a keyring, through the slot a recovery code opens; undefined when none is. */
-function openRing(keyring: Keyring, entropy: Buffer, archiveId: Buffer): Epochs | undefined {
-  for (const slot of keyring.slots) {
-    const wrappingKey = recoveryWrappingKey(entropy, archiveId, slot.slotId);
-    const ringKey = openSlot(keyring, slot, { wrappingKey, archiveId });
-    if (ringKey === undefined) continue;
-    const { frame } = keyring;
-    const plain = openSealed(
-      { key: ringKey, nonce: nonceOf(frame), associated: associatedData(archiveId, frame) },
-      frame.sealed,
-    );
-    const epochs = plain === undefined ? undefined : quietly(() => readRing(unwrapPlaintext(plain).bytes));
-    if (epochs !== undefined) return epochs;
-  }
-  return undefined;
-}
-
-/** The outcome of a reading, undefined where the structure is corrupt: another copy may hold. */
-export function quietly<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof RecoverError) return undefined;
-    throw error;
-  }
 }

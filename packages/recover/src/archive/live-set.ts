@@ -3,7 +3,7 @@ import { type LivePart, type LiveRange, readLivePart } from '../format/commit.ts
 import { kinds, recordSignatureHolds } from '../format/record.ts';
 import type { CommitLog } from './commits.ts';
 import type { Findings } from './findings.ts';
-import { quietly } from './keys.ts';
+import { quietly } from './quietly.ts';
 import type { PlaceIndex } from './place-index.ts';
 import type { Shelf } from './shelf.ts';
 

@@ -2,7 +2,7 @@ import { RecoverError } from '../errors.ts';
 import { kinds } from '../format/record.ts';
 import { type Entry, readTreeNode } from '../format/tree.ts';
 import type { CommitLog } from './commits.ts';
-import { quietly } from './keys.ts';
+import { quietly } from './quietly.ts';
 import { EntryList, type EntrySource } from './name-map.ts';
 import type { RecordReader } from './record-reader.ts';
 import type { Shelf } from './shelf.ts';

@@ -1,6 +1,6 @@
 import type { Archive } from './archive.ts';
 import { childAt, type DirectoryRef, ownRow } from './directories.ts';
-import { quietly } from './keys.ts';
+import { quietly } from './quietly.ts';
 import { directoryPrefix, readRowKey } from './row-key.ts';
 
 /** A directory whose rows are there and whose entry is lost. */

@@ -2,7 +2,7 @@ import { RecoverError } from '../errors.ts';
 import { compareInstants, formatInstant, type Instant } from '../format/bytes.ts';
 import { readCommitRow } from '../format/row.ts';
 import type { Archive } from './archive.ts';
-import { quietly } from './keys.ts';
+import { quietly } from './quietly.ts';
 import { withPrefix } from './name-map.ts';
 
 /** A moment of the archive: a commit and the time it stands for, corrections applied. */

@@ -2,10 +2,11 @@ import { corrupt } from '../errors.ts';
 import { type Cursor, readWhole } from './bytes.ts';
 import { field, readFields, type Fields } from './fields.ts';
 import { kinds, recordSignatureHolds, type RecordFrame } from './record.ts';
-import { hmac, openSealed, sha256, signatureHolds } from './sealing.ts';
+import { openHpke } from './hpke.ts';
+import { hmac, sha256, signatureHolds } from './sealing.ts';
 
 /** The draft revision of the format this reader knows. */
-export const DRAFT_REVISION = 1;
+export const DRAFT_REVISION = 2;
 
 const noArchive = Buffer.alloc(16);
 
@@ -48,8 +49,18 @@ export type Writer = {
   readonly introduction: Buffer | undefined;
 };
 
-/** A recovery-code slot. */
-export type Slot = { readonly slotId: Buffer; readonly commitment: Buffer; readonly wrapped: Buffer };
+/** Kinds of slots by the numbers of §5. */
+export const slotKinds = { recoveryCode: 1, escrow: 2, password: 3, customKey: 4 } as const;
+
+/** A slot of a kind this reader knows. */
+export type Slot = {
+  readonly slotId: Buffer;
+  readonly kind: number;
+  readonly commitment: Buffer;
+  readonly wrapped: Buffer;
+  /** Not read yet: what is wrong with them makes the slot useless, and not the keyring. */
+  readonly parameters: Buffer | undefined;
+};
 
 /** The open part of a keyring whose signature holds, with its frame. */
 export type Keyring = {
@@ -57,6 +68,8 @@ export type Keyring = {
   readonly previousHash: Buffer;
   readonly hash: Buffer;
   readonly slots: readonly Slot[];
+  /** Of all slots, those that were passed over included. */
+  readonly slotKinds: readonly number[];
   readonly writers: readonly Writer[];
   readonly frame: RecordFrame;
 };
@@ -85,17 +98,21 @@ export function readKeyring(frame: RecordFrame, header: Header): Keyring | undef
   const first = writers.find((writer) => writer.number === 0);
   if (signer === undefined || first?.publicKey.equals(header.firstWriterKey) !== true) return undefined;
   if (!recordSignatureHolds(header.archiveId, frame, signer.publicKey)) return undefined;
+  const slots = fields.all(3).map(readSlot);
   return {
     number,
     previousHash: fields.fixed(2, 32),
     hash: sha256(frame.whole),
-    slots: fields.all(3).flatMap(readSlot),
+    slots: slots.flatMap(({ slot }) => slot ?? []),
+    slotKinds: slots.map(({ kind }) => kind),
     writers,
     frame,
   };
 }
 
-function readSlot(bytes: Buffer): readonly Slot[] {
+const knownKinds: readonly number[] = Object.values(slotKinds);
+
+function readSlot(bytes: Buffer): { readonly kind: number; readonly slot: Slot | undefined } {
   const fields = readFields(bytes, 'slot', {
     1: field('slot id', '!'),
     2: field('kind', '!'),
@@ -104,8 +121,10 @@ function readSlot(bytes: Buffer): readonly Slot[] {
     5: field('made at'),
     6: field('parameters', '!'),
   });
-  if (fields.count(2) !== 1) return []; // reserved kinds: this reader has no secret for them
-  return [{ slotId: fields.fixed(1, 16), commitment: fields.fixed(3, 32), wrapped: fields.fixed(4, 72) }];
+  const kind = fields.count(2);
+  if (!knownKinds.includes(kind)) return { kind, slot: undefined };
+  const fixed = { slotId: fields.fixed(1, 16), commitment: fields.fixed(3, 32), wrapped: fields.fixed(4, 80) };
+  return { kind, slot: { kind, ...fixed, parameters: fields.bytes(6) } };
 }
 
 function readWriter(bytes: Buffer): Writer {
@@ -140,22 +159,19 @@ export function introductionHolds(keyring: Keyring, writer: Writer, archiveId: B
   return signatureHolds(before.publicKey, parts, writer.introduction);
 }
 
-/** The ring key of a keyring, through a slot and its wrapping key; undefined when the slot is not this key's. */
+/** The ring key of a keyring, through a slot and its slot key; undefined when the slot is not this key's. */
 export function openSlot(
   keyring: Keyring,
   slot: Slot,
-  keys: { readonly wrappingKey: Buffer; readonly archiveId: Buffer },
+  keys: { readonly slotKey: Buffer; readonly archiveId: Buffer },
 ): Buffer | undefined {
   const label = Buffer.from('holdfast v1 slot commitment', 'ascii');
-  // The commitment first: a forged slot must not become an oracle for the wrapping key.
-  if (!hmac(keys.wrappingKey, label, keys.archiveId, slot.slotId).equals(slot.commitment)) return undefined;
+  // The commitment first: a forged slot must not become an oracle for the slot key.
+  if (!hmac(keys.slotKey, label, keys.archiveId, slot.slotId).equals(slot.commitment)) return undefined;
   const number = Buffer.alloc(4);
   number.writeUInt32LE(keyring.number);
-  const associated = Buffer.concat([Buffer.from('holdfast v1 slot', 'ascii'), keys.archiveId, number, slot.slotId]);
-  return openSealed(
-    { key: keys.wrappingKey, nonce: slot.wrapped.subarray(0, 24), associated },
-    slot.wrapped.subarray(24),
-  );
+  const info = Buffer.concat([Buffer.from('holdfast v1 slot', 'ascii'), keys.archiveId, number, slot.slotId]);
+  return openHpke(keys.slotKey, info, slot.wrapped);
 }
 
 /** Key epochs by number, 32 bytes each. */
@@ -167,7 +183,7 @@ export type Epochs = ReadonlyMap<number, Buffer>;
  * @throws structure.corrupt
  */
 export function readRing(raw: Buffer): Epochs {
-  const fields: Fields = readFields(raw, 'ring', { 1: field('epoch', '!*'), 2: field('slot wrapping key', '!*') });
+  const fields: Fields = readFields(raw, 'ring', { 1: field('epoch', '!*'), 2: field('public key of a slot', '!*') });
   const epochs = new Map<number, Buffer>();
   for (const bytes of fields.all(1)) {
     const epoch = readFields(bytes, 'epoch', {

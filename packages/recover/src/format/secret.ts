@@ -2,10 +2,14 @@ import { mnemonicToEntropy } from '@scure/bip39';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
 import { RecoverError } from '../errors.ts';
 import type { Epochs } from './keyring.ts';
-import { deriveKey, sha256 } from './sealing.ts';
+import { sha256 } from './sealing.ts';
 
-/** What opens an archive: the 24 words, or the text of a key file. */
-export type Secret = { readonly recoveryCode: string } | { readonly keyFile: string };
+/** What opens an archive: the 24 words, the text of a key file, an archive key password, or the text of a custom key. */
+export type Secret =
+  | { readonly recoveryCode: string }
+  | { readonly keyFile: string }
+  | { readonly password: string }
+  | { readonly customKey: string };
 
 /** A key file, read and checked. */
 export type KeyFile = { readonly archiveId: Buffer; readonly epochs: Epochs };
@@ -34,9 +38,34 @@ export function readRecoveryCode(code: string): Buffer {
   }
 }
 
-/** The wrapping key of one slot, from the entropy of a recovery code (§5). */
-export function recoveryWrappingKey(entropy: Buffer, archiveId: Buffer, slotId: Buffer): Buffer {
-  return deriveKey(entropy, Buffer.concat([archiveId, slotId]), 'holdfast v1 recovery slot');
+/**
+ * The bytes of an archive key password: UTF-8 in the normal form NFC (§5).
+ *
+ * @throws secret.invalid
+ */
+export function readPassword(password: string): Buffer {
+  const field = 'password';
+  if (!password.isWellFormed()) throw new RecoverError('secret.invalid', { field, what: 'it holds half a character' });
+  const bytes = Buffer.from(password.normalize('NFC'), 'utf8');
+  if (bytes.length >= 1 && bytes.length <= 1024) return bytes;
+  throw new RecoverError('secret.invalid', { field, what: `it has ${bytes.length} bytes, not 1 to 1024` });
+}
+
+/**
+ * The 32 bytes of a custom key, from 64 hexadecimal digits or 44 characters of base64 (§5).
+ *
+ * @throws secret.invalid
+ */
+export function readCustomKey(text: string): Buffer {
+  const digits = text.trim();
+  if (/^[0-9A-Fa-f]{64}$/.test(digits)) return Buffer.from(digits, 'hex');
+  const key = Buffer.from(digits, 'base64');
+  // Written again it must be the same: Node's decoder passes over what is no base64.
+  if (key.length === 32 && key.toString('base64') === digits) return key;
+  throw new RecoverError('secret.invalid', {
+    field: 'customKey',
+    what: `it has ${digits.length} characters that are neither 64 hexadecimal digits nor 44 of base64`,
+  });
 }
 
 /**

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { entropyToMnemonic } from '@scure/bip39';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
+import { publicHalf } from '../format/hpke.ts';
 import { deriveKey, sha256 } from '../format/sealing.ts';
 import { derived, type Device, makeDevice } from './device.ts';
+import { slotBytes, type WrittenSlot } from './write-slots.ts';
 import * as bytes from './write-structures.ts';
 
 const { f, u32, u64 } = bytes;
@@ -47,6 +49,8 @@ export class ArchiveWriter {
   epoch = 0;
   checkpoint = 0;
   nodeEntries = 4;
+  /** Slots that every keyring from now on has, before that for the recovery code. */
+  slots: readonly WrittenSlot[] = [];
   keyring: { number: number; hash: Buffer } = { number: 0, hash: Buffer.alloc(32) };
   readonly #sequences = new Map<number, number>();
   #nonce = 0;
@@ -54,7 +58,7 @@ export class ArchiveWriter {
   constructor() {
     const open = Buffer.concat([
       f('1!', 1),
-      f('2!', 1),
+      f('2!', 2),
       f('3!', derived('salt')),
       f('4!', 1),
       f('5!', this.devices[0]!.publicKey),
@@ -88,24 +92,16 @@ export class ArchiveWriter {
   writeKeyring(writer: number, slotEntropy = this.entropy): void {
     const number = this.keyring.number + 1;
     const slotId = derived('slot', number).subarray(0, 16);
-    const wrapping = deriveKey(slotEntropy, Buffer.concat([this.archiveId, slotId]), 'holdfast v1 recovery slot');
-    const commitment = bytes.hmacOf(wrapping, Buffer.from('holdfast v1 slot commitment'), this.archiveId, slotId);
+    const slotKey = deriveKey(slotEntropy, Buffer.concat([this.archiveId, slotId]), 'holdfast v1 recovery slot');
     const ringKey = derived('ring', number);
-    const nonce = derived('slot nonce', number).subarray(0, 24);
-    const associated = Buffer.concat([Buffer.from('holdfast v1 slot'), this.archiveId, u32(number % 2 ** 32), slotId]);
-    const wrapped = Buffer.concat([nonce, bytes.xaesSeal(wrapping, nonce, { plain: ringKey, associated })]);
-    const slot = Buffer.concat([
-      f('1!', slotId),
-      f('2!', 1),
-      f('3!', commitment),
-      f('4!', wrapped),
-      f('5', bytes.instant(1)),
-    ]);
+    const slots = [...this.slots, { slotId, kind: 1, slotKey }];
+    const place = { archiveId: this.archiveId, number, ringKey };
+    // Of a kind that no reader knows, with fields of other lengths than today's.
     const unknownSlot = Buffer.concat([
       f('1!', derived('x').subarray(0, 16)),
-      f('2!', 3),
-      f('3!', derived('y')),
-      f('4!', Buffer.alloc(72)),
+      f('2!', 77),
+      f('3!', derived('y').subarray(0, 5)),
+      f('4!', Buffer.alloc(73)),
     ]);
     const writers = this.devices.map((device) =>
       f(
@@ -123,14 +119,17 @@ export class ArchiveWriter {
       f('1!', number),
       f('2!', this.keyring.hash),
       f('3!', unknownSlot),
-      f('3!', slot),
+      ...slots.map((slot, index) => f('3!', slotBytes(slot, place, derived(`slot chance ${index}`, number)))),
       ...writers,
       f('5', bytes.instant(1)),
     ]);
     const epochs = [...this.epochs].map(([epoch, key]) =>
       f('1!', Buffer.concat([f('1!', epoch), f('2!', 1), f('3!', key)])),
     );
-    const ring = Buffer.concat([...epochs, f('2!', Buffer.concat([f('1!', slotId), f('2!', wrapping)]))]);
+    const wrapping = slots.map((slot) =>
+      f('2!', Buffer.concat([f('1!', slot.slotId), f('2!', publicHalf(slot.slotKey))])),
+    );
+    const ring = Buffer.concat([...epochs, ...wrapping]);
     const record = this.write({ kind: 2, open, raw: ring, writer, key: ringKey });
     this.keyring = { number, hash: sha256(record.whole) };
     for (const copy of [1, 2, 3]) this.keyFiles.set(`keyring-${number}.${copy}`, record.whole);
