@@ -2,8 +2,8 @@ import { defineErrors } from '@holdfast/base';
 import { canonicalJson, parseCanonicalJson, type Json } from './canonical-json.ts';
 
 /** Failures of reading a leaf of a key log; `details.field` is what is wrong. */
-export const keyLogErrors = defineErrors('key_log', {
-  leaf_malformed: ['invalid', 'The text is not a leaf of a key log'],
+export const keyLogLeafErrors = defineErrors('key_log_leaf', {
+  malformed: ['invalid', 'The text is not a leaf of a key log'],
 });
 
 /** What every leaf says: when it was added (RFC 3339, UTC, milliseconds), and 16 random bytes (base64url). */
@@ -104,7 +104,7 @@ const shapes: Readonly<Record<KeyLogKind, Readonly<Record<string, Field>>>> = {
   },
 };
 
-/** The text of a leaf: canonical JSON (RFC 8785). @throws key_log.leaf_malformed, canonical_json.not_representable */
+/** The text of a leaf: canonical JSON (RFC 8785). @throws key_log_leaf.malformed, canonical_json.not_representable */
 export function formatKeyLogLeaf(leaf: KeyLogLeaf): string {
   const text = canonicalJson(leaf);
   parseKeyLogLeaf(text);
@@ -114,15 +114,15 @@ export function formatKeyLogLeaf(leaf: KeyLogLeaf): string {
 /**
  * Reads the text of a leaf that anybody may have written: canonical JSON, a known kind, exactly its members.
  *
- * @throws key_log.leaf_malformed
+ * @throws key_log_leaf.malformed
  */
 export function parseKeyLogLeaf(text: string): KeyLogLeaf {
   const members = membersOf(text);
   const { kind, ...rest } = members;
-  if (typeof kind !== 'string' || !Object.hasOwn(shapes, kind)) throw keyLogErrors.leaf_malformed({ field: 'kind' });
+  if (typeof kind !== 'string' || !Object.hasOwn(shapes, kind)) throw keyLogLeafErrors.malformed({ field: 'kind' });
   const shape = shapes[kind as KeyLogKind];
   const field = wrongField(rest, shape);
-  if (field !== undefined) throw keyLogErrors.leaf_malformed({ kind, field });
+  if (field !== undefined) throw keyLogLeafErrors.malformed({ kind, field });
   return members as unknown as KeyLogLeaf;
 }
 
@@ -131,9 +131,9 @@ function membersOf(text: string): { readonly [name: string]: Json } {
   try {
     value = parseCanonicalJson(text);
   } catch (error) {
-    throw keyLogErrors.leaf_malformed({}, error);
+    throw keyLogLeafErrors.malformed({}, error);
   }
-  if (!isMembers(value)) throw keyLogErrors.leaf_malformed();
+  if (!isMembers(value)) throw keyLogLeafErrors.malformed();
   return value;
 }
 

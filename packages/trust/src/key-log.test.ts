@@ -54,7 +54,7 @@ const anyLeaf: fc.Arbitrary<KeyLogLeaf> = fc.oneof(
   }),
 );
 
-const isMalformed = (work: () => unknown) => assert.throws(work, { code: 'key_log.leaf_malformed' });
+const isMalformed = (work: () => unknown) => assert.throws(work, { code: 'key_log_leaf.malformed' });
 
 test('every leaf is written and read back as it was, in one spelling', () => {
   fc.assert(

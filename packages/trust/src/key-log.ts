@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { formatKeyLogLeaf, keyLogErrors, type KeyLogKind, type KeyLogLeaf } from './key-log-leaf.ts';
+import { formatKeyLogLeaf, keyLogLeafErrors, type KeyLogKind, type KeyLogLeaf } from './key-log-leaf.ts';
 import { leafHash, type Hash } from './merkle-log.ts';
 
 /** The name of a tenant's key log: the first line of its heads. The tenant's log key signs them under its own name. */
@@ -36,7 +36,7 @@ export type WrittenLeaf = {
   readonly outline: LeafOutline;
 };
 
-/** Writes a leaf: its text, whom it is about, and its entry in the tree. @throws key_log.leaf_malformed */
+/** Writes a leaf: its text, whom it is about, and its entry in the tree. @throws key_log_leaf.malformed */
 export function writeKeyLogLeaf(leaf: KeyLogLeaf): WrittenLeaf {
   const text = formatKeyLogLeaf(leaf);
   const subjects = subjectsOf(leaf);
@@ -94,11 +94,11 @@ export function isTextOf(outline: LeafOutline, text: string): boolean {
  * Expects that an entry is the one its leaf has to have: its text, and all of its subjects in order.
  *
  * Who acts on a leaf checks this first: an entry without the label of an archive would be hidden from it.
- * @throws key_log.leaf_malformed
+ * @throws key_log_leaf.malformed
  */
 export function expectOutline(outline: LeafOutline, leaf: KeyLogLeaf): void {
   if (Buffer.compare(writeKeyLogLeaf(leaf).outline, outline) !== 0)
-    throw keyLogErrors.leaf_malformed({ field: 'subjects' });
+    throw keyLogLeafErrors.malformed({ field: 'subjects' });
 }
 
 /** The hash of an entry's leaf in the tree. */

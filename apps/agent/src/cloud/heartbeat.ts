@@ -30,7 +30,8 @@ export type HeartbeatOptions = AgentFacts & {
   readonly client: CloudClient;
   readonly clock?: Clock;
   readonly signal: AbortSignal;
-  readonly onWord?: (word: CloudWord) => void;
+  /** What is done after each word of the server, before the next heartbeat is due. */
+  readonly onWord?: (word: CloudWord) => Promise<void> | void;
   /** Told why nothing was heard; it is tried again. */
   readonly onSilence?: (error: unknown) => void;
 };
@@ -46,7 +47,7 @@ export async function keepHeartbeats(options: HeartbeatOptions): Promise<'stoppe
     try {
       // Not within the call: without a listener its argument would never be evaluated, and nothing sent.
       const word = await heartbeat(client, { agentVersion, os });
-      onWord?.(word);
+      await onWord?.(word);
       failures = 0;
     } catch (error) {
       if (isDeauthorized(error)) return 'deauthorized';
@@ -60,7 +61,7 @@ export async function keepHeartbeats(options: HeartbeatOptions): Promise<'stoppe
 }
 
 /** Names in a state folder of what a deauthorised device has no right to keep, besides its keys. */
-const DERIVED = ['index.db', 'agent.db', 'queue.db', 'receipt.json'];
+const DERIVED = ['index.db', 'agent.db', 'queue.db', 'key-log.db', 'receipt.json'];
 
 /**
  * Removes the archive's key, the device's key, the queue and the local index from a state folder. The archive stays where

@@ -16,6 +16,9 @@ const sameVersion = 'bring this computer and the server to the same version of H
 const newer = 'use a newer version of Holdfast on this computer';
 const report = "the agent's log says more; please report it; it is tried again by itself";
 
+const compareHeads =
+  'compare heads with another computer of the tenant: holdfast key log --write-head FILE on each, then holdfast key log --check-heads with both files; show them to who runs the server';
+
 /** What to do about an error that a destination or a backup can show, by its code. */
 const remedies: Readonly<Record<string, string>> = {
   'log.disk_full': `make room on its disk; ${byItself}`,
@@ -97,7 +100,13 @@ const remedies: Readonly<Record<string, string>> = {
   'cloud_link.reply_slow': 'see that the connection to the server is not too slow; it is tried again by itself',
   'cloud_link.deauthorization_unproven':
     'ask who runs the server: if it is so, deauthorising the device again makes the proof; if not, see that no proxy answers for it',
+  'cloud_link.key_log_unseen': wait,
   'cloud_link.session_ended': wait,
+  'key_log.head_unsigned': askOperator,
+  'key_log.forked': compareHeads,
+  'key_log.shrunk': compareHeads,
+  'key_log.leaf_altered': compareHeads,
+  'key_log.leaf_hidden': compareHeads,
   'destinations.away': connect,
   'destinations.linked':
     'put the folder back; if you moved it: holdfast destination remove NAME, then add it again by its path of now',

@@ -13,7 +13,7 @@ export type AppendedLeaf = { readonly logIndex: number; readonly leaf: KeyLogLea
  * Appends a leaf to the tenant's key log, in the caller's transaction and with it or not at all; its place is known at once.
  *
  * The head of the log is locked until the transaction ends: call it last.
- * @throws key_log.leaf_malformed when a fact is not of its shape
+ * @throws key_log_leaf.malformed when a fact is not of its shape
  */
 export async function appendKeyLogLeaf(tx: TenantTx, place: LeafPlace, fact: KeyLogFact): Promise<AppendedLeaf> {
   const { tenantId, at, random = systemRandom } = place;

@@ -1,0 +1,84 @@
+import type { Command } from 'commander';
+import { formatHeadFile } from '@holdfast/trust';
+import { defineErrors } from '@holdfast/base';
+import { absolutePath, ask } from '../agent-socket.ts';
+import { commandErrors } from '../errors.ts';
+import { timeText } from '../figures.ts';
+import { createOutput } from '../output.ts';
+import { checkHeads } from './check-heads.ts';
+import { writeNewFile } from './new-file.ts';
+
+const headErrors = defineErrors('key_log_head', {
+  exists: ['conflict', 'There is a file of that name already'],
+  not_written: ['unavailable', 'The head file could not be written'],
+});
+
+type Leaf = { readonly logIndex: number; readonly at?: string; readonly kind: string; readonly text: string };
+type Fault = { readonly code: string; readonly message: string; readonly at: string; readonly remedy?: string };
+type KeyLog = { readonly leaves: number; readonly verifiedAt?: string; readonly faults: readonly Fault[] };
+type Head = { readonly origin: string; readonly verifier: string; readonly note: string; readonly treeSize: number };
+type Options = { readonly checkHeads?: readonly string[]; readonly writeHead?: string; readonly json?: boolean };
+
+/** `holdfast key log`: what the key log says of this computer, and whether it is the one that others see. */
+export function registerKeyLog(key: Command): void {
+  key
+    .command('log')
+    .description('what was done with the keys of this computer and its archive, as the key log of its tenant says')
+    .option(
+      '--write-head <file>',
+      'write the head that was checked last to a new file, for comparing; - for standard output',
+    )
+    .option(
+      '--check-heads <files...>',
+      'compare such files of several computers: are they of one log? Asks no server and no agent',
+    )
+    .action(async (options: Options) => {
+      const { checkHeads: files, writeHead: file } = options;
+      if (files && file !== undefined) {
+        const remedy = 'write the head first, then check it with the others';
+        throw commandErrors.invalid({ reason: '--write-head and --check-heads are two things to do', remedy });
+      }
+      const output = createOutput(options.json ?? false);
+      if (files) return output.result(...(await checkHeads(files)));
+      if (file !== undefined) return output.result(...(await writeHead(file)));
+      return output.result(...(await showLog()));
+    });
+}
+
+async function showLog(): Promise<[object, string]> {
+  const own: Leaf[] = [];
+  const log = await ask<KeyLog>('key.log', {}, { onItem: (item) => own.push(item as Leaf) });
+  const lines = own.map(({ logIndex, at, kind, text }) => {
+    const when = at === undefined ? '' : `  ${timeText(at)}`;
+    return `${logIndex}${when}  ${kindTexts[kind] ?? 'a leaf of a kind that this version does not know'}\n  ${text}`;
+  });
+  const checked =
+    log.verifiedAt === undefined ? 'no head was checked yet' : `checked until ${timeText(log.verifiedAt)}`;
+  lines.push(`${log.leaves} leaves in the log of the tenant, ${own.length} about this computer; ${checked}`);
+  for (const { message, at, remedy } of log.faults)
+    lines.push(`${message} (${timeText(at)})`, ...(remedy === undefined ? [] : [`  What to do: ${remedy}`]));
+  return [{ ...log, own }, lines.join('\n')];
+}
+
+/** What each kind of leaf says, for people. */
+const kindTexts: Readonly<Record<string, string>> = {
+  key_registered: 'a device enrolled with its key',
+  key_ended: 'the key of a device was ended',
+  keyring_added: 'a keyring with these slots was added',
+  daily_heads: 'the newest commits of all archives',
+};
+
+async function writeHead(file: string): Promise<[object, string]> {
+  const leaves: Uint8Array[] = [];
+  const onItem = ({ hashes }: Readonly<Record<string, unknown>>) => {
+    const bytes = Buffer.from(String(hashes), 'base64');
+    for (let at = 0; at < bytes.length; at += 32) leaves.push(bytes.subarray(at, at + 32));
+  };
+  const { origin, verifier, note, treeSize } = await ask<Head>('key.log-head', {}, { onItem });
+  const text = formatHeadFile({ origin, verifier, note, leaves });
+  if (file === '-') return [{ head: text.trimEnd(), treeSize }, text.trimEnd()];
+  const written = absolutePath(file);
+  writeNewFile(written, text, headErrors);
+  const next = 'compare it with those of other computers: holdfast key log --check-heads FILE...';
+  return [{ file: written, treeSize }, `The head over ${treeSize} leaves is in ${written}; ${next}`];
+}
