@@ -32,7 +32,7 @@ const LABEL_CONTEXT = 'holdfast v1 key log subject\0';
 export type WrittenLeaf = {
   /** Canonical JSON. */
   readonly text: string;
-  readonly subjects: readonly string[];
+  readonly subjects: Subjects;
   readonly outline: LeafOutline;
 };
 
@@ -43,8 +43,11 @@ export function writeKeyLogLeaf(leaf: KeyLogLeaf): WrittenLeaf {
   return { text, subjects, outline: outlineOf(text, subjects) };
 }
 
-/** Whom a leaf of each kind is about; at least one. */
-const subjectsByKind: { readonly [K in KeyLogKind]: (leaf: Extract<KeyLogLeaf, { kind: K }>) => readonly string[] } = {
+/** Whom a leaf is about; at least one. */
+export type Subjects = readonly [string, ...string[]];
+
+/** Whom a leaf of each kind is about. */
+const subjectsByKind: { readonly [K in KeyLogKind]: (leaf: Extract<KeyLogLeaf, { kind: K }>) => Subjects } = {
   key_registered: ({ deviceUid }) => [subject.device(deviceUid)],
   key_ended: ({ deviceUid, archiveId }) => [
     subject.device(deviceUid),
@@ -54,9 +57,9 @@ const subjectsByKind: { readonly [K in KeyLogKind]: (leaf: Extract<KeyLogLeaf, {
   daily_heads: () => [subject.everyone],
 };
 
-/** Whom a leaf is about; at least one. */
-export function subjectsOf(leaf: KeyLogLeaf): readonly string[] {
-  const subjects = subjectsByKind[leaf.kind] as (leaf: KeyLogLeaf) => readonly string[];
+/** Whom a leaf is about. */
+export function subjectsOf(leaf: KeyLogLeaf): Subjects {
+  const subjects = subjectsByKind[leaf.kind] as (leaf: KeyLogLeaf) => Subjects;
   return subjects(leaf);
 }
 

@@ -26,6 +26,8 @@ export type KeyLogFault = {
   readonly note: string;
 };
 
+const BUSY_MS = 5_000;
+
 const SCHEMA = `
   create table if not exists facts (key text primary key, value any) strict, without rowid;
   create table if not exists leaves (log_index integer primary key, hash blob not null, body text) strict;
@@ -50,7 +52,8 @@ export class KeyLogBook {
   constructor(file: string, pinned: PinnedLog) {
     this.#file = file;
     this.pinned = pinned;
-    this.#db = new DatabaseSync(file);
+    // Whoever starts a second agent here is refused by the lock of its state, and may look in first.
+    this.#db = new DatabaseSync(file, { timeout: BUSY_MS });
     try {
       this.#db.exec(`pragma synchronous = full; ${SCHEMA}`);
       chmodSync(file, 0o600);

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { TenantTx } from '../../platform/postgres.ts';
 import { bigint, bytea, generated, text, uuid, type Columns, type Rows } from '../../platform/table.ts';
 
@@ -27,23 +28,24 @@ type Archives = {
 type Tables = Rows<typeof tables> & Archives;
 const db = (tx: TenantTx) => tx.withTables<Tables>();
 
-/** Adds a leaf and says its place; the log's head is locked until the transaction ends. */
+/**
+ * Adds a leaf and says its place; the log's head is locked until the transaction ends.
+ *
+ * One statement: with every further one the others would wait longer.
+ */
 export async function insertLeaf(
   tx: TenantTx,
   row: { tenant_id: string; body: string; outline: Uint8Array },
-  subjects: readonly string[],
+  subjects: readonly [string, ...string[]],
 ): Promise<number> {
-  const { log_index } = await db(tx)
-    .insertInto('key_log_leaves')
-    .values(row)
-    .returning('log_index')
-    .executeTakeFirstOrThrow();
-  const { tenant_id } = row;
-  await db(tx)
-    .insertInto('key_log_subjects')
-    .values(subjects.map((subject) => ({ tenant_id, subject, log_index })))
-    .execute();
-  return log_index;
+  const { rows } = await sql<{ log_index: number }>`
+    with placed as (
+      insert into key_log_leaves (tenant_id, body, outline)
+      values (${row.tenant_id}, ${row.body}, ${Buffer.from(row.outline)}) returning tenant_id, log_index)
+    insert into key_log_subjects (tenant_id, subject, log_index)
+    select p.tenant_id, s.subject, p.log_index from placed p, unnest(${[...subjects]}::text[]) as s(subject)
+    returning log_index`.execute(db(tx));
+  return rows[0]!.log_index;
 }
 
 /** Leaves from a place on, in their order; those about one subject where it is named. */

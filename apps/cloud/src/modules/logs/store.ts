@@ -36,24 +36,26 @@ export function findHead(tx: TenantTx, { tenantId, log }: TenantLog) {
     .executeTakeFirst();
 }
 
-/** Hashes of the tree's nodes, by level and index. */
+/**
+ * Hashes of the tree's nodes, by level and index.
+ *
+ * Each is looked up by its whole key: asked for by a list of conditions, a planner that has not counted the log of a new
+ * tenant yet reads all of it.
+ */
 export async function findNodes(
   tx: TenantTx,
   { tenantId, log }: TenantLog,
   nodes: readonly { level: number; index: number }[],
 ) {
   if (nodes.length === 0) return [];
-  return db(tx)
-    .selectFrom('log_nodes')
-    .select(['level', 'node_index', 'hash'])
-    .where('tenant_id', '=', tenantId)
-    .where('log', '=', log)
-    .where((where) =>
-      where.or(
-        nodes.map(({ level, index }) => where.and([where('level', '=', level), where('node_index', '=', index)])),
-      ),
-    )
-    .execute();
+  const levels = nodes.map(({ level }) => level);
+  const indexes = nodes.map(({ index }) => index);
+  const { rows } = await sql<{ level: number; node_index: number; hash: Buffer | null }>`
+    select w.level, w.node_index,
+      (select n.hash from log_nodes n where n.tenant_id = ${tenantId} and n.log = ${log}
+        and n.level = w.level and n.node_index = w.node_index) as hash
+    from unnest(${levels}::int2[], ${indexes}::int8[]) as w(level, node_index)`.execute(db(tx));
+  return rows;
 }
 
 /** The newest signed heads, newest first. */
