@@ -264,6 +264,14 @@ test('nobody but hf_migrate can change or remove what the audit log and the key 
   assert.ok((read.rowCount ?? 0) > 0);
 });
 
+test('the storage role adds leaves of the key log, and reads nothing that they say', async () => {
+  const { tenant } = await makeWorld(cloud, 'rls-leaves');
+  const ask = (columns: string) =>
+    inTenant('hf_storage', tenant.tenantUid, (client) => client.query(`select ${columns} from key_log_leaves`));
+  for (const columns of ['body', 'outline', 'kind', '*']) await assert.rejects(ask(columns), isDenied, columns);
+  await ask('tenant_id, log_index, keyring_sha256');
+});
+
 test('storage, ingest and keystore hold only what is granted to them by name', async () => {
   const granted = await rowsOf<{ login: string; name: string; rights: string }>(
     `select grantee as login, table_name as name, string_agg(privilege_type, ' ' order by privilege_type) as rights

@@ -60,8 +60,8 @@ export type KeyLogFact<Leaf extends KeyLogLeaf = KeyLogLeaf> = Leaf extends KeyL
 /** Names of a kind that a leaf may have. */
 export type KeyLogKind = KeyLogLeaf['kind'];
 
-/** Slots of a keyring beyond this number are refused. */
-const MAX_SLOTS = 256;
+/** More slots of a keyring than these are said by no leaf. */
+export const MAX_LOGGED_SLOTS = 256;
 
 type Field = (value: Json | undefined) => boolean;
 
@@ -94,7 +94,8 @@ const shapes: Readonly<Record<KeyLogKind, Readonly<Record<string, Field>>>> = {
     archiveId: uuid,
     keyringNumber: isCount(1),
     keyringSha256: hex32,
-    slots: (value) => Array.isArray(value) && value.length <= MAX_SLOTS && value.every((one: Json) => fits(one, slot)),
+    slots: (value) =>
+      Array.isArray(value) && value.length <= MAX_LOGGED_SLOTS && value.every((one: Json) => fits(one, slot)),
   },
   daily_heads: {
     ...about,

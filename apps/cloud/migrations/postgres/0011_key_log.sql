@@ -73,6 +73,8 @@ create table key_log_leaves (
   -- Canonical JSON (RFC 8785); the kind only repeats it.
   body text not null check (octet_length(body) <= 65536),
   kind text not null generated always as (body::jsonb ->> 'kind') stored,
+  -- Of a leaf about a keyring: whether it was said already.
+  keyring_sha256 text generated always as (body::jsonb ->> 'keyringSha256') stored,
   -- What the leaf is the hash of, and all see: SHA-256 of the body, then 16 bytes for each whom it is about.
   outline bytea not null check (octet_length(outline) in (48, 64, 80, 96, 112, 128, 144, 160)),
   primary key (tenant_id, log_index),
@@ -99,7 +101,10 @@ create table key_log_daily_heads (
 select isolate_by_tenant('key_log_leaves');
 select isolate_by_tenant('key_log_subjects');
 select isolate_by_tenant('key_log_daily_heads');
-grant select, insert (tenant_id, body, outline) on key_log_leaves to hf_api, hf_system, hf_storage;
+grant insert (tenant_id, body, outline) on key_log_leaves to hf_api, hf_system, hf_storage;
+grant select on key_log_leaves to hf_api, hf_system;
+-- What leaves say is not the storage role's to read.
+grant select (tenant_id, log_index, keyring_sha256) on key_log_leaves to hf_storage;
 grant select, insert on key_log_subjects to hf_api, hf_system, hf_storage;
 grant select, insert on key_log_daily_heads to hf_system;
 grant select on key_log_daily_heads to hf_api;

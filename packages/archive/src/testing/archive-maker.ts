@@ -136,8 +136,8 @@ export class ArchiveMaker {
     this.writers.push({ number, key, firstCommit, origin, ...introduction });
   }
 
-  /** Writes the next keyring: all writers and epochs there are, and one slot for the recovery code. */
-  keyring(madeAt: Time, unknown: readonly UnknownField[] = []): MadeRecord {
+  /** Writes the next keyring: all writers and epochs there are, one slot for the recovery code, and so many of strangers. */
+  keyring(madeAt: Time, unknown: readonly UnknownField[] = [], strangers = 1): MadeRecord {
     const number = this.#keyring.number + 1;
     const ringKey = this.random(32);
     const salt = joinBytes(this.archiveId, this.#slotId);
@@ -156,7 +156,7 @@ export class ArchiveMaker {
     const open = encodeKeyring({
       number,
       previous: this.#keyring.sha256,
-      slots: [stranger, slot],
+      slots: [...Array.from({ length: strangers }, () => stranger), slot],
       writers,
       madeAt,
       unknown,

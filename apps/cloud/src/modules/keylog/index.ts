@@ -9,4 +9,4 @@
 export { appendKeyEnded, appendKeyLogLeaf, type AppendedLeaf, type LeafPlace } from './append-leaf.ts';
 export { writeDailyHeads } from './daily-heads.ts';
 export { mountKeyLog } from './routes.ts';
-export { tables as keyLogTables } from './store.ts';
+export { findNewestKeyring, tables as keyLogTables } from './store.ts';

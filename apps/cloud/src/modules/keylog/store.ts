@@ -1,6 +1,7 @@
+import { subject as subjectOf } from '@holdfast/trust';
 import { sql } from 'kysely';
 import type { TenantTx } from '../../platform/postgres.ts';
-import { bigint, bytea, generated, text, uuid, type Columns, type Rows } from '../../platform/table.ts';
+import { bigint, bytea, generated, nullable, text, uuid, type Columns, type Rows } from '../../platform/table.ts';
 
 /** Tables owned by this module. No other module reads or writes them. */
 export const tables = {
@@ -11,6 +12,8 @@ export const tables = {
     body: text,
     kind: generated(text),
     outline: bytea,
+    /** Of leaves about a keyring. */
+    keyring_sha256: generated(nullable(text)),
   },
   key_log_subjects: { tenant_id: uuid, subject: text, log_index: bigint },
   key_log_daily_heads: { tenant_id: uuid, day: text, heads: text },
@@ -102,6 +105,27 @@ export async function listOutlines(
     .execute();
   const bodies = new Map(shown.map(({ log_index, body }) => [log_index, body]));
   return outlines.map(({ log_index, outline }) => ({ outline, body: bodies.get(log_index) }));
+}
+
+/** The SHA-256 (hex) of the keyring of an archive that was said last; undefined before the first. */
+export async function findNewestKeyring(
+  tx: TenantTx,
+  tenantId: string,
+  archiveId: string,
+): Promise<string | undefined> {
+  const row = await db(tx)
+    .selectFrom('key_log_subjects as s')
+    .innerJoin('key_log_leaves as l', (join) =>
+      join.onRef('l.tenant_id', '=', 's.tenant_id').onRef('l.log_index', '=', 's.log_index'),
+    )
+    .select('l.keyring_sha256')
+    .where('s.tenant_id', '=', tenantId)
+    .where('s.subject', '=', subjectOf.archive(archiveId))
+    .where('l.keyring_sha256', 'is not', null)
+    .orderBy('s.log_index', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row?.keyring_sha256 ?? undefined;
 }
 
 /** The archives of a device: one, or none. */
