@@ -8,7 +8,7 @@ export const KeyLogHead = z.object({
   treeSize: z.number().int(),
   signedAt: Instant,
   /** A signed note: origin, size, root hash, signature. */
-  note: z.string(),
+  note: z.string().max(4_096),
   /** The key that verifies it, as a note verifier. */
   verifier: z.string(),
 });
@@ -22,12 +22,12 @@ export const KeyLogLeaf = z.object({
   logIndex: z.number().int(),
   outline: Outline,
   /** Canonical JSON (RFC 8785). */
-  body: z.string(),
+  body: z.string().max(65_536),
 });
 export type KeyLogLeaf = z.infer<typeof KeyLogLeaf>;
 
 /** A leaf as a device sees it: the text only where it concerns the device, its archive or everybody. */
-export const OwnKeyLogLeaf = z.object({ outline: Outline, body: z.string().optional() });
+export const OwnKeyLogLeaf = z.object({ outline: Outline, body: z.string().max(65_536).optional() });
 export type OwnKeyLogLeaf = z.infer<typeof OwnKeyLogLeaf>;
 
 /** Hashes of a proof, base64; at most 2 for each level of a tree. */
@@ -42,7 +42,8 @@ const ofTwoHeads = { query: z.object({ fromSize: logSize, toSize: logSize }), re
 const ofOneLeaf = { query: z.object({ logIndex: logSize, treeSize: logSize }), reply: z.object({ proof: Proof }) };
 
 const readable = { method: 'GET', status: 200, permission: 'key_log.read' } as const;
-const own = { method: 'GET', status: 200, permission: 'key_log.own', principals: ['device'] } as const;
+const ownReply = { maxReplyBytes: 64 * 1024, status: 200 } as const;
+const own = { ...ownReply, method: 'GET', permission: 'key_log.own', principals: ['device'] } as const;
 
 /** Routes of the key log for who administers the tenant. */
 export const keyLogRoutes = {
@@ -89,8 +90,10 @@ export const ownKeyLogRoutes = {
     ...own,
     path: '/v1/key-log/own/leaves',
     summary: 'As a device: read what all see of every leaf, and the text of those that concern the device',
-    query: z.object(page(KEY_LOG_PAGE)),
-    /** The first is that at `from`, and each of the others follows it. */
+    maxReplyBytes: 16 * 1024 * 1024,
+    /** An archive that the device had before it enrolled: what is about that is shown in full, too. */
+    query: z.object({ ...page(KEY_LOG_PAGE), archiveId: ArchiveId.optional() }),
+    /** The first is that at `from`, and each of the others follows it; there may be fewer than asked for, and one at least. */
     reply: z.object({ leaves: z.array(OwnKeyLogLeaf).max(KEY_LOG_PAGE) }),
   }),
   inclusion: defineRoute({

@@ -23,15 +23,28 @@ export async function listLeaves(
   return { leaves, nextFrom: last ? last.log_index + 1 : null };
 }
 
-/** What the device that asks may see of leaves: the outline of each, and the text of those that concern it. */
+/** Texts in one page of a device, in UTF-16 code units: one more may come. */
+const PAGE_TEXT = 4 * 1024 * 1024;
+
+/**
+ * What the device that asks may see of leaves: the outline of each, and the text of those that concern it. One that came
+ * back names the archive that it has: whoever knows its identifier had the archive.
+ */
 export async function listOwnLeaves(
   ctx: TxContext,
-  page: { from: number; limit: number },
+  { archiveId, ...page }: { from: number; limit: number; archiveId?: string | undefined },
 ): Promise<{ leaves: OwnKeyLogLeaf[] }> {
   const { tx, tenantId, principal } = ctx;
-  const subjects = await subjectsOfDevice(tx, tenantId, principal.principalId);
+  const own = await subjectsOfDevice(tx, tenantId, principal.principalId);
+  const subjects = archiveId === undefined ? own : [...own, subject.archive(archiveId)];
   const rows = await store.listOutlines(tx, { tenantId, ...page, subjects });
-  const leaves = rows.map(({ outline, body }) => ({ outline: encode(outline), ...(body !== undefined && { body }) }));
+  const leaves: OwnKeyLogLeaf[] = [];
+  let text = 0;
+  for (const { outline, body } of rows) {
+    if (text > PAGE_TEXT) break;
+    text += body?.length ?? 0;
+    leaves.push({ outline: encode(outline), ...(body !== undefined && { body }) });
+  }
   return { leaves };
 }
 
