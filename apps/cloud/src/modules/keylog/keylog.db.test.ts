@@ -12,7 +12,6 @@ import {
   keyLogOrigin,
   openCheckpoint,
   outlineHash,
-  parseKeyLogLeaf,
   parseVerifierKey,
   readTreeState,
   rootOf,
@@ -21,7 +20,6 @@ import {
   verifyInclusion,
   writeKeyLogLeaf,
   type KeyLogFact,
-  type KeyLogLeaf,
 } from '@holdfast/trust';
 import { startJobsRole } from '../../jobs-role.ts';
 import { silentLog } from '../../platform/log.ts';
@@ -32,18 +30,16 @@ import {
   exampleArchive,
   forgedProof,
   makeDevice,
-  makeEnrollment,
   makeUser,
   makeWorld,
-  sendAs,
   sendRaw,
   signInAs,
   startForFile,
   type Proof,
-  type TenantWorld,
 } from '../../testing.ts';
 import { nodeSource, signHead } from '../logs/index.ts';
 import { appendKeyLogLeaf, writeDailyHeads } from './index.ts';
+import { append, leavesOf, read } from './leaves-of.fixture.ts';
 
 const { cluster, cloud } = await startForFile();
 
@@ -58,14 +54,8 @@ const asSuperuser = (statement: string, values: readonly unknown[] = []) =>
 
 type Seen = { readonly outline: Uint8Array; readonly body: string | undefined };
 
-const read = (text: string) => new Uint8Array(Buffer.from(text, 'base64url'));
 const hashes = (proof: readonly string[]) => proof.map((hash) => new Uint8Array(Buffer.from(hash, 'base64')));
 const keyOf = (tenantId: string) => ({ tenantId, log: 'key' }) as const;
-
-function append(world: Pick<TenantWorld, 'tenant'>, fact: KeyLogFact) {
-  const { tenantUid: tenantId } = world.tenant;
-  return cloud.database.withTenant(tenantId, (tx) => appendKeyLogLeaf(tx, { tenantId, at: new Date() }, fact));
-}
 
 const ending = (deviceUid: string, archiveId: string | null = null): KeyLogFact => ({
   kind: 'key_ended',
@@ -73,24 +63,6 @@ const ending = (deviceUid: string, archiveId: string | null = null): KeyLogFact 
   publicKey: 'A'.repeat(43),
   archiveId,
 });
-
-/** All leaves of a tenant as an administrator reads them. */
-async function leavesOf({ tenant }: Pick<TenantWorld, 'tenant'>, archiveId?: string) {
-  const leaves: { logIndex: number; outline: Uint8Array; leaf: KeyLogLeaf }[] = [];
-  const about = archiveId === undefined ? {} : { archiveId };
-  for (let from: number | null = 0; from !== null;) {
-    const query = { from: String(from), limit: '3', ...about };
-    const page: Awaited<ReturnType<typeof ask>> = await ask(query);
-    for (const { logIndex, outline, body } of page.leaves)
-      leaves.push({ logIndex, outline: read(outline), leaf: parseKeyLogLeaf(body) });
-    from = page.nextFrom;
-  }
-  return leaves;
-
-  function ask(query: { from: string; limit: string; archiveId?: string }) {
-    return cloud.clientOf(tenant).keyLog.leaves({ query });
-  }
-}
 
 async function askAs<T>(proof: Proof, path: string): Promise<T> {
   const reply = await sendRaw(cloud.url, { method: 'GET', path, headers: await proof({ method: 'GET', path }) });
@@ -108,12 +80,14 @@ async function seenBy(proof: Proof): Promise<readonly Seen[]> {
 test('the tree the database keeps is the one that follows from the leaves, and its proofs and head hold', async () => {
   const { tenant } = await makeWorld(cloud, 'tree');
   const { tenantUid: tenantId } = tenant;
-  const appended = await Promise.all(Array.from({ length: 20 }, () => append({ tenant }, ending(crypto.randomUUID()))));
+  const appended = await Promise.all(
+    Array.from({ length: 20 }, () => append({ cloud, tenant }, ending(crypto.randomUUID()))),
+  );
   assert.deepEqual(
     appended.map(({ logIndex }) => logIndex).toSorted((a, b) => a - b),
     appended.map((_, index) => index),
   );
-  const leaves = await leavesOf({ tenant });
+  const leaves = await leavesOf({ cloud, tenant });
   for (const { logIndex, leaf } of appended) assert.deepEqual(leaves[logIndex]?.leaf, leaf);
   for (const { outline, leaf } of leaves) expectOutline(outline, leaf);
   const all = leaves.map(({ outline }) => outlineHash(outline));
@@ -139,7 +113,7 @@ test('the tree the database keeps is the one that follows from the leaves, and i
 
 test('a proof for a size the log never had is refused, and one for each size it had is given', async () => {
   const { tenant, device } = await makeWorld(cloud, 'sizes');
-  for (let count = 0; count < 3; count++) await append({ tenant }, ending(device.deviceId));
+  for (let count = 0; count < 3; count++) await append({ cloud, tenant }, ending(device.deviceId));
   const { keyLog } = cloud.clientOf(tenant);
   const text = (size: number) => String(size);
   for (const [logIndex, treeSize, fromSize, toSize] of [
@@ -169,20 +143,20 @@ test('a log without a leaf has a signed head, too', async () => {
 test('what is rolled back leaves no leaf and no gap', async () => {
   const { tenant, device } = await makeWorld(cloud, 'rollback');
   const { tenantUid: tenantId } = tenant;
-  await append({ tenant }, ending(device.deviceId));
+  await append({ cloud, tenant }, ending(device.deviceId));
   const failing = cloud.database.withTenant(tenantId, async (tx) => {
     const { logIndex } = await appendKeyLogLeaf(tx, { tenantId, at: new Date() }, ending(device.deviceId));
     assert.equal(logIndex, 1);
     throw new Error('rolled back');
   });
   await assert.rejects(failing, /rolled back/);
-  assert.equal((await append({ tenant }, ending(device.deviceId))).logIndex, 1);
-  assert.equal((await leavesOf({ tenant })).length, 2);
+  assert.equal((await append({ cloud, tenant }, ending(device.deviceId))).logIndex, 1);
+  assert.equal((await leavesOf({ cloud, tenant })).length, 2);
 });
 
 test('the audit log and the key log of a tenant are two: the head of one never reads as that of the other', async () => {
   const { tenant, device } = await makeWorld(cloud, 'two-logs');
-  await append({ tenant }, ending(device.deviceId));
+  await append({ cloud, tenant }, ending(device.deviceId));
   const client = cloud.clientOf(tenant);
   const { note, verifier, treeSize } = await client.keyLog.head({});
   await signHead(signing, { tenantId: tenant.tenantUid, log: 'audit' });
@@ -267,63 +241,44 @@ test('who may not read the key log gets nothing of it, who may gets it, and of a
   assert.deepEqual(await ask(await clientProof(theirs)), [200, 0]);
 });
 
-test('enrolling a device is a leaf about it, once, and a refused one is none', async () => {
-  const world = await makeWorld(cloud, 'enrols');
-  const { body } = await makeEnrollment(world);
-  const enroll = (json: object) =>
-    sendRaw(cloud.url, {
-      method: 'POST',
-      path: '/v1/devices/enroll',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(json),
-    });
-  const reply = await enroll(body);
-  assert.equal(reply.status, 201, reply.text);
-  assert.equal((await leavesOf(world)).length, 1);
-  assert.equal((await enroll(body)).status, 201, 'again: the answer was lost');
-  const again = (await makeEnrollment(world, { token: body.token })).body;
-  assert.equal((await enroll(again)).status, 409, 'the invitation is used');
-  const leaves = (await leavesOf(world)).map(({ leaf }) => leaf);
-  assert.equal(leaves.length, 1);
-  const { deviceUid } = reply.json as { deviceUid: string };
-  const { at: _, nonce: __, ...fact } = leaves[0]!;
-  assert.deepEqual(fact, { kind: 'key_registered', deviceUid, publicKey: body.publicJwk.x });
-});
-
-test('deauthorising a device is a leaf about it and its archive, once', async () => {
-  const world = await makeWorld(cloud, 'deauthorises');
-  const { archiveId } = await exampleArchive(world);
-  const { deviceId } = world.device;
-  const before = (await leavesOf(world)).length;
-  const { devices } = cloud.clientOf(world.tenant);
-  for (let times = 0; times < 2; times++) await devices.deauthorize({ params: { deviceUid: deviceId } });
-  const added = (await leavesOf(world)).slice(before);
-  assert.equal(added.length, 1);
-  const { outline, leaf } = added[0]!;
-  assert.ok(leaf.kind === 'key_ended');
-  assert.deepEqual([leaf.deviceUid, leaf.archiveId, leaf.publicKey], [deviceId, archiveId, world.device.publicJwk.x]);
-  for (const one of [subject.device(deviceId), subject.archive(archiveId)]) assert.ok(isAbout(outline, [one]));
-});
-
-test('every keyring of an archive is a leaf with all its slots, once, and one that is refused is none', async () => {
-  const world = await makeWorld(cloud, 'keyrings');
-  const archive = await exampleArchive(world);
-  const proof = await deviceProof(world, 'storage');
-  const path = `/v1/archives/${archive.archiveId}/keyrings`;
-  const send = async (keyring: Uint8Array) => {
-    const body = { keyring: Buffer.from(keyring).toString('base64') };
-    return (await sendAs(world, proof, { method: 'POST', path, body })).status;
+test('a device that came back and names its archive sees what is about that, and about no other', async () => {
+  const world = await makeWorld(cloud, 'came-back');
+  const [archiveId, foreign] = [crypto.randomUUID(), crypto.randomUUID()];
+  const other = crypto.randomUUID();
+  for (const one of [archiveId, foreign]) await append(world, ending(other, one));
+  const proof = await deviceProof(world, 'api');
+  const shown = async (query: string) => {
+    const { leaves } = await askAs<{ leaves: { body?: string }[] }>(proof, `/v1/key-log/own/leaves?${query}`);
+    return leaves.map(({ body }) => body !== undefined);
   };
-  const [second, block] = [await archive.nextKeyring(), archive.newBlock(100)];
-  assert.deepEqual([await send(second), await send(second)], [201, 201]);
-  assert.equal(await send(block), 409);
-  assert.equal(await send(new Uint8Array(200)), 409);
-  const keyrings = (await leavesOf(world, archive.archiveId)).map(({ leaf }) => leaf);
-  const found = keyrings.map((leaf) => leaf.kind === 'keyring_added' && [leaf.keyringNumber, leaf.keyringSha256]);
-  const sha256 = async (bytes: Uint8Array) =>
-    Buffer.from(await crypto.subtle.digest('SHA-256', Uint8Array.from(bytes))).toString('hex');
-  assert.equal(found.length, 2);
-  assert.deepEqual(found[1], [2, await sha256(second)]);
+  assert.deepEqual(await shown('from=0'), [false, false]);
+  assert.deepEqual(await shown(`from=0&archiveId=${archiveId}`), [true, false]);
+});
+
+test('a page for a device ends early where texts are long, and goes on from there', async () => {
+  const world = await makeWorld(cloud, 'long-texts');
+  const { tenantUid } = world.tenant;
+  const insert = `with texts as (
+      select json_build_object('kind', 'long', 'number', number, 'pad', repeat('x', 65000))::text as body
+      from generate_series(1, 70) number),
+    placed as (
+      insert into key_log_leaves (tenant_id, body, outline)
+      select $1::uuid, body, sha256(convert_to(body, 'UTF8')) || substr(sha256('label'), 1, 16) from texts
+      returning log_index)
+    insert into key_log_subjects (tenant_id, subject, log_index) select $1::uuid, 'everyone', log_index from placed`;
+  await asSuperuser(insert, [tenantUid]);
+  const proof = await deviceProof(world, 'api');
+  const read = async (from: number) => {
+    const path = `/v1/key-log/own/leaves?from=${from}`;
+    const { leaves } = await askAs<{ leaves: { body?: string }[] }>(proof, path);
+    return leaves.map(({ body = '' }) => (JSON.parse(body) as { number: number }).number);
+  };
+  const first = await read(0);
+  assert.equal(first.length, 65, 'four mebibytes and the leaf that is more');
+  assert.deepEqual(
+    [...first, ...(await read(first.length))],
+    Array.from({ length: 70 }, (_, index) => index + 1),
+  );
 });
 
 test('once a day the heads of all archives of a tenant are one leaf, and of no other tenant', async () => {
@@ -357,8 +312,8 @@ test('once a day the heads of all archives of a tenant are one leaf, and of no o
 });
 
 test('the schedule has every tenant\u2019s heads logged by one job for each', async (t) => {
-  const world = await makeWorld(cloud, 'scheduled');
-  await exampleArchive(world);
+  const worlds = [await makeWorld(cloud, 'scheduled'), await makeWorld(cloud, 'scheduled-too')];
+  for (const world of worlds) await exampleArchive(world);
   await asSuperuser(
     `update archives set log_state = log_state || '{"head": {"number": 1, "sha256": "${'cd'.repeat(32)}"}}'`,
   );
@@ -373,9 +328,17 @@ test('the schedule has every tenant\u2019s heads logged by one job for each', as
     pollSeconds: 0.5,
   });
   t.after(() => jobs.stop(0));
-  const daily = async () => (await leavesOf(world)).filter(({ leaf }) => leaf.kind === 'daily_heads').length;
-  for (let tries = 0; tries < 100 && (await daily()) === 0; tries++) await sleep(100);
-  assert.equal(await daily(), 1);
+  const daily = () =>
+    Promise.all(
+      worlds.map(async (world) => {
+        const days = (await leavesOf(world)).flatMap(({ leaf }) =>
+          leaf.kind === 'daily_heads' ? [leaf.archives] : [],
+        );
+        return days.join(' ');
+      }),
+    );
+  for (let tries = 0; tries < 200 && (await daily()).includes(''); tries++) await sleep(100);
+  assert.deepEqual(await daily(), ['1', '1'], 'one leaf of each, over its own archive');
 });
 
 /** Ways to falsify the key log with all rights over the database, none of which signs again. */
@@ -388,9 +351,9 @@ const falsifications: Readonly<Record<string, string>> = {
 for (const [what, statement] of Object.entries(falsifications)) {
   test(`after ${what} the head is not signed again; before, it was`, async () => {
     const { tenant, device } = await makeWorld(cloud, `false-${what.replaceAll(/[^a-z]/g, '')}`);
-    for (let count = 0; count < 5; count++) await append({ tenant }, ending(device.deviceId));
+    for (let count = 0; count < 5; count++) await append({ cloud, tenant }, ending(device.deviceId));
     await cloud.clientOf(tenant).keyLog.head({});
-    await append({ tenant }, ending(device.deviceId));
+    await append({ cloud, tenant }, ending(device.deviceId));
     await cloud.clientOf(tenant).keyLog.head({});
     await asSuperuser(statement.replace('$1', `'${tenant.tenantUid}'`));
     await assert.rejects(signHead(signing, keyOf(tenant.tenantUid)), { code: 'audit.inconsistent' });
@@ -400,8 +363,8 @@ for (const [what, statement] of Object.entries(falsifications)) {
 test('a leaf gets the place that the tree gives it, and its entry has to be that of its text', async () => {
   const { tenant, device } = await makeWorld(cloud, 'placed');
   const { tenantUid: tenantId } = tenant;
-  await append({ tenant }, ending(device.deviceId));
-  const { leaf } = await append({ tenant }, ending(device.deviceId));
+  await append({ cloud, tenant }, ending(device.deviceId));
+  const { leaf } = await append({ cloud, tenant }, ending(device.deviceId));
   const { text, outline } = writeKeyLogLeaf(leaf);
   const insert = (entry: Uint8Array) =>
     asSuperuser(
@@ -411,5 +374,5 @@ test('a leaf gets the place that the tree gives it, and its entry has to be that
   assert.deepEqual((await insert(outline)).rows, [{ log_index: 2 }]);
   await assert.rejects(insert(outline.with(0, outline[0]! ^ 1)), /check constraint/);
   await assert.rejects(insert(outline.subarray(0, 47)), /check constraint/);
-  assert.equal((await leavesOf({ tenant })).length, 3);
+  assert.equal((await leavesOf({ cloud, tenant })).length, 3);
 });
