@@ -26,7 +26,7 @@ const leavesOf = (count: number, what = 'leaf') =>
 
 function fileOf(leaves: readonly Hash[], by: NoteSigner = signer, about = origin): HeadFile {
   const note = signCheckpoint({ origin: about, treeSize: leaves.length, root: rootAt(leaves, leaves.length) }, [by]);
-  return { origin: about, verifier: formatVerifierKey(by.key), note, leaves };
+  return { origin: about, verifier: formatVerifierKey(by.key), note, verifiedAt: '2026-01-02T03:04:05.678Z', leaves };
 }
 
 const open = (file: HeadFile) => openHeadFile(formatHeadFile(file));
@@ -90,8 +90,16 @@ test('a file whose head is not signed, or not that of its leaves, is refused; th
 test('text that is no head file is refused and never a crash', () => {
   const isMalformed = (text: string) => assert.throws(() => openHeadFile(text), { code: 'head_file.malformed' });
   fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), isMalformed));
-  const good = { headFile: 1, origin, verifier: 'v', note: 'n', leaves: '' };
+  const good = { headFile: 1, origin, verifier: 'v', note: 'n', verifiedAt: '2026-01-02T03:04:05.678Z', leaves: '' };
   assert.throws(() => openHeadFile(canonicalJson(good)), { code: 'head_file.unsigned' });
-  const wrong = [{ headFile: 2 }, { leaves: 'AAAA' }, { leaves: '!' }, { leaves: 5 }, { note: null }, { more: 1 }];
+  const wrong = [
+    { headFile: 2 },
+    { leaves: 'AAAA' },
+    { leaves: '!' },
+    { leaves: 5 },
+    { note: null },
+    { more: 1 },
+    { verifiedAt: 'today' },
+  ];
   for (const change of wrong) isMalformed(canonicalJson({ ...good, ...change }));
 });

@@ -18,17 +18,20 @@ export type HeadFile = {
   readonly verifier: string;
   /** The signed head. */
   readonly note: string;
+  /** When that was checked, by the clock of who wrote the file; RFC 3339. Nothing signs it. */
+  readonly verifiedAt: string;
   /** The hashes of all leaves it covers. */
   readonly leaves: readonly Hash[];
 };
 
 const VERSION = 1;
 const HASH_BYTES = 32;
+const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 /** Writes a head file: one line of canonical JSON. */
-export function formatHeadFile({ origin, verifier, note, leaves }: HeadFile): string {
+export function formatHeadFile({ origin, verifier, note, verifiedAt, leaves }: HeadFile): string {
   const hashes = Buffer.concat(leaves).toString('base64');
-  return `${canonicalJson({ headFile: VERSION, origin, verifier, note, leaves: hashes })}\n`;
+  return `${canonicalJson({ headFile: VERSION, origin, verifier, note, verifiedAt, leaves: hashes })}\n`;
 }
 
 /**
@@ -57,11 +60,16 @@ function parseHeadFile(text: string): HeadFile {
   } catch (error) {
     throw headFileErrors.malformed({}, error);
   }
-  const { headFile, origin, verifier, note, leaves, ...more } = (value ?? {}) as Record<string, Json | undefined>;
+  const { headFile, origin, verifier, note, verifiedAt, leaves, ...more } = (value ?? {}) as Record<
+    string,
+    Json | undefined
+  >;
   const isWhole =
     typeof origin === 'string' &&
     typeof verifier === 'string' &&
     typeof note === 'string' &&
+    typeof verifiedAt === 'string' &&
+    instant.test(verifiedAt) &&
     typeof leaves === 'string';
   if (headFile !== VERSION || !isWhole || Object.keys(more).length > 0) throw headFileErrors.malformed();
   const bytes = Buffer.from(leaves, 'base64');
@@ -71,7 +79,7 @@ function parseHeadFile(text: string): HeadFile {
     { length: bytes.length / HASH_BYTES },
     (_, index) => new Uint8Array(bytes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES)),
   );
-  return { origin, verifier, note, leaves: hashes };
+  return { origin, verifier, note, verifiedAt, leaves: hashes };
 }
 
 /** What two heads of one name are to each other. */

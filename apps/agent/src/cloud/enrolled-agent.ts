@@ -1,11 +1,12 @@
 import path from 'node:path';
-import { CodedError, formatUuid, systemClock } from '@holdfast/base';
+import { CodedError, formatUuid, systemClock, type Clock } from '@holdfast/base';
 import { deviceErrors } from '@holdfast/contract';
 import { keyLogOrigin, subject } from '@holdfast/trust';
 import { startAgent, type AgentOptions, type RunningAgent } from '../agent.ts';
 import { type BootClock, systemBootClock } from '../clock/boot-clock.ts';
 import { ServerClock } from '../clock/server-clock.ts';
 import { remedyOf } from '../control/remedies.ts';
+import { beside } from '../keylog/beside.ts';
 import { followKeyLog } from '../keylog/follow-key-log.ts';
 import { KeyLogBook } from '../keylog/key-log-book.ts';
 import { silentLog, type AgentLog } from '../log.ts';
@@ -13,7 +14,6 @@ import type { MakePlace } from '../destinations/destination-place.ts';
 import { AgentDatabase } from '../state/agent-database.ts';
 import { CloudClient } from './cloud-client.ts';
 import { cloudPlace } from './cloud-place.ts';
-import { isDeauthorized } from './deauthorization.ts';
 import { cloudErrors } from './errors.ts';
 import { EnrollmentStore, type Enrollment } from './enrollment-store.ts';
 import { forgetDevice, keepHeartbeats, type AgentFacts } from './heartbeat.ts';
@@ -47,55 +47,62 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
   const file = path.join(options.stateDir, 'receipt.json');
   const commitClock = new ServerClock({ wall: clock, boot: bootClock, file });
   const makePlace: MakePlace = (config) => cloudPlace(config, client, (receipt) => commitClock.note(receipt));
-  const keyLog = openKeyLog(options.stateDir, enrollment);
-  const close = () => {
-    client.close();
-    keyLog.close();
-  };
-  const running = await startAgent({ commitClock, ...options, makePlace, keyLog }).catch((error: unknown) => {
-    close();
+  const resources = new DisposableStack();
+  resources.defer(() => client.close());
+  const { running, keyLog } = await start().catch((error: unknown) => {
+    resources.dispose();
     throw error;
   });
   const stopping = new AbortController();
   const { signal } = stopping;
   const { agentVersion, os } = options;
-  const subjects = subjectsOf(enrollment, running);
+  const following = beside(() => follow({ client, book: keyLog, ...whoIs(enrollment, running), clock, signal }, log));
   const beats = keepHeartbeats({
     client,
     agentVersion,
     os,
     signal,
     clock,
-    onWord: () => follow({ client, book: keyLog, subjects, clock, signal }, log),
+    onWord: () => following.start(),
     onSilence: (error) => tellSilence(log, error),
   }).then(async (outcome) => {
     if (outcome !== 'deauthorized') return;
     log.error('the keys, the queue and the index of this device are removed', deviceErrors.deauthorized());
     await running.stop().catch(() => undefined);
-    keyLog.close();
     forgetDevice(options.stateDir);
   });
   const ended = endWith(running.ended, async () => {
     stopping.abort();
-    await beats;
-    close();
+    await Promise.all([beats, following.settle()]);
+    resources.dispose();
   });
   ended.catch(() => undefined);
   return { ...running, ended, stop: () => running.stop().then(() => ended) };
+
+  async function start() {
+    const keyLog = openKeyLog(options.stateDir, enrollment!, clock);
+    resources.defer(() => keyLog.close());
+    return { keyLog, running: await startAgent({ commitClock, ...options, makePlace, keyLog }) };
+  }
 }
 
 /** What is known of the tenant's key log, under the log key that was pinned at enrolment. */
-function openKeyLog(stateDir: string, { installationId, tenantUid, logKey: verifier }: Enrollment): KeyLogBook {
+function openKeyLog(
+  stateDir: string,
+  { installationId, tenantUid, logKey: verifier }: Enrollment,
+  clock: Clock,
+): KeyLogBook {
   const origin = keyLogOrigin(installationId, tenantUid);
-  return new KeyLogBook(path.join(stateDir, 'key-log.db'), { origin, verifier });
+  return new KeyLogBook(path.join(stateDir, 'key-log.db'), { origin, verifier }, clock);
 }
 
 /** Whom the leaves are about that this computer has to be shown. */
-function subjectsOf({ deviceUid }: Enrollment, { archiveId }: RunningAgent): readonly string[] {
-  return [subject.archive(formatUuid(archiveId)), subject.device(deviceUid), subject.everyone];
+function whoIs({ deviceUid }: Enrollment, running: RunningAgent) {
+  const archiveId = formatUuid(running.archiveId);
+  return { archiveId, subjects: [subject.archive(archiveId), subject.device(deviceUid), subject.everyone] };
 }
 
-/** Follows the key log a step; what is wrong with it is kept, and said. @throws devices.deauthorized */
+/** Follows the key log a step; what is wrong with it is kept, and said. */
 async function follow(options: Parameters<typeof followKeyLog>[0], log: AgentLog): Promise<void> {
   try {
     const followed = await followKeyLog(options);
@@ -104,7 +111,7 @@ async function follow(options: Parameters<typeof followKeyLog>[0], log: AgentLog
       log.error(`the head that shows it is kept; ${remedyOf(error)}`, error);
     }
   } catch (error) {
-    if (isDeauthorized(error)) throw error;
+    // That the device was deauthorised is learnt from the next heartbeat.
     if (!options.signal.aborted) log.warn('the key log could not be followed', { error: String(error) });
   }
 }

@@ -60,8 +60,11 @@ export async function keepHeartbeats(options: HeartbeatOptions): Promise<'stoppe
   return 'stopped';
 }
 
-/** Names in a state folder of what a deauthorised device has no right to keep, besides its keys. */
-const DERIVED = ['index.db', 'agent.db', 'queue.db', 'key-log.db', 'receipt.json'];
+/**
+ * Names in a state folder of what a deauthorised device has no right to keep, besides its keys. What it knows of the key
+ * log is not among them: it is no key, and may be what proves that the server lied before it deauthorised the device.
+ */
+const DERIVED = ['index.db', 'agent.db', 'queue.db', 'receipt.json'];
 
 /**
  * Removes the archive's key, the device's key, the queue and the local index from a state folder. The archive stays where

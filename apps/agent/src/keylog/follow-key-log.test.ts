@@ -1,143 +1,20 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { test, type TestContext } from 'node:test';
-import { KEY_LOG_PAGE, type Route } from '@holdfast/contract';
-import { anonymous, call } from '@holdfast/sdk';
+import { test } from 'node:test';
+import { KEY_LOG_PAGE } from '@holdfast/contract';
+import { formatHeadFile, openHeadFile, outlineHash, outlineOf, subject } from '@holdfast/trust';
 import {
-  appendLeaves,
-  emptyTree,
-  formatHeadFile,
-  formatVerifierKey,
-  keyLogOrigin,
-  memorySource,
-  noteSigner,
-  openHeadFile,
-  outlineHash,
-  outlineOf,
-  proveConsistency,
-  rootOf,
-  signCheckpoint,
-  subject,
-  writeKeyLogLeaf,
-  type KeyLogFact,
-  type LeafOutline,
-} from '@holdfast/trust';
-import { followKeyLog, type FollowKeyLogOptions } from './follow-key-log.ts';
-import { KeyLogBook } from './key-log-book.ts';
-
-const [installationId, tenantUid, deviceUid, archiveId, stranger] = [1, 2, 3, 4, 5].map(
-  (number) => `0190a000-0000-7000-8000-00000000000${number}`,
-) as [string, string, string, string, string];
-const origin = keyLogOrigin(installationId, tenantUid);
-const newSigner = () =>
-  noteSigner(`holdfast/${installationId}/${tenantUid}/audit`, generateKeyPairSync('ed25519').privateKey);
-const signer = newSigner();
-const subjects = [subject.archive(archiveId), subject.device(deviceUid), subject.everyone];
-const at = '2026-01-02T03:04:05.678Z';
-const { signal } = new AbortController();
-
-type Entry = { readonly outline: LeafOutline; readonly body: string | undefined };
-
-let made = 0;
-/** A leaf about some archive, as it is shown to this device. */
-function leaf(about = stranger, fact: Partial<KeyLogFact> = {}): Entry {
-  const slots = { keyringNumber: 1, keyringSha256: '0'.repeat(64), slots: [] };
-  const nonce = Buffer.from(`nonce ${String(++made).padStart(10, '0')}`).toString('base64url');
-  const whole = { kind: 'keyring_added', archiveId: about, ...slots, ...fact, at, nonce } as const;
-  const { text, outline } = writeKeyLogLeaf(whole as Parameters<typeof writeKeyLogLeaf>[0]);
-  return { outline, body: about === archiveId ? text : undefined };
-}
-
-/** What a server shows: a head that it signs over some leaves, the leaves, and proofs of that tree. */
-type Shown = {
-  readonly entries: readonly Entry[];
-  /** What the head is over, where that is something else. */
-  readonly signed?: readonly Entry[];
-  readonly size?: number;
-  readonly note?: (note: string) => string;
-  readonly by?: typeof signer;
-  readonly name?: string;
-  /** A proof of something else. */
-  readonly proof?: readonly Uint8Array[];
-};
-
-const treeOf = (entries: readonly Entry[]) =>
-  appendLeaves(
-    emptyTree,
-    entries.map(({ outline }) => outlineHash(outline)),
-  );
-
-/** A server on loopback that says what it is told to say, and a device that follows it. */
-class Scene {
-  shown: Shown = { entries: [] };
-  readonly book: KeyLogBook;
-  readonly asked: string[] = [];
-  readonly #client: FollowKeyLogOptions['client'];
-
-  private constructor(folder: string, port: number) {
-    const pinned = { origin, verifier: formatVerifierKey(signer.key) };
-    this.book = new KeyLogBook(path.join(folder, 'key-log.db'), pinned);
-    const options = { baseUrl: `http://127.0.0.1:${port}`, fetch, credentials: anonymous };
-    const ask: unknown = (route: Route, input: object) => call(options, route, input as never);
-    this.#client = { call: ask as FollowKeyLogOptions['client']['call'] };
-  }
-
-  static async start(t: TestContext): Promise<Scene> {
-    const folder = mkdtempSync(path.join(tmpdir(), 'holdfast key log '));
-    const server = createServer((request, response) => {
-      scene.asked.push(request.url ?? '');
-      void scene.#answer(new URL(request.url ?? '', 'http://localhost')).then((reply) => {
-        response.setHeader('content-type', 'application/json');
-        response.end(JSON.stringify(reply));
-      });
-    });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const scene: Scene = new Scene(folder, (server.address() as AddressInfo).port);
-    t.after(() => {
-      server.close();
-      server.closeAllConnections();
-      scene.book.close();
-      rmSync(folder, { recursive: true });
-    });
-    return scene;
-  }
-
-  follow(shown: Shown) {
-    this.shown = shown;
-    return followKeyLog({ client: this.#client, book: this.book, subjects, signal });
-  }
-
-  async #answer({ pathname, searchParams }: URL): Promise<object> {
-    const { entries, signed = entries, size, note = (text) => text, by = signer, name = origin, proof } = this.shown;
-    const tree = treeOf(signed);
-    const treeSize = size ?? signed.length;
-    const number = (key: string) => Number(searchParams.get(key));
-    if (pathname.endsWith('/head')) {
-      const text = signCheckpoint({ origin: name, treeSize, root: rootOf(tree.state) }, [by]);
-      return { treeSize, signedAt: at, note: note(text), verifier: formatVerifierKey(by.key) };
-    }
-    if (pathname.endsWith('/consistency')) {
-      const hashes = proof ?? (await proveConsistency(memorySource(tree.nodes), number('fromSize'), number('toSize')));
-      return { proof: hashes.map((hash) => Buffer.from(hash).toString('base64')) };
-    }
-    const page = entries.slice(number('from'), number('from') + number('limit'));
-    return { leaves: page.map(({ outline, body }) => ({ outline: Buffer.from(outline).toString('base64url'), body })) };
-  }
-}
-
-const genuine = () => [leaf(), leaf(archiveId), leaf(), leaf(), leaf(stranger)];
-
-async function codeOf(followed: ReturnType<Scene['follow']>): Promise<string> {
-  const result = await followed;
-  return result.status === 'fault' ? result.error.code : result.status;
-}
+  archiveId,
+  at,
+  codeOf,
+  deviceUid,
+  type Entry,
+  genuine,
+  leaf,
+  newSigner,
+  Scene,
+  type Shown,
+  signer,
+} from './key-log-scene.fixture.ts';
 
 /** What a server may show after five genuine leaves, and what the device says of it. */
 const lies: Readonly<Record<string, readonly [code: string, lie: (seen: readonly Entry[]) => Shown]>> = {
@@ -192,6 +69,17 @@ const lies: Readonly<Record<string, readonly [code: string, lie: (seen: readonly
     'key_log.head_unsigned',
     (seen) => ({ entries: [...seen, leaf()], name: signer.key.name }),
   ],
+  'a log of more leaves than any has': [
+    'key_log.too_long',
+    (seen) => ({ entries: seen, size: Number.MAX_SAFE_INTEGER }),
+  ],
+  'a text that is not canonical JSON': [
+    'key_log.leaf_altered',
+    (seen) => {
+      const text = '{"kind": "key_registered"}\u001B[2J';
+      return { entries: [...seen, { outline: outlineOf(text, [subject.everyone]), body: text }] };
+    },
+  ],
   'a head with another number': [
     'key_log.head_unsigned',
     (seen) => ({ entries: [...seen, leaf()], note: (text) => text.replace('\n6\n', '\n7\n') }),
@@ -209,11 +97,13 @@ for (const [what, [code, lie]] of Object.entries(lies)) {
     assert.equal(await codeOf(scene.follow(lie(seen))), code);
     assert.deepEqual(scene.book.head(), head, 'what was checked stays');
     const [fault, ...more] = scene.book.faults();
-    assert.deepEqual([fault?.code, more.length], [code, 0]);
-    assert.match(fault?.note ?? '', /^holdfast\//);
-    const again = await scene.follow(lie(seen));
+    assert.deepEqual([fault?.code, fault?.count, more.length], [code, 1, 0]);
+    const [evidence] = scene.book.evidence();
+    assert.match(evidence?.note ?? '', /^holdfast\//);
+    assert.equal(evidence?.knownNote, head?.note);
+    const again = await scene.follow(scene.shown);
     assert.ok(again.status === 'fault' && !again.isFirst);
-    assert.equal(scene.book.faults().length, 1);
+    assert.deepEqual([scene.book.faults()[0]?.count, scene.book.faults().length], [2, 1]);
     assert.equal(await codeOf(scene.follow({ entries: [...seen, leaf(archiveId)] })), 'grown');
     assert.deepEqual(
       scene.book.ownLeaves().map(({ logIndex }) => logIndex),
@@ -237,7 +127,7 @@ test('a log is followed from nothing over many pages, and then only by what is n
   scene.asked.length = 0;
   await scene.follow({ entries: [...many, leaf()] });
   const asked = scene.asked.filter((url) => url.includes('/leaves'));
-  assert.deepEqual(asked, [`/v1/key-log/own/leaves?from=${many.length}&limit=1`]);
+  assert.deepEqual(asked, [`/v1/key-log/own/leaves?from=${many.length}&limit=1&archiveId=${archiveId}`]);
 });
 
 test('a leaf of a kind that this version does not know is kept as it is', async (t) => {
@@ -248,37 +138,45 @@ test('a leaf of a kind that this version does not know is kept as it is', async 
   assert.deepEqual(scene.book.ownLeaves(), [{ logIndex: 1, text }]);
 });
 
-test('what is known outlives the process, and is given up for another log', async (t) => {
-  const folder = mkdtempSync(path.join(tmpdir(), 'holdfast key log '));
-  t.after(() => rmSync(folder, { recursive: true }));
-  const file = path.join(folder, 'key-log.db');
-  const pinned = { origin, verifier: formatVerifierKey(signer.key) };
+test('of a log that is longer than any no leaf is asked for, and of texts no more is kept than there can be', async (t) => {
+  const scene = await Scene.start(t);
   const entries = genuine();
-  const { state: tree } = treeOf(entries);
-  const head = { note: 'note', tree, verifiedAtMs: 5 };
-  const leaves = entries.map(({ outline, body }) => ({ hash: outlineHash(outline), ...(body && { text: body }) }));
-  const open = (log = pinned) => {
-    const book = new KeyLogBook(file, log);
-    const seen = [book.head(), book.hashes(0, 9).length, book.ownLeaves().length] as const;
-    return { book, seen };
-  };
-  const first = open();
-  first.book.advance(head, leaves);
-  first.book.close();
-  first.book.close();
-  const second = open();
-  second.book.close();
-  assert.deepEqual(second.seen, [head, 5, 1]);
-  const other = open({ ...pinned, origin: 'holdfast/other/tenant/keys' });
-  other.book.close();
-  assert.deepEqual(other.seen, [undefined, 0, 0]);
+  assert.equal(await codeOf(scene.follow({ entries, size: 1_000_001 })), 'key_log.too_long');
+  assert.deepEqual(
+    scene.asked.filter((url) => url.includes('/leaves')),
+    [],
+  );
+  const own = Array.from({ length: 20 }, () => leaf(archiveId));
+  const length = own.reduce((sum, { body = '' }) => sum + body.length, 0);
+  assert.equal(await codeOf(scene.follow({ entries: own }, { mostText: length - 1 })), 'key_log.too_long');
+  assert.equal(await codeOf(scene.follow({ entries: own }, { mostText: length })), 'grown');
+});
+
+test('a device that is somebody else now reads again what all leaves say of it', async (t) => {
+  const scene = await Scene.start(t);
+  const entries = genuine();
+  const before = { subjects: [subject.device(deviceUid), subject.everyone] };
+  await scene.follow({ entries }, before);
+  assert.deepEqual(scene.book.ownLeaves(), []);
+  const [hidden] = [await scene.follow({ entries: entries.map(({ outline }) => ({ outline, body: undefined })) })];
+  assert.equal(hidden.status === 'fault' && hidden.error.code, 'key_log.leaf_hidden');
+  assert.equal(await codeOf(scene.follow({ entries })), 'grown');
+  assert.deepEqual(
+    scene.book.ownLeaves().map(({ logIndex }) => logIndex),
+    [1],
+  );
+  assert.equal(await codeOf(scene.follow({ entries })), 'unchanged');
+  const asked = scene.asked.filter((url) => url.includes('/leaves'));
+  assert.ok(asked.every((url) => url.includes(`archiveId=${archiveId}`)));
 });
 
 test('the head that was checked is written with its leaves, and opens', async (t) => {
   const scene = await Scene.start(t);
   const entries = genuine();
   await scene.follow({ entries });
-  const { note, tree } = scene.book.head() ?? assert.fail();
-  const file = formatHeadFile({ ...scene.book.pinned, note, leaves: scene.book.hashes(0, tree.size) });
+  const { note, tree, verifiedAtMs } = scene.book.head() ?? assert.fail();
+  const leaves = scene.book.hashes(0, tree.size);
+  const verifiedAt = new Date(verifiedAtMs).toISOString();
+  const file = formatHeadFile({ ...scene.book.pinned, note, verifiedAt, leaves });
   assert.equal(openHeadFile(file).head.treeSize, entries.length);
 });

@@ -1,35 +1,27 @@
 import { CodedError, systemClock, type Clock } from '@holdfast/base';
-import { KEY_LOG_PAGE, ownKeyLogRoutes } from '@holdfast/contract';
+import { ownKeyLogRoutes } from '@holdfast/contract';
 import {
-  appendLeaves,
   emptyTree,
-  isAbout,
-  isOutline,
-  isTextOf,
   openCheckpoint,
-  outlineHash,
   parseKeyLogLeaf,
   parseVerifierKey,
   rootAt,
   rootOf,
   verifyConsistency,
   type Checkpoint,
-  type Hash,
-  type LeafOutline,
   type TreeState,
 } from '@holdfast/trust';
 import type { CloudClient } from '../cloud/cloud-client.ts';
 import { keyLogErrors } from './errors.ts';
-import type { KeyLogBook, SeenLeaf } from './key-log-book.ts';
+import type { Evidence, KeyLogBook, OwnLeaf } from './key-log-book.ts';
+import { readLeaves, type ReadLeavesOptions } from './read-leaves.ts';
 
 /** What following a key log needs. */
-export type FollowKeyLogOptions = {
+export type FollowKeyLogOptions = Omit<ReadLeavesOptions, 'onPage'> & {
   readonly client: Pick<CloudClient, 'call'>;
   readonly book: KeyLogBook;
-  /** Whom leaves are about that this computer has to see: its archive, itself, everybody. */
-  readonly subjects: readonly string[];
   readonly clock?: Clock;
-  /** Stops between two pages of leaves; what was read until then is read again. */
+  /** Stops it; what was read until then is read again. */
   readonly signal: AbortSignal;
 };
 
@@ -39,41 +31,63 @@ export type Followed =
   | { readonly status: 'grown'; readonly leaves: number }
   | { readonly status: 'fault'; readonly error: CodedError; readonly isFirst: boolean };
 
-/** A page of leaves as the server shows them. */
-type ShownLeaf = { readonly outline: string; readonly body?: string | undefined };
+/** By more leaves no log grows between two heads, nor has one that is read for the first time: they would fill the memory. */
+const MOST_GROWTH = 1_000_000;
+/** So many hashes of leaves are kept with a fault: the last that came. */
+const KEPT_HASH_BYTES = 32 * 4_096;
 
 /**
  * Goes on from the last head that was checked to the one the server shows now.
  *
  * A head counts only if the pinned key signed it, it continues the one before, its root is that of all leaves shown, and
  * every leaf about this computer is there in full. Otherwise nothing is believed: the old head stays, the fault is kept with
- * the head that showed it, and the next time it is tried again. @throws what asking the server throws
+ * the head that showed it, and the next time it is tried again. A signed head is kept before its leaves are asked for, so
+ * that one whose leaves never come is known. @throws what asking the server throws
  */
 export async function followKeyLog(options: FollowKeyLogOptions): Promise<Followed> {
-  const { client, book, clock = systemClock } = options;
-  const { note } = await client.call(ownKeyLogRoutes.head, {});
+  const { client, book, clock = systemClock, signal } = options;
+  const { note } = await client.call(ownKeyLogRoutes.head, { signal });
+  const shown = { note, proof: new Uint8Array(), hashesFrom: 0, hashes: new Uint8Array() };
   try {
-    const head = openHead(book, note);
-    const known = book.head();
-    const from = known?.tree ?? emptyTree;
-    expectNotShorter(book, from, head);
-    if (known && head.treeSize === from.size) return { status: 'unchanged' };
-    await expectContinued(client, from, head);
-    const leaves = await readLeaves(options, from, head);
-    const tree = appendLeaves(
-      from,
-      leaves.map(({ hash }) => hash),
-    ).state;
-    book.advance({ note, tree, verifiedAtMs: clock.now() }, leaves);
-    return { status: 'grown', leaves: leaves.length };
+    return await goOn({ ...options, clock }, shown);
   } catch (error) {
     if (!(error instanceof CodedError) || !isFault(error)) throw error;
-    return { status: 'fault', error, isFirst: book.noteFault(error, { atMs: clock.now(), note }) };
+    return { status: 'fault', error, isFirst: book.noteFault(error, { ...shown, atMs: clock.now() }) };
   }
 }
 
-function isFault({ code }: CodedError): boolean {
-  return Object.values(keyLogErrors).some((maker) => maker.code === code);
+type Shown = { -readonly [K in Exclude<keyof Evidence, 'atMs'>]: Evidence[K] };
+
+async function goOn(options: FollowKeyLogOptions & { readonly clock: Clock }, shown: Shown): Promise<Followed> {
+  const { book, clock, subjects } = options;
+  const { note } = shown;
+  const head = openHead(book, note);
+  const known = book.head();
+  const from = known?.tree ?? emptyTree;
+  expectNotShorter(book, from, head);
+  const isReadFor = book.isReadFor(subjects);
+  if (known && head.treeSize === from.size && isReadFor) {
+    book.noteChecked(clock.now());
+    return { status: 'unchanged' };
+  }
+  book.noteShown({ note, treeSize: head.treeSize }, clock.now());
+  const growth = head.treeSize - from.size;
+  if (growth > MOST_GROWTH) throw keyLogErrors.too_long({ known: from.size, shown: head.treeSize });
+  if (growth > 0) await expectContinued(options, { from, head, shown });
+  // Who is somebody else now has to find what all leaves say of it.
+  const { pages, tree, day } = await readLeaves({ ...options, onPage }, isReadFor ? from : emptyTree, head);
+  book.advance({ note, tree, verifiedAtMs: clock.now() }, pages, { subjects, day });
+  return { status: 'grown', leaves: growth };
+
+  function onPage({ first, hashes }: { readonly first: number; readonly hashes: Uint8Array }): void {
+    const bytes = Buffer.concat([shown.hashes, hashes]);
+    shown.hashes = bytes.subarray(-KEPT_HASH_BYTES);
+    shown.hashesFrom = first + (hashes.length - shown.hashes.length) / 32;
+  }
+}
+
+function isFault({ code, kind }: CodedError): boolean {
+  return kind === 'corrupt' && Object.values(keyLogErrors).some((maker) => maker.code === code);
 }
 
 function openHead({ pinned: { origin, verifier } }: KeyLogBook, note: string): Checkpoint {
@@ -89,74 +103,25 @@ function expectNotShorter(book: KeyLogBook, known: TreeState, { treeSize, root }
   if (treeSize > known.size) return;
   const facts = { known: known.size, shown: treeSize };
   const ownRoot = treeSize === known.size ? rootOf(known) : rootAt(book.hashes(0, treeSize), treeSize);
-  if (!equal(ownRoot, root)) throw keyLogErrors.forked(facts);
+  if (Buffer.compare(ownRoot, root) !== 0) throw keyLogErrors.forked(facts);
   if (treeSize < known.size) throw keyLogErrors.shrunk(facts);
 }
 
 async function expectContinued(
-  client: FollowKeyLogOptions['client'],
-  known: TreeState,
-  { treeSize, root }: Checkpoint,
+  { client, signal }: FollowKeyLogOptions,
+  { from, head, shown }: { readonly from: TreeState; readonly head: Checkpoint; readonly shown: Shown },
 ): Promise<void> {
-  if (known.size === 0) return;
-  const query = { fromSize: String(known.size), toSize: String(treeSize) };
-  const { proof } = await client.call(ownKeyLogRoutes.consistency, { query });
-  const claim = { fromSize: known.size, fromRoot: rootOf(known), toSize: treeSize, toRoot: root };
-  const isContinued = verifyConsistency(
-    claim,
-    proof.map((hash) => new Uint8Array(Buffer.from(hash, 'base64'))),
-  );
-  if (!isContinued) throw keyLogErrors.forked({ known: known.size, shown: treeSize });
+  if (from.size === 0) return;
+  const { treeSize, root } = head;
+  const query = { fromSize: String(from.size), toSize: String(treeSize) };
+  const { proof } = await client.call(ownKeyLogRoutes.consistency, { query, signal });
+  const hashes = proof.map((hash) => new Uint8Array(Buffer.from(hash, 'base64')));
+  shown.proof = Buffer.concat(hashes);
+  const claim = { fromSize: from.size, fromRoot: rootOf(from), toSize: treeSize, toRoot: root };
+  if (!verifyConsistency(claim, hashes)) throw keyLogErrors.forked({ known: from.size, shown: treeSize });
 }
 
-/** All leaves between two heads, which have to lead from the one to the other. */
-async function readLeaves(
-  { client, subjects, signal }: FollowKeyLogOptions,
-  known: TreeState,
-  { treeSize, root }: Checkpoint,
-): Promise<readonly SeenLeaf[]> {
-  const shown: ShownLeaf[] = [];
-  while (known.size + shown.length < treeSize) {
-    signal.throwIfAborted();
-    const from = known.size + shown.length;
-    const limit = Math.min(KEY_LOG_PAGE, treeSize - from);
-    const query = { from: String(from), limit: String(limit) };
-    const { leaves } = await client.call(ownKeyLogRoutes.leaves, { query });
-    if (leaves.length === 0 || leaves.length > limit) throw keyLogErrors.leaf_altered({ from, leaves: leaves.length });
-    shown.push(...leaves);
-  }
-  const outlines = shown.map(({ outline }) => decode(outline));
-  const hashes = outlines.map(outlineHash);
-  if (!equal(rootOf(appendLeaves(known, hashes).state), root))
-    throw keyLogErrors.leaf_altered({ from: known.size, to: treeSize });
-  return shown.map(({ body }, place) =>
-    seen(outlines[place]!, { body, hash: hashes[place]!, logIndex: known.size + place }, subjects),
-  );
-}
-
-function decode(text: string): LeafOutline {
-  const outline = new Uint8Array(Buffer.from(text, 'base64url'));
-  if (!isOutline(outline)) throw keyLogErrors.leaf_altered({ problem: 'an entry has no form' });
-  return outline;
-}
-
-/** A leaf as it is kept. One about this computer has to be shown in full; what else is shown is not kept. */
-function seen(
-  outline: LeafOutline,
-  leaf: { readonly body: string | undefined; readonly hash: Hash; readonly logIndex: number },
-  subjects: readonly string[],
-): SeenLeaf {
-  const { body, hash, logIndex } = leaf;
-  if (!isAbout(outline, subjects)) return { hash };
-  if (body === undefined || !isTextOf(outline, body)) throw keyLogErrors.leaf_hidden({ logIndex });
-  return { hash, text: body };
-}
-
-function equal(a: Hash, b: Hash): boolean {
-  return Buffer.compare(a, b) === 0;
-}
-
-/** A leaf as people and programs read it: `leaf` is missing where this version does not know its kind. */
+/** A leaf as people and programs read it: `at` is missing, and the kind `unknown`, where this version does not know it. */
 export type ShownOwnLeaf = {
   readonly logIndex: number;
   readonly at?: string;
@@ -165,7 +130,7 @@ export type ShownOwnLeaf = {
 };
 
 /** Reads the text of a leaf as far as this version knows it. */
-export function describeLeaf({ logIndex, text }: { readonly logIndex: number; readonly text: string }): ShownOwnLeaf {
+export function describeLeaf({ logIndex, text }: OwnLeaf): ShownOwnLeaf {
   try {
     const { at, kind } = parseKeyLogLeaf(text);
     return { logIndex, at, kind, text };

@@ -7,10 +7,14 @@ import { TestAgent } from '../testing.ts';
 import { keyLogErrors } from './errors.ts';
 import { KeyLogBook } from './key-log-book.ts';
 
+type Said = { readonly code: string; readonly at: string; readonly remedy?: string; readonly count: number };
 type KeyLog = {
   readonly leaves: number;
-  readonly faults: readonly { readonly code: string; readonly at: string; readonly remedy?: string }[];
+  readonly checkedAt?: string;
+  readonly faults: readonly Said[];
+  readonly late: readonly (Omit<Said, 'at'> & { readonly since: string })[];
 };
+const nothing = { proof: new Uint8Array(), hashesFrom: 0, hashes: new Uint8Array() };
 
 /** An agent that knows a log. */
 function agentWithLog(t: TestContext) {
@@ -29,9 +33,10 @@ test('what is wrong with the key log is said in status with what to do, and noth
   const { agent, book } = agentWithLog(t);
   await agent.start({ keyLog: book });
   const shown = async () => ((await agent.ask('status')) as { keyLog?: KeyLog }).keyLog;
-  assert.deepEqual(await shown(), { leaves: 0, faults: [] });
-  const makers = Object.values(keyLogErrors);
-  for (const [atMs, make] of makers.entries()) book.noteFault(make({ shown: 5 }), { atMs, note: `head ${atMs}` });
+  assert.deepEqual(await shown(), { leaves: 0, faults: [], late: [] });
+  const makers = Object.values(keyLogErrors).filter((make) => make().kind === 'corrupt');
+  for (const [atMs, make] of makers.entries())
+    book.noteFault(make({ shown: 5 }), { ...nothing, atMs, note: `head ${atMs}` });
   const { faults = [] } = (await shown()) ?? {};
   assert.deepEqual(
     faults.map(({ code }) => code),
@@ -39,8 +44,24 @@ test('what is wrong with the key log is said in status with what to do, and noth
   );
   for (const { code, remedy } of faults) assert.ok(remedy, code);
   assert.equal(faults[1]?.at, '1970-01-01T00:00:00.001Z');
-  const { evidence } = (await agent.ask('key.log')) as { evidence?: readonly { note: string }[] };
-  assert.equal(evidence?.[1]?.note, 'head 1');
+  const [, second] = await agent.items('key.log', {});
+  assert.equal((second?.['evidence'] as { note: string } | undefined)?.note, 'head 1');
+});
+
+test('a head whose leaves never come, and a log that is not checked, are said in status with what to do', async (t) => {
+  const { agent, book } = agentWithLog(t);
+  const hour = 3_600_000;
+  book.noteShown({ note: 'head', treeSize: 7 }, Date.now() - 2 * hour);
+  await agent.start({ keyLog: book });
+  const late = async () => ((await agent.ask('status')) as { keyLog?: KeyLog }).keyLog?.late ?? [];
+  const codes = async () => (await late()).map(({ code }) => code);
+  assert.deepEqual(await codes(), ['key_log.withheld']);
+  book.noteChecked(Date.now() - 2 * hour);
+  assert.deepEqual(await codes(), ['key_log.withheld', 'key_log.unchecked']);
+  for (const { code, remedy } of await late()) assert.ok(remedy, code);
+  const tree = appendLeaves(emptyTree, [leafHash(Buffer.from('leaf'))]).state;
+  book.advance({ note: 'head', tree: { ...tree, size: 7 }, verifiedAtMs: Date.now() }, [], { subjects: [] });
+  assert.deepEqual(await codes(), []);
 });
 
 test('the leaves about this computer and the head that was checked are handed out, of an agent that is enrolled', async (t) => {
@@ -48,9 +69,13 @@ test('the leaves about this computer and the head that was checked are handed ou
   await agent.start({ keyLog: book });
   await assert.rejects(agent.ask('key.log-head'), { code: 'cloud_link.key_log_unseen' });
   const hashes = Array.from({ length: 20_001 }, (_, index) => leafHash(Buffer.from(`${index}`)));
-  const leaves = hashes.map((hash, index) => ({ hash, ...(index === 7 && { text: '{}' }) }));
-  book.advance({ note: 'head', tree: appendLeaves(emptyTree, hashes).state, verifiedAtMs: 0 }, leaves);
-  assert.deepEqual(await agent.items('key.log', {}), [{ logIndex: 7, kind: 'unknown', text: '{}' }]);
+  const pages = [
+    { first: 0, hashes: Buffer.concat(hashes.slice(0, 7_000)), own: [{ logIndex: 7, text: '{}' }] },
+    { first: 7_000, hashes: Buffer.concat(hashes.slice(7_000)), own: [] },
+  ];
+  const tree = appendLeaves(emptyTree, hashes).state;
+  book.advance({ note: 'head', tree, verifiedAtMs: 0 }, pages, { subjects: [] });
+  assert.deepEqual(await agent.items('key.log', {}), [{ leaf: { logIndex: 7, kind: 'unknown', text: '{}' } }]);
   const items = await agent.items('key.log-head', {});
   const handed = Buffer.concat(items.map(({ hashes: part }) => Buffer.from(String(part), 'base64')));
   assert.ok(handed.equals(Buffer.concat(hashes)));

@@ -19,6 +19,7 @@ import { checkHeads } from './check-heads.ts';
 
 const newSigner = () => noteSigner('holdfast/installation/tenant/audit', generateKeyPairSync('ed25519').privateKey);
 const signer = newSigner();
+const verifiedAt = '2026-01-02T03:04:05.678Z';
 const leaves = (count: number, what = 'leaf') =>
   Array.from({ length: count }, (_, index) => leafHash(Buffer.from(`${what} ${index}`)));
 
@@ -30,7 +31,10 @@ function filesOf(t: TestContext, heads: readonly (readonly [hashes: readonly Has
     const origin = 'holdfast/installation/tenant/keys';
     const note = signCheckpoint({ origin, treeSize: hashes.length, root: rootAt(hashes, hashes.length) }, [by]);
     const file = path.join(folder, `head ${place}`);
-    writeFileSync(file, formatHeadFile({ origin, verifier: formatVerifierKey(by.key), note, leaves: hashes }));
+    writeFileSync(
+      file,
+      formatHeadFile({ origin, verifier: formatVerifierKey(by.key), note, verifiedAt, leaves: hashes }),
+    );
     return file;
   });
 }
@@ -42,7 +46,9 @@ test('heads of one log are said to be, in whatever order they are named', async 
     (value as { heads: { treeSize: number }[] }).heads.map(({ treeSize }) => treeSize),
     [0, 5, 5, 9],
   );
-  assert.match(text, /All heads are of one log/);
+  assert.match(text, /All heads are of one log.*shorter head was not compared/);
+  const [, equal] = await checkHeads([files[0]!, files[3]!]);
+  assert.match(equal, /All heads are of one log\.\n/, 'nothing came after');
 });
 
 test('a fork is found wherever it is, between any two of the files, and names the two and the leaf', async (t) => {

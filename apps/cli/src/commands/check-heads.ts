@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { CodedError, defineErrors } from '@holdfast/base';
 import { compareHeads, openHeadFile, type Checkpoint, type HeadFile } from '@holdfast/trust';
 import { absolutePath } from '../agent-socket.ts';
+import { timeText } from '../figures.ts';
 
 /** What comparing heads may find. */
 const headCheckErrors = defineErrors('head_check', {
@@ -35,11 +36,25 @@ export async function checkHeads(files: readonly string[]): Promise<[object, str
     verdict: 'one_log',
     origin,
     keySha256,
-    heads: heads.map(({ file, opened }) => ({ file, treeSize: opened.head.treeSize })),
+    heads: heads.map(({ file, opened }) => ({
+      file,
+      treeSize: opened.head.treeSize,
+      verifiedAt: opened.verifiedAt,
+    })),
   };
-  const lines = heads.map(({ file, opened }) => `${opened.head.treeSize} leaves  ${file}`);
+  const lines = heads.map(
+    ({ file, opened }) => `${opened.head.treeSize} leaves, checked ${timeText(opened.verifiedAt)}  ${file}`,
+  );
   const key = `the key that signed them: SHA-256 ${keySha256}, as in the enrolment tokens of the tenant (logKeySha256)`;
-  return [value, [...lines, 'All heads are of one log.', key].join('\n')];
+  return [value, [...lines, verdictText(heads), key].join('\n')];
+}
+
+/** A head says nothing of leaves that came after it. */
+function verdictText(heads: readonly Opened[]): string {
+  const sizes = heads.map(({ opened }) => opened.head.treeSize);
+  const verdict = 'All heads are of one log.';
+  if (sizes[0] === sizes.at(-1)) return verdict;
+  return `${verdict} Each is compared up to its own size: what came later to a computer with a shorter head was not compared.`;
 }
 
 function expectOneLog(one: Opened, other: Opened): void {

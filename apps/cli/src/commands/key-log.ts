@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
-import { formatHeadFile } from '@holdfast/trust';
 import { defineErrors } from '@holdfast/base';
+import { shownOf } from '@holdfast/sdk';
+import { formatHeadFile } from '@holdfast/trust';
 import { absolutePath, ask } from '../agent-socket.ts';
 import { commandErrors } from '../errors.ts';
 import { timeText } from '../figures.ts';
 import { createOutput } from '../output.ts';
 import { checkHeads } from './check-heads.ts';
+import { keyLogLines, type KeyLogStanding } from './key-log-lines.ts';
 import { writeNewFile } from './new-file.ts';
 
 const headErrors = defineErrors('key_log_head', {
@@ -14,9 +16,15 @@ const headErrors = defineErrors('key_log_head', {
 });
 
 type Leaf = { readonly logIndex: number; readonly at?: string; readonly kind: string; readonly text: string };
-type Fault = { readonly code: string; readonly message: string; readonly at: string; readonly remedy?: string };
-type KeyLog = { readonly leaves: number; readonly verifiedAt?: string; readonly faults: readonly Fault[] };
-type Head = { readonly origin: string; readonly verifier: string; readonly note: string; readonly treeSize: number };
+type KeyLog = KeyLogStanding & { readonly leaves: number; readonly checkedAt?: string };
+type Head = {
+  readonly origin: string;
+  readonly verifier: string;
+  readonly note: string;
+  readonly treeSize: number;
+  readonly verifiedAt: string;
+  readonly faults: number;
+};
 type Options = { readonly checkHeads?: readonly string[]; readonly writeHead?: string; readonly json?: boolean };
 
 /** `holdfast key log`: what the key log says of this computer, and whether it is the one that others see. */
@@ -47,17 +55,22 @@ export function registerKeyLog(key: Command): void {
 
 async function showLog(): Promise<[object, string]> {
   const own: Leaf[] = [];
-  const log = await ask<KeyLog>('key.log', {}, { onItem: (item) => own.push(item as Leaf) });
+  const evidence: unknown[] = [];
+  const onItem = (item: Readonly<Record<string, unknown>>) => {
+    if (item['leaf'] === undefined) evidence.push(item['evidence']);
+    else own.push(item['leaf'] as Leaf);
+  };
+  const log = await ask<KeyLog>('key.log', {}, { onItem });
   const lines = own.map(({ logIndex, at, kind, text }) => {
     const when = at === undefined ? '' : `  ${timeText(at)}`;
-    return `${logIndex}${when}  ${kindTexts[kind] ?? 'a leaf of a kind that this version does not know'}\n  ${text}`;
+    const what = kindTexts[kind] ?? 'a leaf of a kind that this version does not know';
+    // The server's words: nothing in them may move the cursor.
+    return `${logIndex}${when}  ${what}\n  ${String(shownOf(text))}`;
   });
-  const checked =
-    log.verifiedAt === undefined ? 'no head was checked yet' : `checked until ${timeText(log.verifiedAt)}`;
+  const checked = log.checkedAt === undefined ? 'no head was checked yet' : `checked until ${timeText(log.checkedAt)}`;
   lines.push(`${log.leaves} leaves in the log of the tenant, ${own.length} about this computer; ${checked}`);
-  for (const { message, at, remedy } of log.faults)
-    lines.push(`${message} (${timeText(at)})`, ...(remedy === undefined ? [] : [`  What to do: ${remedy}`]));
-  return [{ ...log, own }, lines.join('\n')];
+  lines.push(...keyLogLines(log));
+  return [{ ...log, own, evidence }, lines.join('\n')];
 }
 
 /** What each kind of leaf says, for people. */
@@ -74,11 +87,17 @@ async function writeHead(file: string): Promise<[object, string]> {
     const bytes = Buffer.from(String(hashes), 'base64');
     for (let at = 0; at < bytes.length; at += 32) leaves.push(bytes.subarray(at, at + 32));
   };
-  const { origin, verifier, note, treeSize } = await ask<Head>('key.log-head', {}, { onItem });
-  const text = formatHeadFile({ origin, verifier, note, leaves });
-  if (file === '-') return [{ head: text.trimEnd(), treeSize }, text.trimEnd()];
+  const { origin, verifier, note, treeSize, verifiedAt, faults } = await ask<Head>('key.log-head', {}, { onItem });
+  const text = formatHeadFile({ origin, verifier, note, verifiedAt, leaves });
+  if (file === '-') return [{ head: text.trimEnd(), treeSize, faults }, text.trimEnd()];
   const written = absolutePath(file);
   writeNewFile(written, text, headErrors);
-  const next = 'compare it with those of other computers: holdfast key log --check-heads FILE...';
-  return [{ file: written, treeSize }, `The head over ${treeSize} leaves is in ${written}; ${next}`];
+  const lines = [
+    `The head over ${treeSize} leaves is in ${written}; compare it with those of other computers: holdfast key log --check-heads FILE...`,
+  ];
+  if (faults > 0)
+    lines.push(
+      'The log was wrong since: this head is the last that was checked. Those that were wrong: holdfast key log --json',
+    );
+  return [{ file: written, treeSize, verifiedAt, faults }, lines.join('\n')];
 }

@@ -3,6 +3,7 @@ import { ask, findAgentSocket } from '../agent-socket.ts';
 import { type Damage, damagedText, type Loss, lossText } from '../damage-text.ts';
 import { timeText } from '../figures.ts';
 import { createOutput, type Output } from '../output.ts';
+import { keyLogLines, type KeyLogStanding } from './key-log-lines.ts';
 
 type Standing = {
   readonly set: string;
@@ -15,14 +16,13 @@ type Standing = {
   /** What verifying found there and could not mend; which records, for administrators. */
   readonly damage?: { readonly at: string; readonly count: number; readonly records?: readonly Damage[] };
 };
-type LogFault = { readonly message: string; readonly at: string; readonly remedy?: string };
 type Status = {
   readonly standings: readonly Standing[];
   /** For administrators. */
   readonly recoveryCode?: { readonly state: string; readonly reason?: string; readonly remedy?: string };
   readonly unreadable: number;
   /** Where the agent is enrolled. */
-  readonly keyLog?: { readonly faults: readonly LogFault[] };
+  readonly keyLog?: KeyLogStanding;
   /** For administrators. */
   readonly problems?: readonly { readonly path: string; readonly message: string }[];
   readonly watching: { readonly directories: number; readonly notWatched: number };
@@ -59,7 +59,7 @@ function statusText(status: Status, output: Output): string {
   });
   if (standings.length === 0) lines.push('There is no backup set. What to do: holdfast set add NAME FOLDER...');
   lines.push(...unreadLines(status));
-  lines.push(...keyLogLines(status, output));
+  if (status.keyLog) lines.push(...keyLogLines(status.keyLog, (text) => output.strong(text)));
   const { reason, remedy } = recoveryCode ?? {};
   if (reason !== undefined) lines.push(`${output.strong('no recovery code')}  ${reason}`, `  What to do: ${remedy}`);
   if (watching.notWatched > 0) {
@@ -79,14 +79,6 @@ function unreadLines({ problems = [], unreadable }: Status): readonly string[] {
   const lines = shown.map(({ path, message }) => `not read: ${path}: ${message}`);
   const more = unreadable - shown.length;
   return shown.length > 0 && more > 0 ? [...lines, `not read: ${more} more, listed by: holdfast status --json`] : lines;
-}
-
-/** What was ever wrong with the key log: it is said until the computer is enrolled anew. */
-function keyLogLines({ keyLog }: Status, output: Output): readonly string[] {
-  return (keyLog?.faults ?? []).flatMap(({ message, at, remedy }) => [
-    `${output.strong('key log')}  ${message} (${timeText(at)})`,
-    ...(remedy === undefined ? [] : [`  What to do: ${remedy}`]),
-  ]);
 }
 
 function damageLines({ at, count, records = [] }: NonNullable<Standing['damage']>): readonly string[] {
