@@ -97,9 +97,10 @@ function openKeyLog(
 }
 
 /** Whom the leaves are about that this computer has to be shown. */
-function whoIs({ deviceUid }: Enrollment, running: RunningAgent) {
+function whoIs({ deviceUid, deviceKey }: Enrollment, running: RunningAgent) {
   const archiveId = formatUuid(running.archiveId);
-  return { archiveId, subjects: [subject.archive(archiveId), subject.device(deviceUid), subject.everyone] };
+  const device = { deviceUid, publicKey: deviceKey.x };
+  return { archiveId, device, subjects: [subject.archive(archiveId), subject.device(deviceUid), subject.everyone] };
 }
 
 /** Follows the key log a step; what is wrong with it is kept, and said. */

@@ -6,6 +6,9 @@ import {
   archiveId,
   at,
   codeOf,
+  device,
+  keyLeaf,
+  stranger,
   deviceUid,
   type Entry,
   genuine,
@@ -128,6 +131,25 @@ test('a log is followed from nothing over many pages, and then only by what is n
   await scene.follow({ entries: [...many, leaf()] });
   const asked = scene.asked.filter((url) => url.includes('/leaves'));
   assert.deepEqual(asked, [`/v1/key-log/own/leaves?from=${many.length}&limit=1&archiveId=${archiveId}`]);
+});
+
+test('a second key of this computer in the log is noticed, and its own and those of others are not', async (t) => {
+  const own = keyLeaf(device.publicKey);
+  const foreign = `${'A'.repeat(42)}E`;
+  for (const second of [keyLeaf(foreign), keyLeaf(device.publicKey)]) {
+    const scene = await Scene.start(t);
+    const genuine = [own, keyLeaf(foreign, stranger), leaf(archiveId)];
+    assert.equal(await codeOf(scene.follow({ entries: genuine })), 'grown');
+    const entries = [...genuine, second, leaf()];
+    assert.equal(await codeOf(scene.follow({ entries })), 'key_log.foreign_key');
+    assert.equal(await codeOf(scene.follow({ entries })), 'unchanged', 'the log itself is followed');
+    assert.deepEqual(
+      scene.book.faults().map(({ code, details }) => [code, details['logIndex']]),
+      [['key_log.foreign_key', 3]],
+    );
+  }
+  const scene = await Scene.start(t);
+  assert.equal(await codeOf(scene.follow({ entries: [keyLeaf(foreign)] })), 'key_log.foreign_key');
 });
 
 test('a leaf of a kind that this version does not know is kept as it is', async (t) => {

@@ -3,7 +3,6 @@ import { ownKeyLogRoutes } from '@holdfast/contract';
 import {
   emptyTree,
   openCheckpoint,
-  parseKeyLogLeaf,
   parseVerifierKey,
   rootAt,
   rootOf,
@@ -14,12 +13,14 @@ import {
 import type { CloudClient } from '../cloud/cloud-client.ts';
 import { keyLogErrors } from './errors.ts';
 import type { Evidence, KeyLogBook, OwnLeaf } from './key-log-book.ts';
-import { readLeaves, type ReadLeavesOptions } from './read-leaves.ts';
+import { leafOf, readLeaves, type ReadLeavesOptions } from './read-leaves.ts';
 
 /** What following a key log needs. */
 export type FollowKeyLogOptions = Omit<ReadLeavesOptions, 'onPage'> & {
   readonly client: Pick<CloudClient, 'call'>;
   readonly book: KeyLogBook;
+  /** Who this computer is; its key as in a leaf: 32 bytes, base64url. */
+  readonly device: { readonly deviceUid: string; readonly publicKey: string };
   readonly clock?: Clock;
   /** Stops it; what was read until then is read again. */
   readonly signal: AbortSignal;
@@ -77,6 +78,7 @@ async function goOn(options: FollowKeyLogOptions & { readonly clock: Clock }, sh
   // Who is somebody else now has to find what all leaves say of it.
   const { pages, tree, day } = await readLeaves({ ...options, onPage }, isReadFor ? from : emptyTree, head);
   book.advance({ note, tree, verifiedAtMs: clock.now() }, pages, { subjects, day });
+  if (pages.some(({ own }) => own.length > 0)) expectOwnKey(options);
   return { status: 'grown', leaves: growth };
 
   function onPage({ first, hashes }: { readonly first: number; readonly hashes: Uint8Array }): void {
@@ -121,6 +123,21 @@ async function expectContinued(
   if (!verifyConsistency(claim, hashes)) throw keyLogErrors.forked({ known: from.size, shown: treeSize });
 }
 
+/**
+ * The key of this computer is registered once. The log is followed nevertheless: it tells the truth of what the server did.
+ *
+ * That it is registered at all is not expected: who enrolled before there was a key log has no such leaf.
+ */
+function expectOwnKey({ book, device }: FollowKeyLogOptions): void {
+  const registered = book.ownLeaves().flatMap(({ logIndex, text }) => {
+    const leaf = leafOf(text);
+    const isOurs = leaf?.kind === 'key_registered' && leaf.deviceUid === device.deviceUid;
+    return isOurs ? [{ logIndex, publicKey: leaf.publicKey }] : [];
+  });
+  const foreign = registered.find(({ publicKey }, place) => place > 0 || publicKey !== device.publicKey);
+  if (foreign) throw keyLogErrors.foreign_key(foreign);
+}
+
 /** A leaf as people and programs read it: `at` is missing, and the kind `unknown`, where this version does not know it. */
 export type ShownOwnLeaf = {
   readonly logIndex: number;
@@ -131,11 +148,6 @@ export type ShownOwnLeaf = {
 
 /** Reads the text of a leaf as far as this version knows it. */
 export function describeLeaf({ logIndex, text }: OwnLeaf): ShownOwnLeaf {
-  try {
-    const { at, kind } = parseKeyLogLeaf(text);
-    return { logIndex, at, kind, text };
-  } catch (error) {
-    if (!(error instanceof CodedError)) throw error;
-    return { logIndex, kind: 'unknown', text };
-  }
+  const { at, kind } = leafOf(text) ?? { kind: 'unknown' };
+  return { logIndex, ...(at !== undefined && { at }), kind, text };
 }

@@ -40,6 +40,8 @@ export const newSigner = () =>
   noteSigner(`holdfast/${installationId}/${tenantUid}/audit`, generateKeyPairSync('ed25519').privateKey);
 /** The key of the log. */
 export const signer = newSigner();
+/** The device, with a key of no use. */
+export const device = { deviceUid, publicKey: 'A'.repeat(43) };
 /** Whom leaves are about that the device has to see. */
 export const subjects = [subject.archive(archiveId), subject.device(deviceUid), subject.everyone];
 /** When everything begins. */
@@ -57,6 +59,13 @@ export function leaf(about = stranger, fact: Partial<KeyLogFact> = {}): Entry {
   const whole = { kind: 'keyring_added', archiveId: about, ...slots, ...fact, at, nonce } as const;
   const { text, outline } = writeKeyLogLeaf(whole as Parameters<typeof writeKeyLogLeaf>[0]);
   return { outline, body: about === archiveId ? text : undefined };
+}
+
+/** A leaf that a key of a device was registered. */
+export function keyLeaf(publicKey: string, of = deviceUid): Entry {
+  const nonce = Buffer.from(`nonce ${String(++made).padStart(10, '0')}`).toString('base64url');
+  const { text, outline } = writeKeyLogLeaf({ kind: 'key_registered', deviceUid: of, publicKey, at, nonce });
+  return { outline, body: of === deviceUid ? text : undefined };
 }
 
 /** A leaf over the heads of all archives. */
@@ -140,7 +149,7 @@ export class Scene {
   follow(shown: Shown, more: Partial<FollowKeyLogOptions> = {}) {
     this.shown = shown;
     const { book, clock } = this;
-    return followKeyLog({ client: this.#client, book, subjects, archiveId, clock, signal, ...more });
+    return followKeyLog({ client: this.#client, book, subjects, archiveId, device, clock, signal, ...more });
   }
 
   /** Closes the book and opens it again; what is in it then. */

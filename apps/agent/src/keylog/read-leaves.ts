@@ -11,6 +11,7 @@ import {
   parseKeyLogLeaf,
   rootOf,
   type Checkpoint,
+  type KeyLogLeaf,
   type LeafOutline,
   type TreeState,
 } from '@holdfast/trust';
@@ -118,9 +119,14 @@ function newestDay(pages: readonly SeenLeaves[]): string | undefined {
 }
 
 function dayOf(text: string): string | undefined {
+  const leaf = leafOf(text);
+  return leaf?.kind === 'daily_heads' ? leaf.day : undefined;
+}
+
+/** The leaf that a text is; undefined where this version does not know its kind. */
+export function leafOf(text: string): KeyLogLeaf | undefined {
   try {
-    const leaf = parseKeyLogLeaf(text);
-    return leaf.kind === 'daily_heads' ? leaf.day : undefined;
+    return parseKeyLogLeaf(text);
   } catch (error) {
     if (error instanceof CodedError) return undefined;
     throw error;
