@@ -79,8 +79,10 @@ test('the leaves about this computer and the head that was checked are handed ou
   const items = await agent.items('key.log-head', {});
   const handed = Buffer.concat(items.map(({ hashes: part }) => Buffer.from(String(part), 'base64')));
   assert.ok(handed.equals(Buffer.concat(hashes)));
-  const { origin, verifier, note, treeSize } = await agent.ask('key.log-head');
-  assert.deepEqual([origin, verifier, note, treeSize], ['log', 'key', 'head', hashes.length]);
+  const { origin, verifier, note, treeSize, faults } = await agent.ask('key.log-head');
+  assert.deepEqual([origin, verifier, note, treeSize, faults], ['log', 'key', 'head', hashes.length, 0]);
+  book.noteFault(keyLogErrors.forked(), { ...nothing, atMs: 0, note: 'other' });
+  assert.equal((await agent.ask('key.log-head'))['faults'], 1);
   await agent.stop();
   await agent.start();
   for (const request of ['key.log', 'key.log-head'])

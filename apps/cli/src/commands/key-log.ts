@@ -1,13 +1,12 @@
 import type { Command } from 'commander';
 import { defineErrors } from '@holdfast/base';
-import { shownOf } from '@holdfast/sdk';
 import { formatHeadFile } from '@holdfast/trust';
 import { absolutePath, ask } from '../agent-socket.ts';
 import { commandErrors } from '../errors.ts';
 import { timeText } from '../figures.ts';
 import { createOutput } from '../output.ts';
 import { checkHeads } from './check-heads.ts';
-import { keyLogLines, type KeyLogStanding } from './key-log-lines.ts';
+import { headText, keyLogLines, leafText, type KeyLogStanding, type Leaf } from './key-log-lines.ts';
 import { writeNewFile } from './new-file.ts';
 
 const headErrors = defineErrors('key_log_head', {
@@ -15,7 +14,6 @@ const headErrors = defineErrors('key_log_head', {
   not_written: ['unavailable', 'The head file could not be written'],
 });
 
-type Leaf = { readonly logIndex: number; readonly at?: string; readonly kind: string; readonly text: string };
 type KeyLog = KeyLogStanding & { readonly leaves: number; readonly checkedAt?: string };
 type Head = {
   readonly origin: string;
@@ -61,25 +59,12 @@ async function showLog(): Promise<[object, string]> {
     else own.push(item['leaf'] as Leaf);
   };
   const log = await ask<KeyLog>('key.log', {}, { onItem });
-  const lines = own.map(({ logIndex, at, kind, text }) => {
-    const when = at === undefined ? '' : `  ${timeText(at)}`;
-    const what = kindTexts[kind] ?? 'a leaf of a kind that this version does not know';
-    // The server's words: nothing in them may move the cursor.
-    return `${logIndex}${when}  ${what}\n  ${String(shownOf(text))}`;
-  });
+  const lines: string[] = own.map(leafText);
   const checked = log.checkedAt === undefined ? 'no head was checked yet' : `checked until ${timeText(log.checkedAt)}`;
   lines.push(`${log.leaves} leaves in the log of the tenant, ${own.length} about this computer; ${checked}`);
   lines.push(...keyLogLines(log));
   return [{ ...log, own, evidence }, lines.join('\n')];
 }
-
-/** What each kind of leaf says, for people. */
-const kindTexts: Readonly<Record<string, string>> = {
-  key_registered: 'a device enrolled with its key',
-  key_ended: 'the key of a device was ended',
-  keyring_added: 'a keyring with these slots was added',
-  daily_heads: 'the newest commits of all archives',
-};
 
 async function writeHead(file: string): Promise<[object, string]> {
   const leaves: Uint8Array[] = [];
@@ -92,12 +77,5 @@ async function writeHead(file: string): Promise<[object, string]> {
   if (file === '-') return [{ head: text.trimEnd(), treeSize, faults }, text.trimEnd()];
   const written = absolutePath(file);
   writeNewFile(written, text, headErrors);
-  const lines = [
-    `The head over ${treeSize} leaves is in ${written}; compare it with those of other computers: holdfast key log --check-heads FILE...`,
-  ];
-  if (faults > 0)
-    lines.push(
-      'The log was wrong since: this head is the last that was checked. Those that were wrong: holdfast key log --json',
-    );
-  return [{ file: written, treeSize, verifiedAt, faults }, lines.join('\n')];
+  return [{ file: written, treeSize, verifiedAt, faults }, headText({ file: written, treeSize, faults })];
 }
