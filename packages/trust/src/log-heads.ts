@@ -60,18 +60,9 @@ function parseHeadFile(text: string): HeadFile {
   } catch (error) {
     throw headFileErrors.malformed({}, error);
   }
-  const { headFile, origin, verifier, note, verifiedAt, leaves, ...more } = (value ?? {}) as Record<
-    string,
-    Json | undefined
-  >;
-  const isWhole =
-    typeof origin === 'string' &&
-    typeof verifier === 'string' &&
-    typeof note === 'string' &&
-    typeof verifiedAt === 'string' &&
-    instant.test(verifiedAt) &&
-    typeof leaves === 'string';
-  if (headFile !== VERSION || !isWhole || Object.keys(more).length > 0) throw headFileErrors.malformed();
+  const members = (value ?? {}) as Readonly<Record<string, Json | undefined>>;
+  if (!isWhole(members)) throw headFileErrors.malformed();
+  const { origin, verifier, note, verifiedAt, leaves } = members;
   const bytes = Buffer.from(leaves, 'base64');
   if (bytes.length % HASH_BYTES !== 0 || bytes.toString('base64') !== leaves)
     throw headFileErrors.malformed({ field: 'leaves' });
@@ -80,6 +71,19 @@ function parseHeadFile(text: string): HeadFile {
     (_, index) => new Uint8Array(bytes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES)),
   );
   return { origin, verifier, note, verifiedAt, leaves: hashes };
+}
+
+const textNames = ['leaves', 'note', 'origin', 'verifiedAt', 'verifier'] as const;
+type Texts = Readonly<Record<(typeof textNames)[number], string>>;
+
+/** Whether all members are there and no others. */
+function isWhole(members: Readonly<Record<string, Json | undefined>>): members is Texts & { headFile: number } {
+  return (
+    members['headFile'] === VERSION &&
+    Object.keys(members).length === textNames.length + 1 &&
+    textNames.every((name) => typeof members[name] === 'string') &&
+    instant.test(members['verifiedAt'] as string)
+  );
 }
 
 /** What two heads of one name are to each other. */

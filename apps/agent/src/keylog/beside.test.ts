@@ -5,8 +5,9 @@ import { beside } from './beside.ts';
 test('what hangs is not begun again, holds nobody up, and is begun again once it ended', async () => {
   const steps: PromiseWithResolvers<void>[] = [];
   const work = beside(() => {
-    steps.push(Promise.withResolvers());
-    return steps.at(-1)!.promise;
+    const step = Promise.withResolvers<void>();
+    steps.push(step);
+    return step.promise;
   });
   await work.settle();
   work.start();
