@@ -39,7 +39,7 @@ import {
 } from '../../testing.ts';
 import { nodeSource, signHead } from '../logs/index.ts';
 import { appendKeyLogLeaf, writeDailyHeads } from './index.ts';
-import { append, leavesOf, read } from './leaves-of.fixture.ts';
+import { append, leavesOf, read } from '../../testing/key-log-leaves.ts';
 
 const { cluster, cloud } = await startForFile();
 

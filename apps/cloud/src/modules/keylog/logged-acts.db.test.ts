@@ -12,7 +12,7 @@ import {
   sendRaw,
   startForFile,
 } from '../../testing.ts';
-import { append, leavesOf } from './leaves-of.fixture.ts';
+import { append, leavesOf } from '../../testing/key-log-leaves.ts';
 
 const { cluster, cloud } = await startForFile();
 

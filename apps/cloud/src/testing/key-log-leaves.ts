@@ -1,6 +1,6 @@
 import { parseKeyLogLeaf, type KeyLogFact, type KeyLogLeaf } from '@holdfast/trust';
-import { type TenantWorld } from '../../testing.ts';
-import { appendKeyLogLeaf } from './index.ts';
+import type { TenantWorld } from './test-world.ts';
+import { appendKeyLogLeaf } from '../modules/keylog/index.ts';
 
 /** Appends a leaf to the log of a tenant. */
 export function append({ cloud, tenant }: Pick<TenantWorld, 'cloud' | 'tenant'>, fact: KeyLogFact) {
