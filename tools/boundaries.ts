@@ -35,14 +35,16 @@ export const browserEntries: readonly string[] = [
 
 /** The modules of the cloud, each with those right below it; what they may import, it may import too. */
 export const cloudModules: Readonly<Record<string, readonly string[]>> = {
-  audit: [],
+  logs: [],
+  audit: ['logs'],
+  keylog: ['logs'],
   tenants: ['audit'],
   orgs: ['tenants'],
   tokens: ['tenants'],
   identity: ['orgs', 'tokens'],
   'api-clients': ['identity'],
   policies: ['identity'],
-  devices: ['policies'],
+  devices: ['policies', 'keylog'],
   holds: ['devices'],
   archives: ['holds'],
   storage: ['archives'],

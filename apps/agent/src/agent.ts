@@ -18,6 +18,7 @@ import { spareMemory } from './engine/frugal-memory.ts';
 import { createLinuxSource } from './engine/linux-source.ts';
 import { startBackupWorker } from './engine/start-worker.ts';
 import { ShownRecoveryCode } from './keys/recovery-code.ts';
+import type { KeyLogBook } from './keylog/key-log-book.ts';
 import { type AgentLog, silentLog } from './log.ts';
 import { Protector } from './schedule/protector.ts';
 import type { PassPorts } from './schedule/run-pass.ts';
@@ -43,6 +44,8 @@ export type AgentOptions = {
   readonly clock?: Clock;
   /** What time commits bear; without a cloud that knows better, the wall clock's. */
   readonly commitClock?: CommitClock;
+  /** What an enrolled agent knows of its tenant's key log. */
+  readonly keyLog?: KeyLogBook;
   readonly random?: Random;
   readonly log?: AgentLog;
 };
@@ -50,6 +53,8 @@ export type AgentOptions = {
 /** A running agent. */
 export type RunningAgent = {
   readonly socketPath: string;
+  /** 16 bytes. */
+  readonly archiveId: Uint8Array;
   /** Ends it: what is under way stops where it is, and goes on the next time. */
   stop(): Promise<void>;
   /** Resolves when it has ended; rejects where a fault ended it. */
@@ -70,6 +75,8 @@ export type AgentParts = {
   readonly stateDir: string;
   readonly clock: Clock;
   readonly commitClock: CommitClock;
+  /** Where the agent is enrolled. */
+  readonly keyLog: KeyLogBook | undefined;
   readonly random: Random;
   readonly log: AgentLog;
   readonly signal: AbortSignal;
@@ -92,6 +99,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     parts.log.info('the agent is running', { stateDir: options.stateDir, socket: options.socketPath });
     return {
       socketPath: options.socketPath,
+      archiveId: parts.archive.archiveId,
       ended,
       stop: () => {
         stopping.abort();
@@ -146,7 +154,8 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   resources.defer(() => protector.close());
   const recoveryCode = new ShownRecoveryCode({ clock, random });
   resources.use(spareMemory());
-  return { ...shared, passPorts, protector, recoveryCode, makePlace, stateDir, random, signal };
+  const { keyLog } = options;
+  return { ...shared, passPorts, protector, recoveryCode, makePlace, stateDir, keyLog, random, signal };
 }
 
 /** A rule for a path, and for what it leads to: a backup follows no link, and may come there by another way. */

@@ -25,10 +25,19 @@ export function createOutput(json: boolean, streams: Streams = process): Output 
   const coloured = !json && streams.stdout.isTTY && !coloursUnwanted();
   return {
     json,
-    result: (value, text) => void streams.stdout.write(json ? `${JSON.stringify(value)}\n` : `${text}\n`),
+    result: (value, text) => void streams.stdout.write(json ? `${jsonText(value)}\n` : `${text}\n`),
     note: (text) => void (json || streams.stderr.write(`${text}\n`)),
     strong: (text) => (coloured ? styleText('bold', text, { stream: streams.stdout }) : text),
   };
+}
+
+/**
+ * JSON in which what moves a terminal's cursor, or turns the direction of text, is written as an escape: the same value for
+ * programs, and harmless where somebody looks at it.
+ */
+function jsonText(value: object): string {
+  const escaped = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return JSON.stringify(value).replaceAll(/[\p{Cc}\p{Cf}]/gu, (text) => text.split('').map(escaped).join(''));
 }
 
 /**
@@ -36,7 +45,7 @@ export function createOutput(json: boolean, streams: Streams = process): Output 
  */
 export function reportFailure(error: unknown, json: boolean, streams: Streams = process): number {
   const failure = describeFailure(error);
-  streams.stderr.write(json ? `${JSON.stringify({ error: failure })}\n` : failureText(failure));
+  streams.stderr.write(json ? `${jsonText({ error: failure })}\n` : failureText(failure));
   return error instanceof CodedError ? exitCodeOf[error.kind] : 1;
 }
 

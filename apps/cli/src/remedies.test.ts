@@ -14,7 +14,8 @@ import './up/run-up.ts';
 
 /** Nouns whose failures no command shows by themselves. */
 const notShown: Readonly<Record<string, string>> = {
-  'api_clients canonical_json egress holds job note orgs policies sessions users': 'said to who calls the API',
+  'api_clients canonical_json egress holds job key_log_leaf note orgs policies sessions users':
+    'said to who calls the API',
   'files zstd seal': 'said of one entry, beside what was done',
   'escrow hpke': 'said where keys are released, to who asked for one',
 };
@@ -27,6 +28,7 @@ const saysItself: Readonly<Record<string, string>> = {
   'verify.rolled_back destinations.only_copy destinations.only_of_set restore.not_found': 'its maker adds it',
   'certificate.wrong_time certificate.untrusted': 'its maker adds it',
   'auth.missing auth.expired auth.wrong_kind auth.use_nonce auth.missing_permission request.cross_site': 'of the API',
+  'head_check.too_few head_check.not_read head_check.other_log head_check.forked': 'its maker adds it',
   'devices.not_found enrollment.org_not_found enrollment.token_not_found enrollment.proof_invalid': 'of the API',
   'sets.invalid control.invalid browse.no_pattern restore.invalid_path restore.invalid_commit':
     'the field and the rule',

@@ -1,9 +1,11 @@
 import type { Clock } from '@holdfast/base';
 import type { FastifyInstance } from 'fastify';
 import { mountApiClients, readClientState } from './modules/api-clients/index.ts';
-import { keepSigningHeads, mountAudit, writeAudit } from './modules/audit/index.ts';
+import { mountAudit, writeAudit } from './modules/audit/index.ts';
 import { mountDevices, readDeviceState, type ServerFacts } from './modules/devices/index.ts';
 import { createAuthenticate, mountIdentity, readUserState } from './modules/identity/index.ts';
+import { mountKeyLog } from './modules/keylog/index.ts';
+import { keepSigningHeads } from './modules/logs/index.ts';
 import { mountOrgs } from './modules/orgs/index.ts';
 import { mountPolicies } from './modules/policies/index.ts';
 import { findInstallationId, mountTenants } from './modules/tenants/index.ts';
@@ -38,7 +40,7 @@ export type Api = {
   readonly nonces: Nonces;
   /** What invitations say of this server. */
   readonly server: ServerFacts;
-  /** Signs audit heads, renews signing keys and writes down counted refusals until the server stops; resolves then. */
+  /** Signs heads of logs, renews signing keys and writes down counted refusals until the server stops; resolves then. */
   runBackground(): Promise<void>;
 };
 
@@ -67,6 +69,7 @@ export async function mountApi(app: FastifyInstance, options: ApiOptions): Promi
   mountApiClients(app, deps);
   mountPolicies(app, deps);
   mountAudit(app, deps);
+  mountKeyLog(app, { ...deps, adapters: { database, kms, installationId, clock } });
   mountDevices(app, { ...deps, kms });
   const background = () =>
     Promise.all([

@@ -1,6 +1,7 @@
 import { newId, type Clock } from '@holdfast/base';
 import { addApiClient } from './modules/api-clients/index.ts';
-import { insertLogKey, makeLogKey, writeAudit, type NewLogKey } from './modules/audit/index.ts';
+import { writeAudit } from './modules/audit/index.ts';
+import { insertLogKey, makeLogKey, type NewLogKey } from './modules/logs/index.ts';
 import { addUser, insertAssignment, type RoleId } from './modules/identity/index.ts';
 import { addOrg } from './modules/orgs/index.ts';
 import { addTenant, findInstallationId, insertInstallation, insertTenant, locate } from './modules/tenants/index.ts';

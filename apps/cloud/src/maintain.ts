@@ -1,8 +1,16 @@
 import { z } from 'zod';
 import { deleteEndedSessions, deleteStaleCounters, deleteUnusedBrowsers } from './modules/identity/index.ts';
+import { writeDailyHeads } from './modules/keylog/index.ts';
 import { deleteLocators, listTenantIds } from './modules/tenants/index.ts';
 import { deleteExpiredProofs, deleteSpentKeys } from './modules/tokens/index.ts';
-import { installationWork, tenantWork, type JobWork, type Queue, type TenantJobContext } from './platform/jobs.ts';
+import {
+  installationWork,
+  tenantWork,
+  type InstallationJobContext,
+  type JobWork,
+  type Queue,
+  type TenantJobContext,
+} from './platform/jobs.ts';
 
 const day = 86_400_000;
 /** How long what has ended is kept, in milliseconds. */
@@ -13,20 +21,33 @@ export const expiredEverywhere: Queue<object> = { name: 'expired/everywhere', of
 /** Forgetting what has expired in one tenant. */
 export const expiredOfTenant: Queue<object> = { name: 'expired/tenant', of: 'tenant', data: z.object({}) };
 
+/** Looking in every tenant whether the heads of this day are in its key log; a schedule adds one every hour. */
+export const keyLogEverywhere: Queue<object> = { name: 'key_log/everywhere', of: 'installation', data: z.object({}) };
+/** The leaf over all archives' heads of one tenant, once a day. */
+export const keyLogOfTenant: Queue<object> = { name: 'key_log/tenant', of: 'tenant', data: z.object({}) };
+
 /** The work of the role jobs. */
 export const maintenance: readonly JobWork[] = [
-  installationWork(expiredEverywhere, async ({ now, signal, withoutTenant, inTenant }) => {
-    const tenantIds = await withoutTenant(async (tx) => {
-      await deleteSpentKeys(tx, now);
-      return listTenantIds(tx);
-    });
-    for (const tenantId of tenantIds) {
-      signal.throwIfAborted();
-      await inTenant(tenantId, (ctx) => ctx.enqueue(expiredOfTenant, {}));
-    }
+  installationWork(expiredEverywhere, async (ctx) => {
+    await ctx.withoutTenant((tx) => deleteSpentKeys(tx, ctx.now));
+    await inEveryTenant(ctx, expiredOfTenant);
   }),
   tenantWork(expiredOfTenant, (ctx) => forgetExpired(ctx)),
+  installationWork(keyLogEverywhere, (ctx) => inEveryTenant(ctx, keyLogOfTenant)),
+  tenantWork(keyLogOfTenant, async ({ tx, tenantId, now: at }) => void (await writeDailyHeads(tx, { tenantId, at }))),
 ];
+
+/** Adds a job for each tenant. */
+async function inEveryTenant(
+  { signal, withoutTenant, inTenant }: InstallationJobContext,
+  queue: Queue<object>,
+): Promise<void> {
+  const tenantIds = await withoutTenant((tx) => listTenantIds(tx));
+  for (const tenantId of tenantIds) {
+    signal.throwIfAborted();
+    await inTenant(tenantId, (ctx) => ctx.enqueue(queue, {}));
+  }
+}
 
 /** Forgets what has expired in a tenant: used proofs, ended sessions, unused browsers, stale counters. */
 export async function forgetExpired({ tx, tenantId, now }: Omit<TenantJobContext, 'enqueue'>): Promise<void> {

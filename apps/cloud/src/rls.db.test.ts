@@ -7,6 +7,8 @@ import { auditTables } from './modules/audit/index.ts';
 import { deviceTables } from './modules/devices/index.ts';
 import { holdTables } from './modules/holds/index.ts';
 import { identityTables } from './modules/identity/index.ts';
+import { keyLogTables } from './modules/keylog/index.ts';
+import { logTables } from './modules/logs/index.ts';
 import { orgTables } from './modules/orgs/index.ts';
 import { policyTables } from './modules/policies/index.ts';
 import { storageTables } from './modules/storage/index.ts';
@@ -149,7 +151,7 @@ test('the list of tables without a tenant names tables that exist, are as it say
   }
 });
 
-test('views run with the rights of who asks, and functions with the rights of their owner are three', async () => {
+test('views run with the rights of who asks, and functions with the rights of their owner are four', async () => {
   const views = await rowsOf<{ name: string; options: string[] | null }>(
     `select relname as name, reloptions as options from pg_class where relnamespace = 'public'::regnamespace and relkind in ('v', 'm')`,
   );
@@ -159,7 +161,7 @@ test('views run with the rights of who asks, and functions with the rights of th
   );
   assert.deepEqual(
     definers.map(({ name }) => name),
-    ['chain_audit_entry', 'locate', 'tenants_with_unsigned_heads'],
+    ['chain_audit_entry', 'locate', 'logs_with_unsigned_heads', 'place_key_log_leaf'],
   );
   for (const { name, config } of definers) assert.match(String(config), /search_path=pg_catalog.*pg_temp/, name);
 });
@@ -238,9 +240,11 @@ test('the owner of the tables is held by row security too, and changes all tenan
   }
 });
 
-test('nobody but hf_migrate can change or remove what the audit log consists of', async () => {
+test('nobody but hf_migrate can change or remove what the audit log and the key log consist of', async () => {
   const { tenant } = await makeWorld(cloud, 'rls-audit');
-  const names = ['audit_entries', 'audit_leaves', 'audit_nodes', 'audit_heads', 'audit_signed_heads'];
+  const shared = ['log_nodes', 'log_heads', 'log_signed_heads', 'log_keys'];
+  const ofKeys = ['key_log_leaves', 'key_log_subjects', 'key_log_daily_heads'];
+  const names = ['audit_entries', 'audit_leaves', ...ofKeys, ...shared];
   const tables = names.map((name) => `public.${name}`);
   for (const login of logins.filter((name) => name !== 'hf_migrate')) {
     for (const table of tables) {
@@ -251,12 +255,21 @@ test('nobody but hf_migrate can change or remove what the audit log consists of'
       ])
         await inTenant(login, tenant.tenantUid, (client) => assert.rejects(client.query(statement), isDenied));
     }
-    await inTenant(login, tenant.tenantUid, (client) =>
-      assert.rejects(client.query('alter table public.audit_entries disable trigger all'), isDenied),
-    );
+    for (const table of ['audit_entries', 'key_log_leaves'])
+      await inTenant(login, tenant.tenantUid, (client) =>
+        assert.rejects(client.query(`alter table public.${table} disable trigger all`), isDenied),
+      );
   }
   const read = await inTenant('hf_api', tenant.tenantUid, (client) => client.query('select entry from audit_entries'));
   assert.ok((read.rowCount ?? 0) > 0);
+});
+
+test('the storage role adds leaves of the key log, and reads nothing that they say', async () => {
+  const { tenant } = await makeWorld(cloud, 'rls-leaves');
+  const ask = (columns: string) =>
+    inTenant('hf_storage', tenant.tenantUid, (client) => client.query(`select ${columns} from key_log_leaves`));
+  for (const columns of ['body', 'outline', 'kind', '*']) await assert.rejects(ask(columns), isDenied, columns);
+  await ask('tenant_id, log_index, keyring_sha256');
 });
 
 test('storage, ingest and keystore hold only what is granted to them by name', async () => {
@@ -266,7 +279,14 @@ test('storage, ingest and keystore hold only what is granted to them by name', a
      where grantee in ('hf_storage', 'hf_ingest', 'hf_keystore') and table_schema = 'public' group by 1, 2`,
   );
   const writable = granted.filter(({ rights }) => /INSERT|UPDATE|DELETE|TRUNCATE/.test(rights));
-  const allowed = new Set(['archives', 'audit_entries', 'receipt_keys', 'shared_secrets', 'used_proofs']);
+  const allowed = new Set([
+    'archives',
+    'audit_entries',
+    'key_log_subjects',
+    'receipt_keys',
+    'shared_secrets',
+    'used_proofs',
+  ]);
   assert.deepEqual(
     writable.filter(({ name }) => !allowed.has(name)),
     [],
@@ -300,7 +320,9 @@ test('the stores describe every table as the database has it', async () => {
     ...apiClientTables,
     ...deviceTables,
     ...policyTables,
+    ...logTables,
     ...auditTables,
+    ...keyLogTables,
     ...storageTables,
     ...holdTables,
   };

@@ -7,6 +7,7 @@ export * from './api-clients.ts';
 export * from './audit.ts';
 export * from './customer.ts';
 export * from './devices.ts';
+export * from './key-log.ts';
 export * from './oauth.ts';
 export * from './orgs.ts';
 export * from './permissions.ts';

@@ -14,6 +14,7 @@ export const permissionTexts = {
   'clients.read': 'List API clients',
   'clients.write': 'Create, rotate and revoke API clients',
   'audit.read': 'Read the audit log and its signed heads',
+  'key_log.read': 'Read the key log: its leaves, its signed head and proofs',
   'sessions.own': 'List and end the sessions one signed in to oneself',
   'sessions.read': 'List the sessions of other users',
   'sessions.revoke': 'End the sessions of other users',
@@ -24,6 +25,7 @@ export const permissionTexts = {
   'devices.write': 'Change, block, deauthorise and deactivate devices',
   'holds.read': 'List legal holds',
   'holds.write': 'Place and release legal holds',
+  'key_log.own': 'As a device: follow the key log, and read the leaves that concern that device',
   'archive.own': 'As a device: write and read the archive of that device',
 } as const satisfies Readonly<Record<string, string>>;
 

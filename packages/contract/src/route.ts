@@ -48,6 +48,8 @@ export type Route = {
   /** The status of success. */
   readonly status: 200 | 201 | 202 | 204;
   readonly reply: z.ZodType | Bytes | Nothing;
+  /** Largest JSON reply that a client reads; 268,435,456 when absent. */
+  readonly maxReplyBytes?: number;
   /** Failures of this route besides the common ones. */
   readonly errors?: readonly { readonly code: string }[];
 };

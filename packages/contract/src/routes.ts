@@ -2,6 +2,7 @@ import { apiClientRoutes } from './api-clients.ts';
 import { auditRoutes } from './audit.ts';
 import { customerRoutes } from './customer.ts';
 import { deviceRoutes, enrollmentRoutes } from './devices.ts';
+import { keyLogRoutes, ownKeyLogRoutes } from './key-log.ts';
 import { oauthRoutes } from './oauth.ts';
 import { orgRoutes } from './orgs.ts';
 import { policyRoutes } from './policies.ts';
@@ -20,6 +21,8 @@ export const api = {
   policies: policyRoutes,
   apiClients: apiClientRoutes,
   audit: auditRoutes,
+  keyLog: keyLogRoutes,
+  ownKeyLog: ownKeyLogRoutes,
   enrollmentTokens: enrollmentRoutes,
   devices: deviceRoutes,
   storage: storageRoutes,

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { listArchive, recover, RecoverError, type Secret } from './index.ts';
 import { assertFiles } from './testing/compare-restored.ts';
+import { makeDevice } from './testing/device.ts';
 import { makeSample, temporaryFolder } from './testing/sample-archive.ts';
-import { type ArchiveWriter, makeDevice } from './testing/write-archive.ts';
+import type { ArchiveWriter } from './testing/write-archive.ts';
 import {
   customKeySlot,
   escrowSlot,

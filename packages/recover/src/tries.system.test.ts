@@ -7,8 +7,9 @@ import { Findings } from './archive/findings.ts';
 import { takeSlotSecret } from './archive/slot-keys.ts';
 import type { Keyring, Slot } from './format/keyring.ts';
 import { listArchive, RecoverError, type Secret } from './index.ts';
+import { makeDevice } from './testing/device.ts';
 import { makeSample, temporaryFolder } from './testing/sample-archive.ts';
-import { type ArchiveWriter, makeDevice } from './testing/write-archive.ts';
+import type { ArchiveWriter } from './testing/write-archive.ts';
 import {
   customKeySlot,
   leastCost,

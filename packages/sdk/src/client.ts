@@ -71,7 +71,7 @@ async function callRoute(options: ClientOptions, route: Route, input: LooseInput
   if (!reply.ok) throw await problemOf(reply);
   if (route.reply === nothing) return undefined;
   if (isBytes(route.reply)) return reply;
-  const parsed = route.reply.safeParse(parseJson(await textOf(reply).catch(() => undefined)));
+  const parsed = route.reply.safeParse(parseJson(await textOf(reply, route.maxReplyBytes).catch(() => undefined)));
   if (!parsed.success) throw sdkErrors.not_a_problem({ status: reply.status }, parsed.error);
   return parsed.data;
 }

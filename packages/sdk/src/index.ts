@@ -6,4 +6,4 @@
 export * from './client.ts';
 export * from './credentials.ts';
 export * from './problem-error.ts';
-export { textOf } from './reply-text.ts';
+export { shownOf, textOf } from './reply-text.ts';

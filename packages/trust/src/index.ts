@@ -1,13 +1,17 @@
 /**
  * What parties that do not trust each other agree on: canonical JSON, the Merkle log and its proofs, signed heads,
- * statements of deauthorisation, recovery codes, sealing to public keys, and the slots of an archive's keyring. Pure functions; storage and transport are the caller's.
+ * statements of deauthorisation, leaves of the key log, recovery codes, sealing to public keys, and the slots of an archive's keyring. Pure functions; storage and transport are the caller's.
  */
+export * from './archive-heads.ts';
 export * from './canonical-json.ts';
 export * from './checkpoint.ts';
 export * from './custom-key-slot.ts';
 export * from './deauthorization.ts';
 export * from './escrow-slot.ts';
 export * from './hpke.ts';
+export * from './key-log-leaf.ts';
+export * from './key-log.ts';
+export * from './log-heads.ts';
 export * from './merkle-log.ts';
 export * from './merkle-proof.ts';
 export * from './password-slot.ts';

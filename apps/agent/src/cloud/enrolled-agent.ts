@@ -1,10 +1,14 @@
 import path from 'node:path';
-import { CodedError, systemClock } from '@holdfast/base';
+import { CodedError, formatUuid, systemClock, type Clock } from '@holdfast/base';
 import { deviceErrors } from '@holdfast/contract';
+import { keyLogOrigin, subject } from '@holdfast/trust';
 import { startAgent, type AgentOptions, type RunningAgent } from '../agent.ts';
 import { type BootClock, systemBootClock } from '../clock/boot-clock.ts';
 import { ServerClock } from '../clock/server-clock.ts';
 import { remedyOf } from '../control/remedies.ts';
+import { beside } from '../keylog/beside.ts';
+import { followKeyLog } from '../keylog/follow-key-log.ts';
+import { KeyLogBook } from '../keylog/key-log-book.ts';
 import { silentLog, type AgentLog } from '../log.ts';
 import type { MakePlace } from '../destinations/destination-place.ts';
 import { AgentDatabase } from '../state/agent-database.ts';
@@ -43,18 +47,23 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
   const file = path.join(options.stateDir, 'receipt.json');
   const commitClock = new ServerClock({ wall: clock, boot: bootClock, file });
   const makePlace: MakePlace = (config) => cloudPlace(config, client, (receipt) => commitClock.note(receipt));
-  const running = await startAgent({ commitClock, ...options, makePlace }).catch((error: unknown) => {
-    client.close();
+  const resources = new DisposableStack();
+  resources.defer(() => client.close());
+  const { running, keyLog } = await start().catch((error: unknown) => {
+    resources.dispose();
     throw error;
   });
   const stopping = new AbortController();
+  const { signal } = stopping;
   const { agentVersion, os } = options;
+  const following = beside(() => follow({ client, book: keyLog, ...whoIs(enrollment, running), clock, signal }, log));
   const beats = keepHeartbeats({
     client,
     agentVersion,
     os,
-    signal: stopping.signal,
+    signal,
     clock,
+    onWord: () => following.start(),
     onSilence: (error) => tellSilence(log, error),
   }).then(async (outcome) => {
     if (outcome !== 'deauthorized') return;
@@ -64,11 +73,48 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
   });
   const ended = endWith(running.ended, async () => {
     stopping.abort();
-    await beats;
-    client.close();
+    await Promise.all([beats, following.settle()]);
+    resources.dispose();
   });
   ended.catch(() => undefined);
   return { ...running, ended, stop: () => running.stop().then(() => ended) };
+
+  async function start() {
+    const keyLog = openKeyLog(options.stateDir, enrollment!, clock);
+    resources.defer(() => keyLog.close());
+    return { keyLog, running: await startAgent({ commitClock, ...options, makePlace, keyLog }) };
+  }
+}
+
+/** What is known of the tenant's key log, under the log key that was pinned at enrolment. */
+function openKeyLog(
+  stateDir: string,
+  { installationId, tenantUid, logKey: verifier }: Enrollment,
+  clock: Clock,
+): KeyLogBook {
+  const origin = keyLogOrigin(installationId, tenantUid);
+  return new KeyLogBook(path.join(stateDir, 'key-log.db'), { origin, verifier }, clock);
+}
+
+/** Whom the leaves are about that this computer has to be shown. */
+function whoIs({ deviceUid, deviceKey }: Enrollment, running: RunningAgent) {
+  const archiveId = formatUuid(running.archiveId);
+  const device = { deviceUid, publicKey: deviceKey.x };
+  return { archiveId, device, subjects: [subject.archive(archiveId), subject.device(deviceUid), subject.everyone] };
+}
+
+/** Follows the key log a step; what is wrong with it is kept, and said. */
+async function follow(options: Parameters<typeof followKeyLog>[0], log: AgentLog): Promise<void> {
+  try {
+    const followed = await followKeyLog(options);
+    if (followed.status === 'fault' && followed.isFirst) {
+      const { error } = followed;
+      log.error(`the head that shows it is kept; ${remedyOf(error)}`, error);
+    }
+  } catch (error) {
+    // That the device was deauthorised is learnt from the next heartbeat.
+    if (!options.signal.aborted) log.warn('the key log could not be followed', { error: String(error) });
+  }
 }
 
 async function endWith(ended: Promise<void>, then: () => Promise<void>): Promise<void> {

@@ -19,5 +19,6 @@ export const cloudErrors = defineErrors('cloud_link', {
     'unauthenticated',
     'The server says that this device was deauthorised, but cannot prove it; the keys are kept',
   ],
+  key_log_unseen: ['not_found', 'No head of the key log was checked yet'],
   session_ended: ['conflict', 'The session ended; a new one must be opened'],
 });

@@ -30,7 +30,8 @@ export type HeartbeatOptions = AgentFacts & {
   readonly client: CloudClient;
   readonly clock?: Clock;
   readonly signal: AbortSignal;
-  readonly onWord?: (word: CloudWord) => void;
+  /** What is done after each word of the server, before the next heartbeat is due. */
+  readonly onWord?: (word: CloudWord) => Promise<void> | void;
   /** Told why nothing was heard; it is tried again. */
   readonly onSilence?: (error: unknown) => void;
 };
@@ -46,7 +47,7 @@ export async function keepHeartbeats(options: HeartbeatOptions): Promise<'stoppe
     try {
       // Not within the call: without a listener its argument would never be evaluated, and nothing sent.
       const word = await heartbeat(client, { agentVersion, os });
-      onWord?.(word);
+      await onWord?.(word);
       failures = 0;
     } catch (error) {
       if (isDeauthorized(error)) return 'deauthorized';
@@ -59,7 +60,10 @@ export async function keepHeartbeats(options: HeartbeatOptions): Promise<'stoppe
   return 'stopped';
 }
 
-/** Names in a state folder of what a deauthorised device has no right to keep, besides its keys. */
+/**
+ * Names in a state folder of what a deauthorised device has no right to keep, besides its keys. What it knows of the key
+ * log is not among them: it is no key, and may be what proves that the server lied before it deauthorised the device.
+ */
 const DERIVED = ['index.db', 'agent.db', 'queue.db', 'receipt.json'];
 
 /**

@@ -7,6 +7,7 @@ import type { NumberedSet } from '../sets/backup-set.ts';
 import { minuteOf } from '../schedule/due.ts';
 import type { DestinationConfig, DestinationLoss } from '../state/agent-database.ts';
 import type { KnownDamage } from '../verify/known-damage.ts';
+import { shownKeyLog } from './answer-key-log.ts';
 import { shownNameOf } from './holder-away.ts';
 import { judgeStanding } from './standing.ts';
 import type { Asking } from './requests.ts';
@@ -26,6 +27,7 @@ export function answerStatus(parts: AgentParts, _given: object, { caller }: Aski
     ...(view.progress && { progress: view.progress }),
     archive: { archiveId: Buffer.from(archive.archiveId).toString('hex'), head: archive.index.head().number },
     watching: { directories: view.watchedDirectories, notWatched: view.unwatchedDirectories },
+    ...(parts.keyLog && { keyLog: shownKeyLog(parts.keyLog, parts.clock) }),
     unreadable: unread.length + view.moreProblems,
     ...(view.wholeAtMs !== undefined && { lookedAtAllAt: new Date(view.wholeAtMs).toISOString() }),
     ...(caller.isPrivileged && {

@@ -10,11 +10,11 @@ import { remedyOf } from './remedies.ts';
 
 /** Nouns of which a destination or a backup can show any failure. */
 const shown =
-  'archive auth backup certificate cloud_link destinations devices log protection proxy request sdk state storage';
+  'archive auth backup certificate cloud_link destinations devices key_log log protection proxy request sdk state storage';
 /** Nouns of failures of something else: one entry, one request, one key, one restore. */
 const notShown =
-  'api_clients archive_password browse canonical_json control custom_key enrollment escrow files hpke key_file keys note ' +
-  'orgs policies recovery_code restore seal sessions sets slot time users zstd';
+  'api_clients archive_password browse canonical_json control custom_key enrollment escrow files head_file hpke key_file key_log_leaf keys ' +
+  'note orgs policies recovery_code restore seal sessions sets slot time users zstd';
 
 /** Of the nouns above, what neither shows, and why. */
 const elsewhere: Readonly<Record<string, string>> = {

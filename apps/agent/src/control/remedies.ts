@@ -16,6 +16,9 @@ const sameVersion = 'bring this computer and the server to the same version of H
 const newer = 'use a newer version of Holdfast on this computer';
 const report = "the agent's log says more; please report it; it is tried again by itself";
 
+const compareHeads =
+  'keep what holdfast key log --json prints, the heads that were wrong among it, and show it to who runs the server; whether other computers see the log that this one checked last: holdfast key log --write-head FILE on each, then holdfast key log --check-heads with the files';
+
 /** What to do about an error that a destination or a backup can show, by its code. */
 const remedies: Readonly<Record<string, string>> = {
   'log.disk_full': `make room on its disk; ${byItself}`,
@@ -97,7 +100,22 @@ const remedies: Readonly<Record<string, string>> = {
   'cloud_link.reply_slow': 'see that the connection to the server is not too slow; it is tried again by itself',
   'cloud_link.deauthorization_unproven':
     'ask who runs the server: if it is so, deauthorising the device again makes the proof; if not, see that no proxy answers for it',
+  'cloud_link.key_log_unseen': wait,
   'cloud_link.session_ended': wait,
+  'key_log.head_unsigned': askOperator,
+  'key_log.forked': compareHeads,
+  'key_log.shrunk': compareHeads,
+  'key_log.too_long': compareHeads,
+  'key_log.leaf_altered': compareHeads,
+  'key_log.leaf_hidden': compareHeads,
+  'key_log.foreign_key':
+    'ask who runs the server who enrolled it; if nobody knows: deauthorise this device, and enrol it anew with holdfast agent enroll',
+  'key_log.book_damaged':
+    "see that the disk of the agent's state is sound; nothing is to be done about the log: it is followed from its beginning",
+  'key_log.withheld': 'ask who runs the server why; the head that was shown is kept, and it is tried again by itself',
+  'key_log.unchecked': 'see that this computer reaches the server; it is tried again by itself',
+  'key_log.daily_missing':
+    'where the server was off for days, wait an hour; else ask who runs it whether this computer is shown the log of now',
   'destinations.away': connect,
   'destinations.linked':
     'put the folder back; if you moved it: holdfast destination remove NAME, then add it again by its path of now',

@@ -1,8 +1,8 @@
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import type { Command } from 'commander';
 import { defineErrors } from '@holdfast/base';
 import { absolutePath, ask } from '../agent-socket.ts';
 import { createOutput } from '../output.ts';
+import { writeNewFile } from './new-file.ts';
 
 const exportErrors = defineErrors('key_export', {
   exists: ['conflict', 'There is a file of that name already'],
@@ -20,24 +20,8 @@ export function registerKeyExport(key: Command): void {
       const output = createOutput(options.json ?? false);
       if (options.out === '-') return output.result({ keyFile }, keyFile.trimEnd());
       const file = absolutePath(options.out);
-      writeNew(file, keyFile);
+      writeNewFile(file, keyFile, exportErrors);
       const text = `The key file is ${file}. Keep it apart from this computer: whoever has it reads the backups.`;
       return output.result({ file }, text);
     });
-}
-
-function writeNew(file: string, content: string): void {
-  try {
-    const fd = openSync(file, 'wx', 0o600);
-    try {
-      writeSync(fd, content);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-  } catch (error) {
-    const isThere = (error as NodeJS.ErrnoException).code === 'EEXIST';
-    if (isThere) throw exportErrors.exists({ file, remedy: 'choose another name' }, error);
-    throw exportErrors.not_written({ file, problem: (error as Error).message }, error);
-  }
 }

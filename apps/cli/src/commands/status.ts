@@ -3,6 +3,7 @@ import { ask, findAgentSocket } from '../agent-socket.ts';
 import { type Damage, damagedText, type Loss, lossText } from '../damage-text.ts';
 import { timeText } from '../figures.ts';
 import { createOutput, type Output } from '../output.ts';
+import { keyLogLines, type KeyLogStanding } from './key-log-lines.ts';
 
 type Standing = {
   readonly set: string;
@@ -20,6 +21,8 @@ type Status = {
   /** For administrators. */
   readonly recoveryCode?: { readonly state: string; readonly reason?: string; readonly remedy?: string };
   readonly unreadable: number;
+  /** Where the agent is enrolled. */
+  readonly keyLog?: KeyLogStanding;
   /** For administrators. */
   readonly problems?: readonly { readonly path: string; readonly message: string }[];
   readonly watching: { readonly directories: number; readonly notWatched: number };
@@ -56,6 +59,7 @@ function statusText(status: Status, output: Output): string {
   });
   if (standings.length === 0) lines.push('There is no backup set. What to do: holdfast set add NAME FOLDER...');
   lines.push(...unreadLines(status));
+  if (status.keyLog) lines.push(...keyLogLines(status.keyLog, (text) => output.strong(text)));
   const { reason, remedy } = recoveryCode ?? {};
   if (reason !== undefined) lines.push(`${output.strong('no recovery code')}  ${reason}`, `  What to do: ${remedy}`);
   if (watching.notWatched > 0) {

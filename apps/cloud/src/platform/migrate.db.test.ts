@@ -231,3 +231,27 @@ test('a database elsewhere is reached by TLS and known by its certificate unless
     code: 'database_url.ssl_root_cert',
   });
 });
+
+test('an audit log that began before there were two logs goes on in the same tree', async () => {
+  const before = await copyOfShipped('one_log');
+  for (const name of await readdir(before)) if (name >= '0011') await rm(path.join(before, name));
+  await migrateDatabase(optionsFor('one_log', before));
+  const run = (statement: string) => cluster.asSuperuser('one_log', statement);
+  const tenantId = '0190a000-0000-7000-8000-000000000001';
+  const add = (number: number) =>
+    run(`insert into audit_entries (tenant_id, entry_id, entry) values ('${tenantId}', gen_random_uuid(),
+      '{"actor":{"id":"x","kind":"x"},"eventType":"test.${number}","occurredAt":"x","outcome":"done"}')`);
+  await run(`insert into tenants (tenant_id, slug, name, registration_key, created_at, modified_at)
+    values ('${tenantId}', 'one', 'One', 'key', now(), now())`);
+  for (const number of [0, 1, 2]) await add(number);
+  await run(`insert into audit_signed_heads values ('${tenantId}', 3, now(), 'note', 'verifier')`);
+  await migrateDatabase(optionsFor('one_log'));
+  await add(3);
+  const { rows } = await run(
+    `select (select array_agg(l.log_index::int order by l.log_index) from audit_leaves l) as leaves, h.log, h.tree_size::int,
+       h.peaks = array[sha256('\\x01'::bytea || n0.hash || n1.hash)] as is_one_tree, s.log as signed
+     from log_heads h join log_nodes n0 on n0.log = h.log and n0.level = 1 and n0.node_index = 0
+       join log_nodes n1 on n1.log = h.log and n1.level = 1 and n1.node_index = 1 join log_signed_heads s on s.log = h.log`,
+  );
+  assert.deepEqual(rows, [{ leaves: [0, 1, 2, 3], log: 'audit', tree_size: 4, is_one_tree: true, signed: 'audit' }]);
+});

@@ -1,4 +1,5 @@
 import { addApiClient } from '../modules/api-clients/index.ts';
+import { appendKeyLogLeaf } from '../modules/keylog/index.ts';
 import { base64, exampleArchive, ordinalBytes } from './example-archive.ts';
 import { makeAssertion, makeEnrollment } from './example-device.ts';
 import { makeDevice, signInAs, type TenantWorld, type TestBrowser } from './test-world.ts';
@@ -71,6 +72,20 @@ export const routeExamples: Readonly<Record<string, MakeExample>> = {
   'apiClients.revoke': async (world) => ({ params: { clientId: await newClientId(world) } }),
   'audit.entries': () => ({ query: { from: '0', limit: '100' } }),
   'audit.heads': () => ({ query: { limit: '5' } }),
+  'keyLog.head': () => ({}),
+  'keyLog.leaves': async (world) => {
+    await withOneLeaf(world);
+    return { query: { from: '0', limit: '10' } };
+  },
+  'keyLog.inclusion': (world) => withOneLeaf(world),
+  'keyLog.consistency': () => ({ query: { fromSize: '0', toSize: '0' } }),
+  'ownKeyLog.head': () => ({}),
+  'ownKeyLog.leaves': async (world) => {
+    await withOneLeaf(world);
+    return { query: { from: '0', limit: '10' } };
+  },
+  'ownKeyLog.inclusion': (world) => withOneLeaf(world),
+  'ownKeyLog.consistency': () => ({ query: { fromSize: '0', toSize: '0' } }),
   'enrollmentTokens.create': ({ childOrgId }) => ({ body: { orgGuid: childOrgId, uses: 2, days: 1 } }),
   'enrollmentTokens.list': () => ({}),
   'enrollmentTokens.revoke': async ({ cloud, tenant }) => ({
@@ -132,4 +147,17 @@ async function newClientId({ cloud, tenant: { tenantUid: tenantId }, childOrgId 
     at: new Date(cloud.clock.now()),
   };
   return (await cloud.database.withTenant(tenantId, (tx) => addApiClient(tx, client))).clientId;
+}
+
+/** Asks about the first leaf of the tenant's key log, having added one. */
+async function withOneLeaf({ cloud, tenant: { tenantUid: tenantId }, device }: TenantWorld) {
+  const publicKey = device.publicJwk.x ?? '';
+  await cloud.database.withTenant(tenantId, (tx) =>
+    appendKeyLogLeaf(
+      tx,
+      { tenantId, at: new Date(cloud.clock.now()) },
+      { kind: 'key_registered', deviceUid: device.deviceId, publicKey },
+    ),
+  );
+  return { query: { logIndex: '0', treeSize: '1' } };
 }

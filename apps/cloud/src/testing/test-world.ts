@@ -173,7 +173,7 @@ export function forgedProof(
 export async function deviceProof(
   { cloud, tenant, device }: Place & { readonly device: TestDevice },
   audience: ServingRole,
-  scopes: readonly Permission[] = ['archive.own'],
+  scopes: readonly Permission[] = ['archive.own', 'key_log.own'],
 ): Promise<Proof> {
   const { keys, installationId } = cloud.api;
   const issuer = { keys, installationId, clock: cloud.clock };

@@ -137,8 +137,8 @@ export class ArchiveMaker {
     this.writers.push({ number, key, firstCommit, origin, ...introduction });
   }
 
-  /** Writes the next keyring: all writers, epochs and slots there are, before them a slot of a kind that no version knows. */
-  keyring(madeAt: Time, unknown: readonly UnknownField[] = []): MadeRecord {
+  /** Writes the next keyring: all writers, epochs and slots there are, before them so many of a kind that no version knows. */
+  keyring(madeAt: Time, unknown: readonly UnknownField[] = [], strangers = 1): MadeRecord {
     const number = this.#keyring.number + 1;
     const ringKey = this.random(32);
     const { archiveId, random } = this;
@@ -147,7 +147,7 @@ export class ArchiveMaker {
     const open = encodeKeyring({
       number,
       previous: this.#keyring.sha256,
-      slots: [strangeSlot(madeAt, random), ...slots],
+      slots: [...Array.from({ length: strangers }, () => strangeSlot(madeAt, random)), ...slots],
       writers,
       madeAt,
       unknown,

@@ -25,8 +25,8 @@ import {
   type TestCloud,
   type TestCluster,
 } from '../../testing.ts';
-import { auditOrigin, signHead, signHeads, verifyAuditLog, writeAudit, type SigningDeps } from './index.ts';
-import { nodeSource } from './sign-heads.ts';
+import { nodeSource, originOf, signHead, signHeads, type SigningDeps } from '../logs/index.ts';
+import { verifyAuditLog, writeAudit } from './index.ts';
 
 let cluster: TestCluster;
 let cloud: TestCloud;
@@ -50,6 +50,8 @@ after(async () => {
 
 const at = new Date('2026-01-02T03:04:05.678Z');
 const actor = { kind: 'system', id: 'test', name: 'test' } as const;
+
+const auditOf = (tenantId: string) => ({ tenantId, log: 'audit' }) as const;
 
 function write(tenantId: string, eventType: string): Promise<void> {
   return cloud.database.withTenant(tenantId, (tx) =>
@@ -83,7 +85,7 @@ test('the tree the database keeps is the one that follows from the entries, and 
   const leaves = entries.map(({ entry }) => leafHash(new TextEncoder().encode(entry)));
   const root = rootOf(appendLeaves(emptyTree, leaves).state);
   await cloud.database.withTenant(tenant.tenantUid, async (tx) => {
-    const source = nodeSource(tx, tenant.tenantUid);
+    const source = nodeSource(tx, auditOf(tenant.tenantUid));
     const treeSize = leaves.length;
     assert.deepEqual(new Uint8Array(rootOf(await readTreeState(source, treeSize))), new Uint8Array(root));
     for (const [leafIndex, leaf] of leaves.entries()) {
@@ -160,15 +162,15 @@ test('a head is signed once for each size, by the key of its tenant, and continu
   const { tenant } = await makeWorld(cloud, 'heads');
   assert.ok((await signHeads(signing)) > 0);
   await write(tenant.tenantUid, 'test.more');
-  await signHead(signing, tenant.tenantUid);
-  await signHead(signing, tenant.tenantUid);
+  await signHead(signing, auditOf(tenant.tenantUid));
+  await signHead(signing, auditOf(tenant.tenantUid));
   const { heads } = await cloud.clientOf(tenant).audit.heads({ query: {} });
   assert.deepEqual(
     heads.map(({ treeSize }) => treeSize),
     [...new Set(heads.map(({ treeSize }) => treeSize))],
   );
   assert.ok(heads.length >= 2);
-  const origin = auditOrigin(cloud.api.installationId, tenant.tenantUid);
+  const origin = originOf(cloud.api.installationId, auditOf(tenant.tenantUid));
   const notes = heads.map(({ note }) => note);
   const verdict = await verifyAuditLog({
     entries: await entriesOf({ tenant }),
@@ -179,7 +181,7 @@ test('a head is signed once for each size, by the key of its tenant, and continu
   assert.deepEqual(verdict.problems, []);
   assert.equal(verdict.vouchedFor, heads[0]?.treeSize);
   const other = await makeWorld(cloud, 'heads-other');
-  await signHead(signing, other.tenant.tenantUid);
+  await signHead(signing, auditOf(other.tenant.tenantUid));
   const foreign = await cloud.clientOf(other.tenant).audit.heads({ query: {} });
   const swapped = await verifyAuditLog({ entries: [], notes, origin, verifier: foreign.heads[0]?.verifier ?? '' });
   assert.ok(swapped.problems.length === notes.length && swapped.problems.every(({ kind }) => kind === 'bad_head'));
@@ -204,14 +206,14 @@ const falsifications: Readonly<Record<string, readonly string[]>> = {
   ],
   'a truncated log': [
     `delete from audit_leaves where tenant_id = $1 and log_index >= 5`,
-    `update audit_heads set tree_size = 5 where tenant_id = $1`,
+    `update log_heads set tree_size = 5 where tenant_id = $1 and log = 'audit'`,
   ],
   'a log computed anew over altered entries': [
     `create temporary table kept as select e.tenant_id, e.entry_id, replace(e.entry, 'test.event_2', 'test.never') as entry,
        l.log_index from audit_entries e join audit_leaves l using (tenant_id, entry_id) where e.tenant_id = $1`,
     `delete from audit_leaves where tenant_id = $1`,
-    `delete from audit_nodes where tenant_id = $1`,
-    `delete from audit_heads where tenant_id = $1`,
+    `delete from log_nodes where tenant_id = $1 and log = 'audit'`,
+    `delete from log_heads where tenant_id = $1 and log = 'audit'`,
     `delete from audit_entries where tenant_id = $1`,
     `insert into audit_entries (tenant_id, entry_id, entry) select tenant_id, entry_id, entry from kept where tenant_id = $1 order by log_index`,
   ],
@@ -222,9 +224,9 @@ for (const [what, statements] of Object.entries(falsifications)) {
     const { tenant } = await makeWorld(cloud, `false-${what.replaceAll(/[^a-z]/g, '')}`);
     const { tenantUid: tenantId } = tenant;
     for (let number = 0; number < 8; number++) await write(tenantId, `test.event_${number}`);
-    await signHead(signing, tenantId);
+    await signHead(signing, auditOf(tenantId));
     const { heads } = await cloud.clientOf(tenant).audit.heads({ query: { limit: '1' } });
-    const origin = auditOrigin(cloud.api.installationId, tenantId);
+    const origin = originOf(cloud.api.installationId, auditOf(tenantId));
     const kept = { notes: heads.map(({ note }) => note), origin, verifier: heads[0]?.verifier ?? '' };
     const good = await verifyAuditLog({ entries: await entriesOf({ tenant }), ...kept });
     assert.deepEqual(good.problems, []);
@@ -253,7 +255,7 @@ async function readPastTheApi(tenantId: string) {
 test('a log that no longer continues its last signed head is not signed again, and others are', async () => {
   const [broken, whole] = [await makeWorld(cloud, 'broken'), await makeWorld(cloud, 'whole')];
   await signHeads(signing);
-  const swap = 'update audit_heads set peaks = array(select sha256(peak) from unnest(peaks) peak) where tenant_id = $1';
+  const swap = `update log_heads set peaks = array(select sha256(peak) from unnest(peaks) peak) where tenant_id = $1 and log = 'audit'`;
   await tamper(swap, [broken.tenant.tenantUid]);
   const newest = async ({ tenant }: TenantWorld) =>
     (await cloud.clientOf(tenant).audit.heads({ query: { limit: '1' } })).heads[0]?.treeSize ?? 0;
@@ -263,7 +265,7 @@ test('a log that no longer continues its last signed head is not signed again, a
   assert.ok(errors.length > 0);
   assert.equal(await newest(broken), before[0]);
   assert.ok((await newest(whole)) > before[1]);
-  await assert.rejects(signHead(signing, broken.tenant.tenantUid), { code: 'audit.inconsistent' });
+  await assert.rejects(signHead(signing, auditOf(broken.tenant.tenantUid)), { code: 'audit.inconsistent' });
 });
 
 test('reading the log is filtered and paged in its order', async () => {

@@ -1,5 +1,6 @@
 import type { AuditEntry, AuditHead } from '@holdfast/contract';
 import type { TxContext } from '../../platform/context.ts';
+import { findHead, listSignedHeads } from '../logs/index.ts';
 import * as store from './store.ts';
 
 /** A page of the log, in its order; `from` is where the next page begins. */
@@ -9,7 +10,7 @@ export async function listAuditEntries(
 ): Promise<{ entries: AuditEntry[]; nextFrom: number | null; treeSize: number }> {
   const { tenantId } = ctx;
   const rows = await store.listEntries(ctx.tx, { tenantId, ...query });
-  const head = await store.findHead(ctx.tx, tenantId);
+  const head = await findHead(ctx.tx, { tenantId, log: 'audit' });
   const entries = rows.map((row) => ({
     logIndex: row.log_index,
     occurredAt: row.occurred_at,
@@ -25,7 +26,7 @@ export async function listAuditEntries(
 
 /** The newest signed heads of the log, newest first. */
 export async function listAuditHeads(ctx: TxContext, limit: number): Promise<{ heads: AuditHead[] }> {
-  const rows = await store.listSignedHeads(ctx.tx, ctx.tenantId, limit);
+  const rows = await listSignedHeads(ctx.tx, { tenantId: ctx.tenantId, log: 'audit' }, limit);
   const heads = rows.map((row) => ({
     treeSize: row.tree_size,
     signedAt: row.signed_at.toISOString(),

@@ -12,7 +12,7 @@ import {
   type TenantWorld,
   type TestDevice,
 } from '../../testing.ts';
-import { findLogVerifier } from '../audit/index.ts';
+import { findLogVerifier } from '../logs/index.ts';
 import { findDevice, touchDevice, updateDeviceState } from './store.ts';
 
 const { cluster, cloud } = await startForFile();

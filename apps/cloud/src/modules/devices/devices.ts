@@ -2,7 +2,8 @@ import { deviceErrors, type PolicySettings } from '@holdfast/contract';
 import { signDeauthorization } from '@holdfast/trust';
 import type { IoContext } from '../../platform/context.ts';
 import type { Kms } from '../../platform/kms.ts';
-import { openLogSigner } from '../audit/index.ts';
+import { appendKeyEnded } from '../keylog/index.ts';
+import { openLogSigner } from '../logs/index.ts';
 import { resolveForOrg } from '../policies/index.ts';
 import * as store from './store.ts';
 
@@ -23,7 +24,8 @@ export async function deauthorizeDevice(ctx: IoContext<DeauthorizeAdapters>, dev
   await ctx.transact(async ({ tx, reach, now: at, audit }) => {
     const device = await store.findReachedDevice(tx, { tenantId, reach, deviceId });
     if (!device) throw deviceErrors.not_found();
-    if (device.state === 'active' || device.deauthorization === null) {
+    const isChanged = device.state === 'active' || device.deauthorization === null;
+    if (isChanged) {
       const state = device.state === 'deactivated' ? 'deactivated' : 'deauthorized';
       const { key_thumbprint: keyThumbprint } = device;
       const identity = { installationId, tenantUid: tenantId, deviceUid: deviceId, keyThumbprint };
@@ -32,6 +34,8 @@ export async function deauthorizeDevice(ctx: IoContext<DeauthorizeAdapters>, dev
     }
     const target = { kind: 'device', id: deviceId };
     await audit({ eventType: 'device.deauthorized', target, before: { state: device.state } });
+    const { x: publicKey = '' } = device.public_jwk;
+    if (isChanged) await appendKeyEnded(tx, { tenantId, at }, { deviceUid: deviceId, publicKey });
   });
 }
 

@@ -11,7 +11,8 @@ import type { AuditActor, OpenContext, WriteAudit } from '../../platform/context
 import { sha256 } from '../../platform/digest.ts';
 import type { Database, TenantTx } from '../../platform/postgres.ts';
 import type { RefusalLog } from '../../platform/refusal-log.ts';
-import { findLogVerifier } from '../audit/index.ts';
+import { findLogVerifier } from '../logs/index.ts';
+import { appendKeyLogLeaf } from '../keylog/index.ts';
 import { addLocator, isTenantActive, locate } from '../tenants/index.ts';
 import { thumbprintOf } from '../tokens/index.ts';
 import * as store from './store.ts';
@@ -70,6 +71,10 @@ export async function enrollDevice(
     await writeAudit(tx, { ...entry, actor, outcome: 'done', eventType: 'device.enrolled', facts });
     const { deviceId: deviceUid, orgId: orgUid } = enrolled;
     const logKey = await findLogVerifier(tx, tenantId);
+    if (!enrolled.isRepeated) {
+      const publicKey = request.publicJwk.x;
+      await appendKeyLogLeaf(tx, { tenantId, at }, { kind: 'key_registered', deviceUid, publicKey });
+    }
     return { deviceUid, orgUid, tenantUid: tenantId, installationId, logKey, serverTime: at.toISOString() };
   });
   if (!('refusal' in outcome)) return outcome;

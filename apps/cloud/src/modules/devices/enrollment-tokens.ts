@@ -3,7 +3,7 @@ import { enrollmentErrors, type EnrollmentToken, type EnrollmentTokenFacts } fro
 import type { TxContext } from '../../platform/context.ts';
 import { sha256 } from '../../platform/digest.ts';
 import type { TenantTx } from '../../platform/postgres.ts';
-import { findLogVerifier } from '../audit/index.ts';
+import { findLogVerifier } from '../logs/index.ts';
 import { mayOver } from '../identity/index.ts';
 import { findPath, findRootOrgId } from '../orgs/index.ts';
 import { addLocator } from '../tenants/index.ts';

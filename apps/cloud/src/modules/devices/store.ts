@@ -73,7 +73,7 @@ export function findDeviceByKey(tx: TenantTx, tenantId: string, keyThumbprint: s
     .executeTakeFirst();
 }
 
-/** One device, if its org lies in the subtrees of `reach`. */
+/** One device, if its org lies in the subtrees of `reach`; no other transaction changes it until this one ends. */
 export function findReachedDevice(
   tx: TenantTx,
   filter: { tenantId: string; reach: readonly string[]; deviceId: string },
@@ -85,6 +85,7 @@ export function findReachedDevice(
     .where('d.tenant_id', '=', filter.tenantId)
     .where('d.device_id', '=', filter.deviceId)
     .where(sql<boolean>`o.path && ${[...filter.reach]}::uuid[]`)
+    .forUpdate('d')
     .executeTakeFirst();
 }
 

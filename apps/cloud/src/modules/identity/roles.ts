@@ -9,7 +9,7 @@ export type Role = {
 };
 
 const selfService = ['sessions.own', 'restore.personal'] as const satisfies readonly Permission[];
-const devicesOnly: readonly Permission[] = ['archive.own'];
+const devicesOnly: readonly Permission[] = ['archive.own', 'key_log.own'];
 
 /** Who may do what: the one table. A permission that no role has can be used by nobody. */
 export const roles = {

@@ -1,11 +1,22 @@
-import { checkRecords, emptyLogState, parseRecordHeader, RecordKind, recordLengthOf } from '@holdfast/archive/log';
+import {
+  checkRecords,
+  emptyLogState,
+  logErrors,
+  parseKeyring,
+  parseRecordHeader,
+  RecordKind,
+  recordLengthOf,
+  splitRecord,
+} from '@holdfast/archive/log';
 import { CodedError, formatUuid } from '@holdfast/base';
 import { storageErrors, type Archive } from '@holdfast/contract';
+import { MAX_LOGGED_SLOTS } from '@holdfast/trust';
 import type { IoContext } from '../../platform/context.ts';
 import { sha256 } from '../../platform/digest.ts';
 import type { TenantTx } from '../../platform/postgres.ts';
 import { findDevice } from '../devices/index.ts';
 import { isHeld } from '../holds/index.ts';
+import { appendKeyLogLeaf, findNewestKeyring } from '../keylog/index.ts';
 import { resolveForOrg } from '../policies/index.ts';
 import { declaring } from './declared-errors.ts';
 import type { OpenArchive } from './open-archive.ts';
@@ -58,7 +69,7 @@ export async function createArchive(
   // Another device's archive of that id, or another archive of this device: neither is touched.
   if (rows[0]?.archive_id !== archiveId) throw storageErrors.archive_exists();
   return withOwnArchive(ctx, archiveId, async (archive) => {
-    await archive.appendKeys(Buffer.concat([header, keyring]));
+    await archive.appendKeys(Buffer.concat([header, keyring]), () => announceKeyring(ctx, archiveId, keyring));
     return describe(ctx, archive);
   });
 }
@@ -100,7 +111,7 @@ export async function addKeyring(ctx: IoContext<StorageAdapters>, archiveId: str
     const keyring = Buffer.from(sent, 'base64');
     try {
       if (!isOne(keyring, RecordKind.keyring)) throw storageErrors.keyring_refused({ fact: 'it is not one keyring' });
-      await archive.appendKeys(keyring);
+      await archive.appendKeys(keyring, () => announceKeyring(ctx, archiveId, keyring));
     } catch (error) {
       const codes = ['log.record_refused', 'log.keyring_known', 'log.record_invalid'];
       if (error instanceof CodedError && codes.includes(error.code))
@@ -108,6 +119,25 @@ export async function addKeyring(ctx: IoContext<StorageAdapters>, archiveId: str
       throw error;
     }
     return describe(ctx, archive);
+  });
+}
+
+/**
+ * Says in the tenant's key log which slots the next keyring of an archive has, before it is added: what opens an archive is
+ * there for all who follow the log, also where the server stops in between.
+ *
+ * Nothing is said twice of a keyring that was said of last and did not reach the disk then. @throws log.record_refused
+ */
+async function announceKeyring(ctx: IoContext, archiveId: string, keyring: Uint8Array): Promise<void> {
+  const { tenantId } = ctx;
+  const keyringSha256 = sha256(keyring).toString('hex');
+  const { number: keyringNumber, slots } = parseKeyring(splitRecord(keyring).open);
+  if (slots.length > MAX_LOGGED_SLOTS) throw logErrors.record_refused({ fact: 'it has too many slots' });
+  const named = slots.map(({ slotId, kind: slotKind }) => ({ slotId: Buffer.from(slotId).toString('hex'), slotKind }));
+  const fact = { kind: 'keyring_added', archiveId, keyringNumber, keyringSha256, slots: named } as const;
+  await ctx.transact(async ({ tx, now: at }) => {
+    if ((await findNewestKeyring(tx, tenantId, archiveId)) === keyringSha256) return;
+    await appendKeyLogLeaf(tx, { tenantId, at }, fact);
   });
 }
 

@@ -187,11 +187,14 @@ export class OpenArchive {
     return this.#persisting.run();
   }
 
-  /** Adds records that belong to no session: the header and first keyring, or the next keyring. */
-  async appendKeys(bytes: Uint8Array): Promise<Durable> {
+  /**
+   * Adds records that belong to no session: the header and first keyring, or the next keyring. `announce` comes between
+   * the last thing that could refuse them and the first that is written.
+   */
+  async appendKeys(bytes: Uint8Array, announce: () => Promise<void>): Promise<Durable> {
     await this.#turn.use(async () => {
       this.#expectSound();
-      this.#state = await this.#store(bytes, { quotaBytes: null });
+      this.#state = await this.#store(bytes, { quotaBytes: null }, announce);
     });
     return this.#persisting.run();
   }
@@ -226,13 +229,14 @@ export class OpenArchive {
     return { status: 'stored' };
   }
 
-  async #store(bytes: Uint8Array, limits: Limits): Promise<LogState> {
+  async #store(bytes: Uint8Array, limits: Limits, announce?: () => Promise<void>): Promise<LogState> {
     const examined = await this.folder.examine(bytes);
     const { records } = examined;
     const verdict = checkRecords(this.#state, this.#options.archiveId, records);
     if (verdict.status === 'refused') throw logErrors.record_refused({ ordinal: verdict.ordinal, fact: verdict.fact });
     this.#expectIntroduced(records);
     const addedBytes = await this.#expectRoom(records, limits);
+    await announce?.();
     await this.folder.append(examined);
     this.#storedBytes += addedBytes;
     this.#noteLiveSets(records);

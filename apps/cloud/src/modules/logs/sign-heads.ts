@@ -1,5 +1,6 @@
 import { type Clock, defineErrors } from '@holdfast/base';
 import {
+  emptyTree,
   openCheckpoint,
   parseVerifierKey,
   proveConsistency,
@@ -13,7 +14,7 @@ import {
 import type { Kms } from '../../platform/kms.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Database, TenantTx } from '../../platform/postgres.ts';
-import { auditOrigin, openLogKey } from './log-keys.ts';
+import { logKeyName, openLogKey, originOf } from './log-keys.ts';
 import * as store from './store.ts';
 
 /** What signing heads needs. */
@@ -27,9 +28,18 @@ export type SigningDeps = {
 
 /** Failures of signing a log's head. */
 export const signingErrors = defineErrors('audit', {
-  inconsistent: ['corrupt', 'The audit log no longer continues the head that was signed before'],
-  no_log_key: ['corrupt', 'The tenant has no key for its log'],
+  inconsistent: ['corrupt', 'A log of the tenant no longer continues the head that was signed before'],
+  no_log_key: ['corrupt', 'The tenant has no key for its logs'],
 });
+
+/** A head as it was signed. */
+export type SignedHead = {
+  readonly treeSize: number;
+  readonly signedAt: Date;
+  readonly note: string;
+  /** The key that verifies the note. */
+  readonly verifier: string;
+};
 
 /** Seconds between two signatures of a log that grows. */
 export const SIGN_EVERY_SECONDS = 60;
@@ -37,7 +47,7 @@ export const SIGN_EVERY_SECONDS = 60;
 /** Signs the heads of grown logs every `SIGN_EVERY_SECONDS` until the signal aborts; then the promise resolves. */
 export async function keepSigningHeads(deps: SigningDeps, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    await signHeads(deps).catch((err: unknown) => deps.log.error({ err }, 'audit heads could not be signed'));
+    await signHeads(deps).catch((err: unknown) => deps.log.error({ err }, 'heads of logs could not be signed'));
     await deps.clock.sleep(SIGN_EVERY_SECONDS * 1000, signal).catch(() => undefined);
   }
 }
@@ -48,51 +58,59 @@ export async function keepSigningHeads(deps: SigningDeps, signal: AbortSignal): 
  * A log that does not continue its last signed head is not signed again: that is reported, and the others go on.
  */
 export async function signHeads(deps: SigningDeps): Promise<number> {
-  const tenantIds = await deps.database.withoutTenant((tx) => store.listTenantsToSign(tx));
+  const logs = await deps.database.withoutTenant((tx) => store.listLogsToSign(tx));
   let signed = 0;
-  for (const tenantId of tenantIds) {
+  for (const of of logs) {
     try {
-      await signHead(deps, tenantId);
+      await signHead(deps, of);
       signed++;
     } catch (err) {
-      deps.log.error({ err }, 'the head of an audit log was not signed');
+      deps.log.error({ err, log: of.log }, 'the head of a log was not signed');
     }
   }
   return signed;
 }
 
-/** Signs one tenant's head. @throws audit.inconsistent, audit.no_log_key */
-export async function signHead(deps: SigningDeps, tenantId: string): Promise<void> {
-  const { database, kms, clock } = deps;
-  const origin = auditOrigin(deps.installationId, tenantId);
-  const found = await database.withTenant(tenantId, (tx) => readHead(tx, tenantId, origin));
-  if (!found) return;
-  const signer = await openLogKey(kms, origin, { tenantId, wrappedPrivateKey: found.wrappedPrivateKey });
-  const { head } = found;
+/**
+ * The newest head of a log, signed: the last one where nothing has been added since, else a new one, which is kept.
+ *
+ * @throws audit.inconsistent, audit.no_log_key
+ */
+export async function signHead(deps: Omit<SigningDeps, 'log'>, of: store.TenantLog): Promise<SignedHead> {
+  const { database, kms, clock, installationId } = deps;
+  const { tenantId, log } = of;
+  const origin = originOf(installationId, of);
+  const found = await database.withTenant(tenantId, (tx) => readHead(tx, of, origin));
+  const { head, last, verifier, wrappedPrivateKey } = found;
+  if (last?.tree_size === head.size && last.verifier === verifier)
+    return { treeSize: last.tree_size, signedAt: last.signed_at, note: last.note, verifier };
+  const signer = await openLogKey(kms, logKeyName(installationId, tenantId), { tenantId, wrappedPrivateKey });
   const note = signCheckpoint({ origin, treeSize: head.size, root: rootOf(head) }, [signer]);
-  const row = { tenant_id: tenantId, tree_size: head.size, note, verifier: found.verifier };
-  await database.withTenant(tenantId, (tx) => store.insertSignedHead(tx, { ...row, signed_at: new Date(clock.now()) }));
+  const signedAt = new Date(clock.now());
+  const row = { tenant_id: tenantId, log, tree_size: head.size, note, verifier, signed_at: signedAt };
+  await database.withTenant(tenantId, (tx) => store.insertSignedHead(tx, row));
+  return { treeSize: head.size, signedAt, note, verifier };
 }
 
-async function readHead(tx: TenantTx, tenantId: string, origin: string) {
-  const row = await store.findHead(tx, tenantId);
-  if (!row) return undefined;
-  const head: TreeState = { size: row.tree_size, peaks: row.peaks };
-  const [last] = await store.listSignedHeads(tx, tenantId, 1);
-  if (last) await refuseInconsistent(nodeSource(tx, tenantId), head, openHead(last, origin));
-  const key = await store.findLogKey(tx, tenantId);
+async function readHead(tx: TenantTx, of: store.TenantLog, origin: string) {
+  // The signed one first: read after it, the head is the same or a later one, whoever appends and signs meanwhile.
+  const [last] = await store.listSignedHeads(tx, of, 1);
+  const row = await store.findHead(tx, of);
+  const head: TreeState = row ? { size: row.tree_size, peaks: row.peaks } : emptyTree;
+  if (last) await refuseInconsistent(nodeSource(tx, of), head, openHead(last, origin));
+  const key = await store.findLogKey(tx, of.tenantId);
   if (!key) throw signingErrors.no_log_key();
-  return { head, verifier: key.verifier, wrappedPrivateKey: key.wrapped_private_key };
+  return { head, last, verifier: key.verifier, wrappedPrivateKey: key.wrapped_private_key };
 }
 
 function openHead(row: { note: string; verifier: string }, origin: string) {
   return openCheckpoint(row.note, origin, [parseVerifierKey(row.verifier)]);
 }
 
-/** The tree over a tenant's entries as the database keeps it. */
-export function nodeSource(tx: TenantTx, tenantId: string): HashSource {
+/** The tree of a log as the database keeps it. */
+export function nodeSource(tx: TenantTx, of: store.TenantLog): HashSource {
   return async (nodes) => {
-    const rows = await store.findNodes(tx, tenantId, nodes);
+    const rows = await store.findNodes(tx, of, nodes);
     const hashes = new Map(rows.map((row) => [`${row.level}/${row.node_index}`, row.hash]));
     return nodes.map(({ level, index }) => {
       const hash = hashes.get(`${level}/${index}`);

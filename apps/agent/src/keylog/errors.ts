@@ -1,0 +1,22 @@
+import { defineErrors } from '@holdfast/base';
+
+/**
+ * What an agent may find wrong with the key log it is shown. What is corrupt is kept as evidence, and said from then on;
+ * what is unavailable is said for as long as it lasts.
+ */
+export const keyLogErrors = defineErrors('key_log', {
+  head_unsigned: ['corrupt', 'The server showed a head of the key log that is not signed by the key of this tenant'],
+  forked: ['corrupt', 'The server showed a key log that is not the one this computer saw before'],
+  shrunk: ['corrupt', 'The server showed a key log that is shorter than it was'],
+  too_long: ['corrupt', 'The server showed a key log that grew by more than one can'],
+  leaf_altered: [
+    'corrupt',
+    'The leaves of the key log that the server showed are not those that its head is signed for',
+  ],
+  leaf_hidden: ['corrupt', 'The server did not show a leaf of the key log that is about this computer'],
+  foreign_key: ['corrupt', 'The key log has a key for this computer that this computer did not register'],
+  book_damaged: ['corrupt', 'What this computer knew of the key log was damaged; it was set aside and is read anew'],
+  withheld: ['unavailable', 'The server showed a head of the key log, and not all leaves up to it'],
+  unchecked: ['unavailable', 'The key log could not be checked'],
+  daily_missing: ['unavailable', 'The key log has no new leaf over the heads of all archives, which comes every day'],
+});

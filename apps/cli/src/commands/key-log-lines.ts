@@ -1,0 +1,63 @@
+import { shownOf } from '@holdfast/sdk';
+import { timeText } from '../figures.ts';
+
+/** What is wrong with the key log, and what of it should have come, as the agent says it. */
+export type KeyLogStanding = {
+  readonly late: readonly { readonly message: string; readonly since: string; readonly remedy?: string }[];
+  readonly faults: readonly {
+    readonly message: string;
+    readonly at: string;
+    readonly lastAt: string;
+    readonly count: number;
+    readonly remedy?: string;
+  }[];
+};
+
+/** What people read of it, each with what to do; `strong` marks the first word. */
+export function keyLogLines(
+  { late, faults }: KeyLogStanding,
+  strong: (text: string) => string = (text) => text,
+): readonly string[] {
+  const said = [
+    ...faults.map(({ at, lastAt, count, ...fault }) => {
+      const often = count === 1 ? '' : `, ${count} times until ${timeText(lastAt)}`;
+      return { ...fault, when: `${timeText(at)}${often}` };
+    }),
+    ...late.map(({ since, ...lateness }) => ({ ...lateness, when: `since ${timeText(since)}` })),
+  ];
+  return said.flatMap(({ message, when, remedy }) => [
+    `${strong('key log')}  ${message} (${when})`,
+    ...(remedy === undefined ? [] : [`  What to do: ${remedy}`]),
+  ]);
+}
+
+/** A leaf as the agent says it; `at` is missing, and the kind `unknown`, where it does not know it. */
+export type Leaf = { readonly logIndex: number; readonly at?: string; readonly kind: string; readonly text: string };
+
+/** What each kind of leaf says, for people. */
+const kindTexts: Readonly<Record<string, string>> = {
+  key_registered: 'a device enrolled with its key',
+  key_ended: 'the key of a device was ended',
+  keyring_added: 'a keyring with these slots was added',
+  daily_heads: 'the newest commits of all archives',
+};
+
+/** A leaf as people read it. Its text is the server's words: nothing in it may move the cursor or turn the direction. */
+export function leafText({ logIndex, at, kind, text }: Leaf): string {
+  const when = at === undefined ? '' : `  ${timeText(at)}`;
+  const what = kindTexts[kind] ?? 'a leaf of a kind that this version does not know';
+  return `${logIndex}${when}  ${what}\n  ${String(shownOf(text))}`;
+}
+
+/** What is said of a head that was written to a file, with the number of kinds of faults there were since. */
+export function headText(written: {
+  readonly file: string;
+  readonly treeSize: number;
+  readonly faults: number;
+}): string {
+  const { file, treeSize, faults } = written;
+  const next = 'compare it with those of other computers: holdfast key log --check-heads FILE...';
+  const said = `The head over ${treeSize} leaves is in ${file}; ${next}`;
+  if (faults === 0) return said;
+  return `${said}\nSomething was wrong with the log: this head is the last that was checked, and not one that was wrong. Those are printed by: holdfast key log --json`;
+}

@@ -1,0 +1,166 @@
+import { subject as subjectOf } from '@holdfast/trust';
+import { sql } from 'kysely';
+import type { TenantTx } from '../../platform/postgres.ts';
+import { bigint, bytea, generated, nullable, text, uuid, type Columns, type Rows } from '../../platform/table.ts';
+
+/** Tables owned by this module. No other module reads or writes them. */
+export const tables = {
+  key_log_leaves: {
+    tenant_id: uuid,
+    /** Set by the database. */
+    log_index: generated(bigint),
+    body: text,
+    kind: generated(text),
+    outline: bytea,
+    /** Of leaves about a keyring. */
+    keyring_sha256: generated(nullable(text)),
+  },
+  key_log_subjects: { tenant_id: uuid, subject: text, log_index: bigint },
+  key_log_daily_heads: { tenant_id: uuid, day: text, heads: text },
+} as const satisfies Readonly<Record<string, Columns>>;
+
+/** Where archives lie and what their newest commits are; another module's table, read only. */
+type Archives = {
+  archives: {
+    tenant_id: string;
+    archive_id: string;
+    device_id: string;
+    log_state: { readonly head?: { readonly number: number; readonly sha256: string } };
+  };
+};
+type Tables = Rows<typeof tables> & Archives;
+const db = (tx: TenantTx) => tx.withTables<Tables>();
+
+/**
+ * Adds a leaf and says its place; the log's head is locked until the transaction ends.
+ *
+ * One statement: with every further one the others would wait longer.
+ */
+export async function insertLeaf(
+  tx: TenantTx,
+  row: { tenant_id: string; body: string; outline: Uint8Array },
+  subjects: readonly [string, ...string[]],
+): Promise<number> {
+  const { rows } = await sql<{ log_index: number }>`
+    with placed as (
+      insert into key_log_leaves (tenant_id, body, outline)
+      values (${row.tenant_id}, ${row.body}, ${Buffer.from(row.outline)}) returning tenant_id, log_index)
+    insert into key_log_subjects (tenant_id, subject, log_index)
+    select p.tenant_id, s.subject, p.log_index from placed p, unnest(${[...subjects]}::text[]) as s(subject)
+    returning log_index`.execute(db(tx));
+  return rows[0]!.log_index;
+}
+
+/** Leaves from a place on, in their order; those about one subject where it is named. */
+export function listLeaves(
+  tx: TenantTx,
+  filter: { tenantId: string; from: number; limit: number; subject?: string | undefined },
+) {
+  const { subject } = filter;
+  return db(tx)
+    .selectFrom('key_log_leaves as l')
+    .select(['l.log_index', 'l.outline', 'l.body'])
+    .where('l.tenant_id', '=', filter.tenantId)
+    .where('l.log_index', '>=', filter.from)
+    .$if(subject !== undefined, (query) =>
+      query.where('l.log_index', 'in', (inner) =>
+        inner
+          .selectFrom('key_log_subjects as s')
+          .select('s.log_index')
+          .where('s.tenant_id', '=', filter.tenantId)
+          .where('s.subject', '=', subject ?? ''),
+      ),
+    )
+    .orderBy('l.log_index')
+    .limit(filter.limit)
+    .execute();
+}
+
+/** Outlines from a place on, in their order, and the bodies of the leaves about any of some subjects. */
+export async function listOutlines(
+  tx: TenantTx,
+  filter: { tenantId: string; from: number; limit: number; subjects: readonly string[] },
+) {
+  const { tenantId, from, limit, subjects } = filter;
+  const outlines = await db(tx)
+    .selectFrom('key_log_leaves')
+    .select(['log_index', 'outline'])
+    .where('tenant_id', '=', tenantId)
+    .where('log_index', '>=', from)
+    .orderBy('log_index')
+    .limit(limit)
+    .execute();
+  const last = outlines.at(-1);
+  if (!last) return [];
+  const shown = await db(tx)
+    .selectFrom('key_log_leaves as l')
+    .innerJoin('key_log_subjects as s', (join) =>
+      join.onRef('s.tenant_id', '=', 'l.tenant_id').onRef('s.log_index', '=', 'l.log_index'),
+    )
+    .select(['l.log_index', 'l.body'])
+    .where('l.tenant_id', '=', tenantId)
+    .where('l.log_index', '>=', from)
+    .where('l.log_index', '<=', last.log_index)
+    .where('s.subject', 'in', [...subjects])
+    .execute();
+  const bodies = new Map(shown.map(({ log_index, body }) => [log_index, body]));
+  return outlines.map(({ log_index, outline }) => ({ outline, body: bodies.get(log_index) }));
+}
+
+/** The SHA-256 (hex) of the keyring of an archive that was said last; undefined before the first. */
+export async function findNewestKeyring(
+  tx: TenantTx,
+  tenantId: string,
+  archiveId: string,
+): Promise<string | undefined> {
+  const row = await db(tx)
+    .selectFrom('key_log_subjects as s')
+    .innerJoin('key_log_leaves as l', (join) =>
+      join.onRef('l.tenant_id', '=', 's.tenant_id').onRef('l.log_index', '=', 's.log_index'),
+    )
+    .select('l.keyring_sha256')
+    .where('s.tenant_id', '=', tenantId)
+    .where('s.subject', '=', subjectOf.archive(archiveId))
+    .where('l.keyring_sha256', 'is not', null)
+    .orderBy('s.log_index', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row?.keyring_sha256 ?? undefined;
+}
+
+/** The archives of a device: one, or none. */
+export async function findArchiveIds(tx: TenantTx, tenantId: string, deviceId: string): Promise<readonly string[]> {
+  const rows = await db(tx)
+    .selectFrom('archives')
+    .select('archive_id')
+    .where('tenant_id', '=', tenantId)
+    .where('device_id', '=', deviceId)
+    .execute();
+  return rows.map((row) => row.archive_id);
+}
+
+/** The newest commit of every archive that has one, by rising archive id. */
+export async function listArchiveHeads(tx: TenantTx, tenantId: string) {
+  const rows = await db(tx)
+    .selectFrom('archives')
+    .select(['archive_id', 'log_state'])
+    .where('tenant_id', '=', tenantId)
+    .orderBy('archive_id')
+    .execute();
+  return rows.flatMap(({ archive_id: archiveId, log_state: { head } }) =>
+    head ? [{ archiveId, commitNumber: head.number, commitSha256: head.sha256 }] : [],
+  );
+}
+
+/** Keeps the heads of a day; false when the day has some already. */
+export async function insertDailyHeads(
+  tx: TenantTx,
+  row: { tenant_id: string; day: string; heads: string },
+): Promise<boolean> {
+  const result = await db(tx)
+    .insertInto('key_log_daily_heads')
+    .values(row)
+    .onConflict((c) => c.doNothing())
+    .executeTakeFirst();
+  return result.numInsertedOrUpdatedRows === 1n;
+}

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { systemClock, type Clock } from '@holdfast/base';
+import { canonicalJson, openHeadFile, parseCanonicalJson, rootAt } from '@holdfast/trust';
+import { startAgentOf } from './agent-of-device.ts';
+import { statusOf } from './agent-status.ts';
+import { until } from './process-tree.ts';
+import { enrollDevice, startRunningCloud, type AdministeredTenant } from './running-cloud.ts';
+
+const launcher = path.resolve(import.meta.dirname, '../apps/cli/bin/holdfast.mjs');
+
+/** The machine's clock, on which nobody sleeps long. */
+const hasty: Clock = {
+  ...systemClock,
+  sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(Math.min(ms, 1_000), signal),
+};
+
+/** Runs the command line against an agent. */
+async function holdfast(socketPath: string, ...args: readonly string[]) {
+  const env = { ...process.env, HOLDFAST_SOCKET: socketPath };
+  const child = spawn(process.execPath, [launcher, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const [stdout, stderr] = await Promise.all(
+    [child.stdout, child.stderr].map(async (stream) => (await stream.toArray()).join('')),
+  );
+  const status = await new Promise((resolve) =>
+    child.exitCode === null ? child.once('close', resolve) : resolve(child.exitCode),
+  );
+  return { status, stdout: stdout!, stderr: stderr! };
+}
+
+/** An enrolled agent that protects a file. */
+async function startAgent(t: TestContext, tenant: AdministeredTenant) {
+  const device = await enrollDevice(t, tenant);
+  const { files, socketPath } = await startAgentOf(t, device, { clock: hasty });
+  writeFileSync(path.join(files, 'file'), 'content');
+  return { folder: device.stateDir, socketPath, enrollment: device.enrollment };
+}
+
+type KeyLog = {
+  readonly leaves: number;
+  readonly own: readonly { readonly kind: string; readonly text: string }[];
+  readonly faults: readonly object[];
+};
+
+test('two computers follow the key log of their tenant, each sees its own leaves, and their heads compare offline', async (t) => {
+  const running = await startRunningCloud(t);
+  const tenant = await running.addTenant('home');
+  const [one, other] = [await startAgent(t, tenant), await startAgent(t, tenant)];
+  const logOf = async ({ socketPath }: typeof one) => {
+    const { status, stdout, stderr } = await holdfast(socketPath, 'key', 'log', '--json');
+    assert.equal(status, 0, stderr);
+    return JSON.parse(stdout) as KeyLog;
+  };
+  const kinds = ({ own }: KeyLog) => own.map(({ kind }) => kind);
+  const isWhole = async (agent: typeof one) => kinds(await logOf(agent)).includes('keyring_added');
+  await until(async () => (await isWhole(one)) && (await isWhole(other)), 'leaves about both archives', 60_000);
+  for (const agent of [one, other]) {
+    const log = await logOf(agent);
+    assert.deepEqual(new Set(kinds(log)), new Set(['key_registered', 'keyring_added']));
+    assert.deepEqual(log.faults, []);
+    assert.ok(log.leaves > log.own.length, 'there are leaves about the other');
+    assert.ok(log.own[0]?.text.includes(agent.enrollment.deviceUid));
+    const shown = await holdfast(agent.socketPath, 'key', 'log');
+    assert.match(shown.stdout, /a device enrolled with its key/);
+  }
+  const files = [one, other].map(({ folder }) => path.join(folder, 'head file'));
+  for (const [place, { socketPath }] of [one, other].entries()) {
+    const { status, stderr } = await holdfast(socketPath, 'key', 'log', '--write-head', files[place]!);
+    assert.equal(status, 0, stderr);
+    assert.equal((await holdfast(socketPath, 'key', 'log', '--write-head', files[place]!)).status, 6, 'it is there');
+  }
+  const nowhere = path.join(one.folder, 'no agent');
+  const checked = await holdfast(nowhere, 'key', 'log', '--check-heads', ...files, '--json');
+  assert.equal(checked.status, 0, checked.stderr);
+  assert.equal((JSON.parse(checked.stdout) as { verdict: string }).verdict, 'one_log');
+
+  const wrong: Readonly<Record<string, readonly [args: readonly string[], status: number, code: string]>> = {
+    'one file': [[files[0]!], 2, 'head_check.too_few'],
+    'no such file': [[files[0]!, nowhere], 5, 'head_check.not_read'],
+    'a file that is none': [[files[0]!, launcher], 2, 'head_file.malformed'],
+    'an altered file': [[files[0]!, alteredCopy(files[1]!)], 9, 'head_file.unproven'],
+  };
+  for (const [what, [args, status, code]] of Object.entries(wrong)) {
+    const refused = await holdfast(nowhere, 'key', 'log', '--check-heads', ...args, '--json');
+    const { error } = JSON.parse(refused.stderr) as { error: { code: string; remedy?: string } };
+    assert.deepEqual([refused.status, error.code], [status, code], what);
+    assert.ok(error.remedy, what);
+  }
+  const status = (await statusOf(one)) as { readonly keyLog?: { readonly faults: readonly object[] } };
+  assert.deepEqual(status.keyLog?.faults, []);
+});
+
+/** A head file with one leaf changed. */
+function alteredCopy(file: string): string {
+  const { head: _, ...opened } = openHeadFile(readFileSync(file, 'utf8'));
+  const text = readFileSync(file, 'utf8').trimEnd();
+  const members = parseCanonicalJson(text) as Record<string, string>;
+  const leaves = Buffer.concat([...opened.leaves.slice(0, -1), rootAt(opened.leaves, 1)]).toString('base64');
+  const copy = `${file} altered`;
+  writeFileSync(copy, canonicalJson({ ...members, leaves }));
+  return copy;
+}
