@@ -100,6 +100,8 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'enrollment.token_revoked': () => newToken,
   'cloud_link.token_invalid': () => newToken,
   'cloud_link.log_key_mismatch': () => newToken,
+  'cloud_link.escrow_keys_mismatch': () => newToken,
+  'escrow_keys.malformed': () => newToken,
   'cloud_link.ca_mismatch': () =>
     `see that the address is that of your server; where its CA was made anew: ${newToken}`,
   'cloud_link.other_address': ({ token }) =>

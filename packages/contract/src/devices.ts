@@ -21,8 +21,8 @@ export const EnrollmentToken = z.strictObject({
   caSha256: Sha256Hex.nullable(),
   /** SHA-256 of the verifier key (its text) of the tenant's log. */
   logKeySha256: Sha256Hex,
-  /** SHA-256 of the tenant's keystore key, where the tenant has one. */
-  keystoreKeySha256: Sha256Hex.optional(),
+  /** SHA-256 of the tenant's escrow keys (their document), where the tenant has some. */
+  escrowKeysSha256: Sha256Hex.optional(),
 });
 export type EnrollmentToken = z.infer<typeof EnrollmentToken>;
 
@@ -116,6 +116,8 @@ export const EnrolledDevice = z.object({
   installationId: z.uuid(),
   /** The verifier key of the tenant's log; the enrolment token has its SHA-256. */
   logKey: z.string(),
+  /** The tenant's escrow keys (a document of canonical JSON), where the enrolment token has their SHA-256. */
+  escrowKeys: z.string().max(2_048).optional(),
   serverTime: Instant,
 });
 export type EnrolledDevice = z.infer<typeof EnrolledDevice>;

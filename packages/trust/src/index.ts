@@ -7,6 +7,7 @@ export * from './canonical-json.ts';
 export * from './checkpoint.ts';
 export * from './custom-key-slot.ts';
 export * from './deauthorization.ts';
+export * from './escrow-keys.ts';
 export * from './escrow-slot.ts';
 export * from './hpke.ts';
 export * from './key-log-leaf.ts';

@@ -2,6 +2,7 @@ import { createHash, createPrivateKey, generateKeyPairSync, sign, X509Certificat
 import { CodedError, parseUuid, systemRandom, type Random } from '@holdfast/base';
 import { deviceRoutes, EnrollmentToken, ENROLLMENT_PROOF_LABEL, problemsInWords } from '@holdfast/contract';
 import { anonymous, call, textOf } from '@holdfast/sdk';
+import { escrowKeysSha256, parseEscrowKeys } from '@holdfast/trust';
 import type { DeviceKey, Enrollment, EnrollmentStore, PendingEnrollment } from './enrollment-store.ts';
 import { cloudErrors } from './errors.ts';
 import { createHttpsFetch, type HttpsSettings } from './https-fetch.ts';
@@ -27,7 +28,7 @@ const CA_TIMEOUT_MS = 20_000;
  * Nothing is trusted on first use: the CA must be the one whose hash the token has, and is the only one from then on. Run
  * again after an answer was lost, it goes on with the key it has made.
  * @throws cloud_link.token_invalid, cloud_link.other_address, cloud_link.ca_mismatch, cloud_link.ca_unreachable,
- * cloud_link.already_enrolled, cloud_link.log_key_mismatch, and the server's enrollment and devices errors
+ * cloud_link.already_enrolled, cloud_link.log_key_mismatch, cloud_link.escrow_keys_mismatch, and the server's enrollment and devices errors
  */
 export async function enroll(
   request: EnrollRequest,
@@ -52,12 +53,33 @@ export async function enroll(
     if (sha256(reply.logKey).toString('hex') !== token.logKeySha256) throw cloudErrors.log_key_mismatch();
     const { installationId, tenantUid } = token;
     const { deviceUid, orgUid, logKey } = reply;
-    const enrollment = { version: 1, url: token.url, installationId, tenantUid, orgUid, deviceUid, logKey } as const;
-    store.save({ ...enrollment, caPem, deviceKey: pending.deviceKey });
-    return { ...enrollment, caPem, deviceKey: pending.deviceKey };
+    const escrowKeys = pinnedEscrowKeys(token, reply.escrowKeys);
+    const server = { version: 1, url: token.url, installationId, tenantUid, logKey, caPem } as const;
+    const enrollment = {
+      ...server,
+      ...(escrowKeys && { escrowKeys }),
+      orgUid,
+      deviceUid,
+      deviceKey: pending.deviceKey,
+    };
+    store.save(enrollment);
+    return enrollment;
   } finally {
     https.close();
   }
+}
+
+/** The tenant's escrow keys: those whose hash the token has, or none. @throws cloud_link.escrow_keys_mismatch */
+function pinnedEscrowKeys(
+  { escrowKeysSha256: expected, ...token }: EnrollmentToken,
+  text?: string,
+): string | undefined {
+  if (expected === undefined) return undefined;
+  if (text === undefined || escrowKeysSha256(text) !== expected) throw cloudErrors.escrow_keys_mismatch();
+  const { installationId, tenantUid } = parseEscrowKeys(text);
+  if (installationId !== token.installationId || tenantUid !== token.tenantUid)
+    throw cloudErrors.escrow_keys_mismatch();
+  return text;
 }
 
 function parseToken({ tokenText, url }: EnrollRequest): EnrollmentToken {

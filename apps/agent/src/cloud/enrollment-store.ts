@@ -26,6 +26,8 @@ const Enrollment = z.strictObject({
   caPem: z.string().nullable(),
   /** The verifier key of the tenant's log. */
   logKey: z.string(),
+  /** The tenant's escrow keys (a document of canonical JSON), as the enrolment token pinned them. */
+  escrowKeys: z.string().optional(),
 });
 /** What a device keeps of its enrolment. */
 export type Enrollment = z.infer<typeof Enrollment>;

@@ -7,6 +7,7 @@ export const cloudErrors = defineErrors('cloud_link', {
   ca_unreachable: ['unavailable', 'The certificate of the server could not be fetched'],
   ca_mismatch: ['unauthenticated', "The server's CA is not the one of the enrolment token; nothing was sent to it"],
   log_key_mismatch: ['unauthenticated', "The tenant's log key is not the one of the enrolment token"],
+  escrow_keys_mismatch: ['unauthenticated', "The tenant's escrow keys are not those of the enrolment token"],
   already_enrolled: ['conflict', 'This computer is enrolled already'],
   not_enrolled: ['not_found', 'This computer is not enrolled'],
   state_damaged: ['corrupt', 'The file of the enrolment cannot be read'],

@@ -13,7 +13,7 @@ const shown =
   'archive auth backup certificate cloud_link destinations devices key_log log protection proxy request sdk state storage';
 /** Nouns of failures of something else: one entry, one request, one key, one restore. */
 const notShown =
-  'api_clients archive_password browse canonical_json control custom_key enrollment escrow files head_file hpke key_file key_log_leaf keys ' +
+  'api_clients archive_password browse canonical_json control custom_key enrollment escrow escrow_keys files head_file hpke key_file key_log_leaf keys ' +
   'note orgs policies recovery_code restore seal sessions sets slot time users zstd';
 
 /** Of the nouns above, what neither shows, and why. */
@@ -22,7 +22,8 @@ const elsewhere: Readonly<Record<string, string>> = {
   'state.in_use': 'said where the agent is started',
   'protection.stopping': 'said to who waits for a backup',
   'cloud_link.token_invalid cloud_link.other_address cloud_link.ca_unreachable cloud_link.ca_mismatch': 'of enrolling',
-  'cloud_link.log_key_mismatch cloud_link.already_enrolled cloud_link.not_enrolled': 'of enrolling',
+  'cloud_link.log_key_mismatch cloud_link.escrow_keys_mismatch cloud_link.already_enrolled cloud_link.not_enrolled':
+    'of enrolling',
   'cloud_link.state_damaged cloud_link.state_exposed': 'said where the agent is started',
   'destinations.not_found destinations.known destinations.not_a_folder destinations.only_of_set': 'of a command',
   'destinations.too_many destinations.only_copy destinations.is_state destinations.covers_set': 'of a command',
