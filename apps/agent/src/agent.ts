@@ -18,6 +18,7 @@ import { spareMemory } from './engine/frugal-memory.ts';
 import { createLinuxSource } from './engine/linux-source.ts';
 import { startBackupWorker } from './engine/start-worker.ts';
 import { ShownRecoveryCode } from './keys/recovery-code.ts';
+import { hearHead } from './keylog/hear-head.ts';
 import type { KeyLogBook } from './keylog/key-log-book.ts';
 import { type AgentLog, silentLog } from './log.ts';
 import { Protector } from './schedule/protector.ts';
@@ -143,18 +144,20 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const places = database.destinations().map(makePlace);
   const memory = rememberIn(database, { clock, log });
   const gaps = new GapBook(database, archive.index);
-  const destinations = new Destinations(archive, places, { clock, random, source, signal, memory, gaps });
+  const { keyLog } = options;
+  const onKeyLogHead = (note: string) => keyLog && hearHead(keyLog, note, clock.now());
+  const destinations = new Destinations(archive, places, { clock, random, source, signal, memory, gaps, onKeyLogHead });
   resources.defer(() => destinations.closeAll());
   const startWorker = options.startWorker ?? startBackupWorker;
   const workers = Math.max(1, Math.min(4, availableParallelism()));
   const commitClock = options.commitClock ?? new ServerClock({ wall: clock, boot: systemBootClock() });
+  const keyLogHead = () => keyLog?.head()?.note;
   const shared = { archive, destinations, database, clock, commitClock, log, never };
-  const passPorts = { ...shared, source, startWorker, workers };
+  const passPorts = { ...shared, keyLogHead, source, startWorker, workers };
   const protector = new Protector(passPorts);
   resources.defer(() => protector.close());
   const recoveryCode = new ShownRecoveryCode({ clock, random });
   resources.use(spareMemory());
-  const { keyLog } = options;
   return { ...shared, passPorts, protector, recoveryCode, makePlace, stateDir, keyLog, random, signal };
 }
 

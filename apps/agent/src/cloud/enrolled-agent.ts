@@ -63,6 +63,7 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
     os,
     signal,
     clock,
+    keyLogHead: () => keyLog.head()?.note,
     onWord: () => following.start(),
     onSilence: (error) => tellSilence(log, error),
   }).then(async (outcome) => {
