@@ -30,6 +30,7 @@ const saysItself: Readonly<Record<string, string>> = {
   'auth.missing auth.expired auth.wrong_kind auth.use_nonce auth.missing_permission request.cross_site': 'of the API',
   'head_check.too_few head_check.not_read head_check.other_log head_check.forked': 'its maker adds it',
   'devices.not_found enrollment.org_not_found enrollment.token_not_found enrollment.proof_invalid': 'of the API',
+  'keystore.bad_request keystore.tenant_unknown': 'said to the server, which asks it',
   'sets.invalid control.invalid browse.no_pattern restore.invalid_path restore.invalid_commit':
     'the field and the rule',
   'backup.volume_gone backup.file_replaced backup.folder_replaced': 'of one entry; looked at again by itself',

@@ -55,6 +55,14 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'output.not_written': () => 'make room where it is written, or write it elsewhere',
   'embedded_postgres.cannot_run': () => 'set HOLDFAST_DATABASE_URL to a PostgreSQL server (15 or newer) of your own',
   'embedded_postgres.leftover_survives': ({ pids }) => `end these processes, then start again: ${String(pids)}`,
+  'keystore.away': () =>
+    'try again in a moment: it is started again by itself; holdfast cloud doctor says whether it answers, the log of the server why it does not',
+  'keystore.busy': () => 'try again in a moment',
+  'keystore.fault': () => 'look at the log of the server, and please report it',
+  'keystore.already_running': () => 'end the other one: the log of the server says when it is tried again',
+  'keystore.memory_open': ({ syscall }) => `allow the process the call ${String(syscall)}; it is tried again by itself`,
+  'keystore.other_log': () => 'put back a database whose schemas public and keystore are of one time',
+  'enrollment.keys_not_made': () => 'holdfast cloud doctor says whether the keystore of the server answers',
   'cloud.never_started': () => 'start it first: holdfast up, or holdfast cloud start; HOLDFAST_HOME names its folder',
   'cloud.stop_incomplete': ({ parts }) =>
     `start it again: what is left is found and ended then; if it comes again, please report it: ${String(parts)}`,
@@ -109,6 +117,8 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'cloud_link.ca_unreachable': () => 'see that the server runs and that this computer reaches it, then enrol again',
   'cloud_link.already_enrolled': () => 'holdfast status shows how it stands',
   'cloud_link.not_enrolled': () => 'enrol it: holdfast agent enroll URL --token-file FILE',
+  'cloud_link.enrolled_without_escrow': ({ file }) =>
+    `remove ${String(file)}, then enrol this computer anew: holdfast agent enroll URL --token-file FILE`,
   'cloud_link.state_damaged': () => 'enrol this computer anew: holdfast agent enroll URL --token-file FILE',
   'cloud_link.state_exposed': () => 'nobody but the user the agent runs as may own or read it: chown and chmod 600',
   'sdk.unreachable': () => 'see that the server runs and that this computer reaches it',

@@ -22,4 +22,5 @@ export { inviteDevices } from './invite.ts';
 export { openSocketHost } from './platform/embedded-postgres.ts';
 export { lockFile, type FileLock } from './platform/file-lock.ts';
 export { createLog, logLevels, rotatingFile, silentLog, type Log, type LogLevel } from './platform/log.ts';
+export { SupervisedChild, type SupervisedOptions } from './platform/supervised-child.ts';
 export { runCloud, watchForStop, type StopReason, type StopWatch } from './run-cloud.ts';
