@@ -69,7 +69,7 @@ export async function createArchive(
   // Another device's archive of that id, or another archive of this device: neither is touched.
   if (rows[0]?.archive_id !== archiveId) throw storageErrors.archive_exists();
   return withOwnArchive(ctx, archiveId, async (archive) => {
-    await archive.appendKeys(Buffer.concat([header, keyring]), () => announceKeyring(ctx, archiveId, keyring));
+    await archive.appendKeys(Buffer.concat([header, keyring]), (records) => admitKeyrings(ctx, archive, records));
     return describe(ctx, archive);
   });
 }
@@ -111,7 +111,7 @@ export async function addKeyring(ctx: IoContext<StorageAdapters>, archiveId: str
     const keyring = Buffer.from(sent, 'base64');
     try {
       if (!isOne(keyring, RecordKind.keyring)) throw storageErrors.keyring_refused({ fact: 'it is not one keyring' });
-      await archive.appendKeys(keyring, () => announceKeyring(ctx, archiveId, keyring));
+      await archive.appendKeys(keyring, (records) => admitKeyrings(ctx, archive, records));
     } catch (error) {
       const codes = ['log.record_refused', 'log.keyring_known', 'log.record_invalid'];
       if (error instanceof CodedError && codes.includes(error.code))
@@ -123,22 +123,31 @@ export async function addKeyring(ctx: IoContext<StorageAdapters>, archiveId: str
 }
 
 /**
- * Says in the tenant's key log which slots the next keyring of an archive has, before it is added: what opens an archive is
- * there for all who follow the log, also where the server stops in between.
+ * Lets keyrings in that are to be added next, on whichever way they came. Says of each in the tenant's key log which slots it
+ * has, before it is added: what opens an archive is there for all who follow the log, also where the server stops in between.
  *
  * Nothing is said twice of a keyring that was said of last and did not reach the disk then. @throws log.record_refused
  */
-async function announceKeyring(ctx: IoContext, archiveId: string, keyring: Uint8Array): Promise<void> {
+export async function admitKeyrings(
+  ctx: IoContext,
+  { row }: OpenArchive,
+  records: readonly Uint8Array[],
+): Promise<void> {
   const { tenantId } = ctx;
-  const keyringSha256 = sha256(keyring).toString('hex');
-  const { number: keyringNumber, slots } = parseKeyring(splitRecord(keyring).open);
+  const facts = records.map((record) => keyringFact(row.archive_id, record));
+  await ctx.transact(async ({ tx, now: at }) => {
+    const said = await findNewestKeyring(tx, tenantId, row.archive_id);
+    const saidAt = facts.findIndex(({ keyringSha256 }) => keyringSha256 === said);
+    for (const fact of facts.slice(saidAt + 1)) await appendKeyLogLeaf(tx, { tenantId, at }, fact);
+  });
+}
+
+function keyringFact(archiveId: string, record: Uint8Array) {
+  const { number: keyringNumber, slots } = parseKeyring(splitRecord(record).open);
   if (slots.length > MAX_LOGGED_SLOTS) throw logErrors.record_refused({ fact: 'it has too many slots' });
   const named = slots.map(({ slotId, kind: slotKind }) => ({ slotId: Buffer.from(slotId).toString('hex'), slotKind }));
-  const fact = { kind: 'keyring_added', archiveId, keyringNumber, keyringSha256, slots: named } as const;
-  await ctx.transact(async ({ tx, now: at }) => {
-    if ((await findNewestKeyring(tx, tenantId, archiveId)) === keyringSha256) return;
-    await appendKeyLogLeaf(tx, { tenantId, at }, fact);
-  });
+  const keyringSha256 = sha256(record).toString('hex');
+  return { kind: 'keyring_added', archiveId, keyringNumber, keyringSha256, slots: named } as const;
 }
 
 /**
