@@ -122,6 +122,10 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'keys.missing': () => 'wait until the first backup has begun: holdfast status',
   'keys.no_code_shown': () => 'holdfast key show-recovery shows one',
   'keys.code_differs': () => 'run it again, and type the words that it shows',
+  'keys.no_way_in': () => 'keep a recovery code first: holdfast key show-recovery',
+  'keys.escrow_demanded': () =>
+    'keep escrow beside it with --with-escrow, or ask the administrator of the organisation to allow an own key',
+  'keys.unsettled': () => 'connect a destination, then try again: holdfast status',
   'keys.export_exists': () => 'choose another name',
   'recovery_code.wrong_length': () => 'type all the words, with a space between them',
   'recovery_code.unknown_word': () => 'look at that word again: one letter may be wrong',
