@@ -195,7 +195,7 @@ export class OpenArchive {
   }
 
   /**
-   * Adds records that belong to no session: the header and first keyring, or the next keyring.
+   * Adds records that belong to no session: the header and first keyrings, or the next keyring.
    */
   async appendKeys(bytes: Uint8Array, admit: AdmitKeyrings): Promise<Durable> {
     await this.#turn.use(async () => {
@@ -273,18 +273,21 @@ export class OpenArchive {
 
   /** A new writer must be brought in by one that was there: the device's token alone is not enough. */
   #expectIntroduced(records: Examined): void {
-    const known = this.#state.writers;
-    if (known.length === 0) return;
+    let known: readonly { readonly publicKey: Uint8Array }[] = this.#state.writers.map(({ publicKey }) => ({
+      publicKey: Uint8Array.fromHex(publicKey),
+    }));
     for (const record of records) {
       if (!isNewKeyring(record)) continue;
-      for (const writer of parseKeyring(splitRecord(record.bytes).open).writers.slice(known.length)) {
+      const { writers } = parseKeyring(splitRecord(record.bytes).open);
+      for (const writer of known.length === 0 ? [] : writers.slice(known.length)) {
         const message = introductionMessage(this.#options.archiveId, writer);
         const { introduction } = writer;
         const isIntroduced =
-          introduction !== undefined &&
-          known.some(({ publicKey }) => isSignedBy(Uint8Array.fromHex(publicKey), message, introduction));
+          introduction !== undefined && known.some(({ publicKey }) => isSignedBy(publicKey, message, introduction));
         if (!isIntroduced) throw logErrors.record_refused({ fact: 'nobody who was there introduces the new writer' });
       }
+      // It fits what is there: its writers are those, and at most one more. The next may be introduced by that one.
+      known = writers;
     }
   }
 
