@@ -94,29 +94,35 @@ export function archiveFolder({ homeDir }: RunningCloud, tenant: AdministeredTen
 }
 
 /** The epochs that each keyring of a folder gives to a secret; none where it opens none of its slots. */
-export async function epochsOpened(folder: string, open: OpenRing): Promise<ReadonlyMap<number, readonly number[]>> {
-  const archiveId = Uint8Array.fromHex(path.basename(folder));
-  const source = await folderSource(folder, path.basename(folder));
+export async function epochsOpened(
+  folder: string,
+  open: OpenRing,
+  archiveIdHex: string = path.basename(folder),
+): Promise<ReadonlyMap<number, readonly number[]>> {
+  const archiveId = Uint8Array.fromHex(archiveIdHex);
+  const source = await folderSource(folder, archiveIdHex);
   const found = new Map<number, readonly number[]>();
   try {
     for await (const ordinal of source.ordinalsOf(RecordKind.keyring)) {
       const record = (await source.read(ordinal))!;
-      const { number, slots } = parseKeyring(splitRecord(record).open);
-      found.set(number, found.get(number) ?? []);
-      for (const slot of slots) {
-        const ringKey = await open(slot, { archiveId, keyringNumber: number });
-        if (!ringKey) continue;
-        const { raw } = openRecordSync(record, { archiveId, ring: new Map(), ringKey });
-        found.set(
-          number,
-          parseRing(raw).epochs.map((epoch) => epoch.number),
-        );
-      }
+      const { number } = parseKeyring(splitRecord(record).open);
+      found.set(number, await epochsIn(record, archiveId, open));
     }
     return found;
   } finally {
     await source.close();
   }
+}
+
+async function epochsIn(record: Uint8Array, archiveId: Uint8Array, open: OpenRing): Promise<readonly number[]> {
+  const { number, slots } = parseKeyring(splitRecord(record).open);
+  for (const slot of slots) {
+    const ringKey = await open(slot, { archiveId, keyringNumber: number });
+    if (!ringKey) continue;
+    const { raw } = openRecordSync(record, { archiveId, ring: new Map(), ringKey });
+    return parseRing(raw).epochs.map((epoch) => epoch.number);
+  }
+  return [];
 }
 
 /** The newest commit of a folder that a secret leads to, by the engine's own reader. */

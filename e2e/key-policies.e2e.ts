@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, watch, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { storageRoutes } from '@holdfast/contract';
 import { systemClock, systemRandom } from '@holdfast/base';
 import {
@@ -13,6 +14,7 @@ import {
   parseRecoveryCode,
   prepareCustomKeySlot,
 } from '@holdfast/trust';
+import { askAgent } from '@holdfast/agent';
 import { CloudDestination } from '@holdfast/agent/cloud';
 import { KeyStore, withChangedSlots } from '@holdfast/agent/keys/testing';
 import { type AgentOfDevice, startAgentOf } from './agent-of-device.ts';
@@ -28,6 +30,7 @@ import {
   type OpenRing,
 } from './escrowed-device.ts';
 import { until } from './process-tree.ts';
+import { RunningAgentProcess } from './running-agent.ts';
 import { newFolder, startRunningCloud } from './running-cloud.ts';
 
 const launcher = path.resolve(import.meta.dirname, '../apps/cli/bin/holdfast.mjs');
@@ -111,7 +114,7 @@ async function keepCode({ agent }: Scene): Promise<string> {
 }
 
 /** Names of the files that `recover` gives back, with a secret on its standard input or in a file. */
-async function recovered(t: TestContext, { folder }: Scene, args: readonly string[], input?: string) {
+async function recovered(t: TestContext, { folder }: Pick<Scene, 'folder'>, args: readonly string[], input?: string) {
   const out = path.join(newFolder(t), 'out');
   const { status, text } = await holdfast('/nowhere', ['recover', folder, '--to', out, ...args], input);
   const names = existsSync(out) ? readdirSync(out, { recursive: true, encoding: 'utf8' }) : [];
@@ -338,6 +341,59 @@ test('who stole the keys adds a keyring and locks nobody out: owner and escrow o
   const rescued = await recovered(t, scene, [], code);
   assert.deepEqual(rescued.names, ['after', 'before'], rescued.text);
 });
+
+test('an agent that is killed while an own key is set goes on with the keyring before or the next one', async (t) => {
+  const agent = new RunningAgentProcess(t);
+  agent.write('one', 'one');
+  await agent.start();
+  const destination = agent.addDestination();
+  const { code } = (await askAgent(agent.socketPath, { request: 'key.show-recovery' })) as { code: string };
+  await askAgent(agent.socketPath, { request: 'key.confirm-recovery', code });
+  assert.equal(agent.run('backup').status, 0);
+  const numbers: number[] = [];
+  // While the key file is written, when it has its name, and while its keyring is on its way.
+  const moments = [
+    { name: 'keys.json.new', ms: 0 },
+    { name: 'keys.json', ms: 0 },
+    { name: 'keys.json', ms: 20 },
+  ];
+  for (const [round, { name, ms }] of moments.entries()) {
+    const file = path.join(agent.folder, `key ${round}`);
+    writeFileSync(file, randomBytes(32).toString('hex'));
+    const moment = whenTouched(agent.stateDir, name);
+    const asked = holdfast(agent.socketPath, ['key', 'use-custom', file]).catch(() => undefined);
+    await moment;
+    await sleep(ms);
+    await agent.kill();
+    await asked;
+    await agent.start();
+    const list = (await askAgent(agent.socketPath, { request: 'key.list' })) as unknown as KeyList;
+    numbers.push(list.keyring);
+    agent.write(`file ${round}`, `content ${round}`);
+    assert.equal(agent.run('backup').status, 0);
+    const segments = readdirSync(destination, { recursive: true, encoding: 'utf8' }).find(
+      (name) => path.basename(name) === 'segments',
+    );
+    const folder = path.join(destination, path.dirname(segments!));
+    const opened = await epochsOpened(folder, byCode(code), list.archiveId);
+    assert.deepEqual(opened.get(list.keyring), [...(opened.get(list.keyring)?.keys() ?? [])], 'all epochs there are');
+    assert.equal(opened.size, list.keyring, 'every keyring is there');
+  }
+  t.diagnostic(`keyrings after each kill: ${numbers.join(', ')}`);
+  const back = await recovered(t, { folder: destination }, [], code);
+  assert.deepEqual(back.names, ['file 0', 'file 1', 'file 2', 'one'], back.text);
+});
+
+/** Resolves when something happens to a file of this name. */
+function whenTouched(folder: string, name: string): Promise<void> {
+  return new Promise((resolve) => {
+    const watcher = watch(folder, (_event, touched) => {
+      if (touched !== name) return;
+      watcher.close();
+      resolve();
+    });
+  });
+}
 
 function flipped(record: Uint8Array): Uint8Array {
   const other = Uint8Array.from(record);

@@ -73,11 +73,9 @@ export async function mountStorageRole(app: FastifyInstance, options: StorageOpt
     log,
   });
   const { findEscrowKeyIds } = options;
-  const adapters = {
-    ...{ hasRoom, installationId, archives, receipts, memory, clock, log },
-    quotas: new Quotas(),
-    ...(findEscrowKeyIds && { findEscrowKeyIds }),
-  };
+  const quotas = new Quotas();
+  const demanded = findEscrowKeyIds && { findEscrowKeyIds };
+  const adapters = { hasRoom, installationId, archives, receipts, memory, quotas, clock, log, ...demanded };
   const refusals = new RefusalLog({ database, writeAudit, clock });
   mountStorage(app, { ...about, authenticate, writeAudit, refusals, stopping, adapters });
   const closeUnused = async () => {

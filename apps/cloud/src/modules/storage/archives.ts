@@ -18,12 +18,20 @@ import type { TenantTx } from '../../platform/postgres.ts';
 import { findDevice } from '../devices/index.ts';
 import { isHeld } from '../holds/index.ts';
 import { appendKeyLogLeaf, findNewestKeyring } from '../keylog/index.ts';
-import { resolveForOrg } from '../policies/index.ts';
+import { type EscrowKeyIds, lacksEscrow, resolveForOrg } from '../policies/index.ts';
 import { declaring } from './declared-errors.ts';
-import { expectEscrow, type FindEscrowKeyIds } from './escrow-demand.ts';
 import type { OpenArchive } from './open-archive.ts';
 import type { OpenArchives } from './open-archives.ts';
 import * as store from './store.ts';
+
+/** A device of a tenant. */
+export type DeviceOfTenant = { readonly tenantId: string; readonly deviceId: string };
+
+/**
+ * The escrow keys that a device was given when it enrolled, and those that follow them; none where it was given none, since
+ * it could make no slot for them.
+ */
+export type FindEscrowKeyIds = (tx: TenantTx, device: DeviceOfTenant) => Promise<readonly EscrowKeyIds[]>;
 
 /** What use cases of archives need besides transactions. */
 export type StorageAdapters = {
@@ -154,6 +162,20 @@ export async function admitKeyrings(
     const saidAt = facts.findIndex(({ keyringSha256 }) => keyringSha256 === said);
     for (const fact of facts.slice(saidAt + 1)) await appendKeyLogLeaf(tx, { tenantId, at }, fact);
   });
+}
+
+/** Refuses a keyring without the escrow that the device's org asks for. @throws storage.keyring_lacks_escrow */
+async function expectEscrow(
+  tx: TenantTx,
+  device: DeviceOfTenant,
+  { keyring, findKeyIds }: { readonly keyring: Keyring; readonly findKeyIds: FindEscrowKeyIds | undefined },
+): Promise<void> {
+  const keyIds = (await findKeyIds?.(tx, device)) ?? [];
+  if (keyIds.length === 0) return;
+  const found = await findDevice(tx, device.tenantId, device.deviceId);
+  const policy = found && (await resolveForOrg(tx, device.tenantId, found.org_id));
+  const escrow = policy?.settings.escrow ?? 'off';
+  if (lacksEscrow(keyring, escrow, keyIds)) throw storageErrors.keyring_lacks_escrow({ escrow });
 }
 
 function keyringFact(archiveId: string, { number: keyringNumber, slots }: Keyring, record: Uint8Array) {
