@@ -1,28 +1,20 @@
-/** Devices of tenants whose escrow keys a test holds in private, and what opens their archives. */
-import { generateKeyPairSync } from 'node:crypto';
+/** Escrow of tenants, and what opens their devices' archives. */
 import path from 'node:path';
-import type { TestContext } from 'node:test';
 import { openRecordSync, parseKeyring, parseRing, RecordKind, splitRecord } from '@holdfast/archive';
 import { openArchive } from '@holdfast/archive/read';
 import { fixedTools, folderSource } from '@holdfast/archive/testing';
-import { systemClock, systemRandom, type Clock } from '@holdfast/base';
-import type { EscrowKeyIds, FindEscrowKeyIds } from '@holdfast/cloud';
+import { systemClock, type Clock } from '@holdfast/base';
+import { openTenantEscrow } from '@holdfast/cloud/testing';
 import type { PolicySettings } from '@holdfast/contract';
 import {
   escrowSlotKind,
-  formatEscrowKeys,
-  formatVerifierKey,
-  hpkeKeyId,
-  importHpkeKey,
-  keystoreKeyName,
-  noteSigner,
   openEscrowInner,
   openEscrowOuter,
   openSlotWithKey,
   type Slot,
   type SlotPlace,
 } from '@holdfast/trust';
-import { enrollDevice, type AdministeredTenant, type EnrolledDevice, type RunningCloud } from './running-cloud.ts';
+import type { AdministeredTenant, RunningCloud } from './running-cloud.ts';
 
 /** Gives the ring key of a slot by a secret; undefined where it is another's. */
 export type OpenRing = (slot: Slot, place: SlotPlace) => Promise<Uint8Array | undefined> | Uint8Array | undefined;
@@ -33,51 +25,14 @@ export const hasty: Clock = {
   sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(Math.min(ms, 1_000), signal),
 };
 
-/** Escrow keys whose private halves are here: as a server demands them, as devices pin them, and what they open. */
-export class HeldEscrow {
-  readonly #log = importHpkeKey(systemRandom(32));
-  readonly #keystore = importHpkeKey(systemRandom(32));
-  /** Whether the server was told of devices that have them. */
-  isDemanded = true;
-
-  readonly findEscrowKeyIds: FindEscrowKeyIds = async (): Promise<readonly EscrowKeyIds[]> => {
-    const keyId = ({ publicKey }: { publicKey: Uint8Array }) => Buffer.from(hpkeKeyId(publicKey)).toString('hex');
-    return this.isDemanded ? [{ outerKeyId: keyId(this.#log), innerKeyId: keyId(this.#keystore) }] : [];
-  };
-
-  /** The document that an enrolment has. */
-  documentFor({ installationId, tenantUid }: { installationId: string; tenantUid: string }): string {
-    const { privateKey } = generateKeyPairSync('ed25519');
-    const signer = noteSigner(keystoreKeyName(installationId, tenantUid), privateKey);
-    const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64url');
-    return formatEscrowKeys({
-      version: 1,
-      installationId,
-      tenantUid,
-      number: 1,
-      keystoreKey: text(this.#keystore.publicKey),
-      keystoreVerifier: formatVerifierKey(signer.key),
-      logSealingKey: text(this.#log.publicKey),
-    });
-  }
-
-  /** Opens a slot as log and keystore do together. */
-  readonly open: OpenRing = (slot, place) => {
+/** Opens escrow slots of a tenant as its log and its keystore do together. */
+export async function openerOfEscrow({ homeDir }: RunningCloud, { tenantUid }: AdministeredTenant): Promise<OpenRing> {
+  const { logKey, keystoreKey } = await openTenantEscrow(homeDir, tenantUid);
+  return (slot, place) => {
     if (slot.kind !== escrowSlotKind) return undefined;
-    const inner = openEscrowOuter(slot, place.archiveId, this.#log);
-    return openSlotWithKey(slot, place, openEscrowInner(slot, place.archiveId, inner, this.#keystore));
+    const inner = openEscrowOuter(slot, place.archiveId, logKey);
+    return openSlotWithKey(slot, place, openEscrowInner(slot, place.archiveId, inner, keystoreKey));
   };
-}
-
-/** Enrols a device that was given these escrow keys. */
-export async function enrollWithEscrow(
-  t: TestContext,
-  tenant: AdministeredTenant,
-  escrow: HeldEscrow,
-): Promise<EnrolledDevice> {
-  const device = await enrollDevice(t, tenant);
-  device.store.save({ ...device.enrollment, escrowKeys: escrow.documentFor(device.enrollment) });
-  return device;
 }
 
 /** Sets what a tenant asks of escrow. */

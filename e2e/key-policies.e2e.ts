@@ -22,16 +22,15 @@ import { statusOf } from './agent-status.ts';
 import {
   archiveFolder,
   askEscrow,
-  enrollWithEscrow,
   epochsOpened,
   hasty,
   headOpened,
-  HeldEscrow,
+  openerOfEscrow,
   type OpenRing,
 } from './escrowed-device.ts';
 import { until } from './process-tree.ts';
 import { RunningAgentProcess } from './running-agent.ts';
-import { newFolder, startRunningCloud } from './running-cloud.ts';
+import { enrollDevice, newFolder, startRunningCloud } from './running-cloud.ts';
 
 const launcher = path.resolve(import.meta.dirname, '../apps/cli/bin/holdfast.mjs');
 
@@ -60,11 +59,11 @@ type KeyList = {
 
 /** A server, a tenant that asks for escrow so, and an enrolled agent that protects some files. */
 async function startScene(t: TestContext, setting: 'always' | 'required' | 'off' = 'required') {
-  const escrow = new HeldEscrow();
-  const running = await startRunningCloud(t, { edges: { findEscrowKeyIds: escrow.findEscrowKeyIds } });
+  const running = await startRunningCloud(t);
   const tenant = await running.addTenant('home');
+  const byEscrow = await openerOfEscrow(running, tenant);
   await askEscrow(tenant, setting);
-  const device = await enrollWithEscrow(t, tenant, escrow);
+  const device = await enrollDevice(t, tenant);
   const files = newFolder(t);
   const start = () => startAgentOf(t, device, { clock: hasty, files });
   const agent = await start();
@@ -82,7 +81,7 @@ async function startScene(t: TestContext, setting: 'always' | 'required' | 'off'
     until(async () => (await keys()).escrow.state === wanted, `escrow is ${wanted}`, 60_000);
   const storedBytes = async () => (await device.client.call(storageRoutes.list, {})).archives[0]!.storedBytes;
   return {
-    escrow,
+    byEscrow,
     running,
     tenant,
     device,
@@ -140,7 +139,7 @@ test('an archive has escrow from its first keyring on where its org asks for it,
   assert.deepEqual(currentKinds(await asked.keys()), ['escrow']);
   writeFileSync(path.join(asked.files, 'one'), 'content');
   await backUp(asked);
-  assert.deepEqual([...(await epochsOpened(asked.folder, asked.escrow.open))], [[1, [0]]]);
+  assert.deepEqual([...(await epochsOpened(asked.folder, asked.byEscrow))], [[1, [0]]]);
   const off = await startScene(t, 'off');
   assert.deepEqual(currentKinds(await off.keys()), []);
   await backUp(off);
@@ -150,7 +149,7 @@ test('an archive has escrow from its first keyring on where its org asks for it,
 
 test('an old password opens the past and nothing new, and changing it uploads nothing again', async (t) => {
   const scene = await startScene(t);
-  const { escrow, files, agent, folder, keys, storedBytes } = scene;
+  const { byEscrow, files, agent, folder, keys, storedBytes } = scene;
   const [first, second] = ['the first password', 'the second password'];
   for (const name of ['a', 'b']) writeFileSync(path.join(files, name), randomBytes(3_000_000));
   await backUp(scene);
@@ -194,7 +193,7 @@ test('an old password opens the past and nothing new, and changing it uploads no
   );
   assert.deepEqual(heads, [headBetween, headNow]);
   assert.deepEqual(
-    [...(await epochsOpened(folder, escrow.open))],
+    [...(await epochsOpened(folder, byEscrow))],
     [
       [1, [0]],
       [2, []],
@@ -253,7 +252,7 @@ test('a custom key is made in a new file of its own, opens the archive, and no s
   assert.equal(standard.status, 0, standard.text);
   assert.deepEqual(currentKinds(await keys()).toSorted(), ['escrow', 'recovery_code']);
   await backUp(scene);
-  const epochs = await epochsOpened(folder, scene.escrow.open);
+  const epochs = await epochsOpened(folder, scene.byEscrow);
   assert.deepEqual(epochs.get((await keys()).keyring), [0, 1, 2]);
   assert.deepEqual(
     (await recovered(t, scene, ['--custom-key', file])).names,
@@ -264,7 +263,7 @@ test('a custom key is made in a new file of its own, opens the archive, and no s
 
 test('escrow that nobody asks for any more stays until something else opens the archive, and comes back when it is asked for', async (t) => {
   const scene = await startScene(t);
-  const { escrow, tenant, files, folder, keys, untilEscrow } = scene;
+  const { byEscrow, tenant, files, folder, keys, untilEscrow } = scene;
   writeFileSync(path.join(files, 'one'), 'one');
   await backUp(scene);
   await askEscrow(tenant, 'off');
@@ -276,7 +275,7 @@ test('escrow that nobody asks for any more stays until something else opens the 
   writeFileSync(path.join(files, 'two'), 'two');
   await backUp(scene);
   assert.deepEqual(
-    [...(await epochsOpened(folder, escrow.open))],
+    [...(await epochsOpened(folder, byEscrow))],
     [
       [1, [0]],
       [2, [0]],
@@ -287,12 +286,12 @@ test('escrow that nobody asks for any more stays until something else opens the 
   await askEscrow(tenant, 'required');
   await untilEscrow('in_place');
   await backUp(scene);
-  assert.deepEqual((await epochsOpened(folder, escrow.open)).get((await keys()).keyring), [0, 1]);
+  assert.deepEqual((await epochsOpened(folder, byEscrow)).get((await keys()).keyring), [0, 1]);
 });
 
 test('who stole the keys adds a keyring and locks nobody out: owner and escrow open all that the computer ever writes', async (t) => {
   const scene = await startScene(t);
-  const { escrow, device, agent, files, folder, start } = scene;
+  const { byEscrow, device, agent, files, folder, start } = scene;
   writeFileSync(path.join(files, 'before'), 'before');
   const code = await keepCode(scene);
   await backUp(scene);
@@ -315,7 +314,7 @@ test('who stole the keys adds a keyring and locks nobody out: owner and escrow o
   }
   const openAll = async () => ({
     owner: await epochsOpened(folder, byCode(code)),
-    escrow: await epochsOpened(folder, escrow.open),
+    escrow: await epochsOpened(folder, byEscrow),
   });
   const newest = stolen.keys.keyring.number;
   const epochs = stolen.keys.ring.epochs.map(({ number }) => number);

@@ -335,7 +335,7 @@ export const BLOBS_DIR = 'blobs';
 
 /** The table of contents: one line per role. */
 async function mountEverything(assembly: Assembly, parts: Parts): Promise<Api> {
-  const { config, log, clock, random, disk, findEscrowKeyIds, undo } = assembly;
+  const { config, log, clock, random, disk, undo } = assembly;
   const { listener, metrics, databases, kms, url, caFile } = parts;
   const { publicUrl, trustedProxies } = config;
   const stopping = new AbortController();
@@ -348,7 +348,6 @@ async function mountEverything(assembly: Assembly, parts: Parts): Promise<Api> {
   const storage = await mountStorageRole(app, {
     ...about,
     ...(disk && { disk }),
-    ...(findEscrowKeyIds && { findEscrowKeyIds }),
     database: databases.storage,
     kms: kms.forRole('storage'),
     blobsDir: path.join(config.homeDir, BLOBS_DIR),

@@ -12,4 +12,5 @@ export { append as appendTestLeaf } from './testing/key-log-leaves.ts';
 export * from './testing/example-device.ts';
 export * from './testing/raw-request.ts';
 export * from './testing/route-examples.ts';
+export * from './testing/tenant-escrow.ts';
 export * from './testing/test-world.ts';

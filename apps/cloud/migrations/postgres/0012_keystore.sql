@@ -45,6 +45,8 @@ create table escrow_keys (
 );
 select isolate_by_tenant('escrow_keys');
 grant select on escrow_keys to hf_api;
+-- To judge what an escrow slot is sealed to; not the private half, wrapped as it is.
+grant select (tenant_id, number, document) on escrow_keys to hf_storage;
 grant select, insert on escrow_keys to hf_system;
 
 -- Guarantees: no login but hf_keystore, and hf_migrate as the owner, reaches the schema keystore, and hf_keystore reaches

@@ -7,7 +7,6 @@ import { systemClock, systemRandom, type Clock } from '@holdfast/base';
 import { createClient, clientCredentials, type Client, type Credentials } from '@holdfast/sdk';
 import { mountApi, type Api } from '../api.ts';
 import { mountStorageRole, type Storage } from '../storage-role.ts';
-import type { FindEscrowKeyIds } from '../modules/storage/index.ts';
 import { createTenant, prepareInstallation, type BootstrapDeps, type NewTenant } from '../bootstrap.ts';
 import { prepareHttp } from '../platform/http.ts';
 import { openKeyFileKms, type KeyFileKms } from '../platform/kms.ts';
@@ -48,17 +47,14 @@ export type TestCloud = {
 /** Starts a server on a fresh copy of the cluster's database. */
 export async function startTestCloud(
   cluster: TestCluster,
-  options: { readonly clock?: Clock; readonly findEscrowKeyIds?: FindEscrowKeyIds } = {},
+  options: { readonly clock?: Clock } = {},
 ): Promise<TestCloud> {
-  const { clock = systemClock, ...edges } = options;
+  const { clock = systemClock } = options;
   const testDatabase = await cluster.copyDatabase();
   const [database, system] = [testDatabase.open('hf_api'), testDatabase.open('hf_system')];
   const homeDir = await mkdtemp(path.join(tmpdir(), 'holdfast cloud '));
   const kms = await openKeyFileKms(path.join(homeDir, 'master-keys.json'), { nowMs: clock.now() });
-  const installation = { system, kms: kms.forRole('api'), clock };
-  const installationId = await prepareInstallation(installation);
-  const ofKeystore = { database: testDatabase.open('hf_keystore'), kms: kms.forRole('keystore'), clock };
-  const bootstrap = { ...installation, keystore: localKeystore({ ...ofKeystore, installationId }) };
+  const bootstrap = await prepareBootstrap(testDatabase, { system, kms, clock });
   const faults: unknown[] = [];
   const log: Log = { ...silentLog, error: (facts) => faults.push(facts) };
   const listener = await listenPlainly();
@@ -74,7 +70,7 @@ export async function startTestCloud(
     random: systemRandom,
   });
   prepareHttp(app, { log, clock });
-  const about = { ...edges, publicUrl: () => url, clock, log, stopping: stopping.signal };
+  const about = { publicUrl: () => url, clock, log, stopping: stopping.signal };
   const api = await mountApi(app, { ...about, database, kms: kms.forRole('api'), caSha256: null });
   const storage = await mountStorageRole(app, {
     ...about,
@@ -108,6 +104,17 @@ export async function startTestCloud(
       await rm(homeDir, { recursive: true, force: true });
     },
   };
+}
+
+/** What making tenants needs; the keystore works in this process. */
+async function prepareBootstrap(
+  testDatabase: TestDatabase,
+  { system, kms, clock }: { readonly system: Database; readonly kms: KeyFileKms; readonly clock: Clock },
+): Promise<BootstrapDeps> {
+  const installation = { system, kms: kms.forRole('api'), clock };
+  const installationId = await prepareInstallation(installation);
+  const ofKeystore = { database: testDatabase.open('hf_keystore'), kms: kms.forRole('keystore'), clock };
+  return { ...installation, keystore: localKeystore({ ...ofKeystore, installationId }) };
 }
 
 /** A listener without TLS: what answers behind it is the same app. */

@@ -8,6 +8,7 @@ import type { ArchiveMaker } from './archive-maker.ts';
 import { begin, expectOf, type GoldenArchive, putVolume } from './golden-begin.ts';
 import { golden, prose, putFile } from './golden-rows.ts';
 import { customKeySlot, escrowSlot, passwordSlot } from './made-slots.ts';
+import { publicHalf } from './seal-to-public-key.ts';
 
 const secretOf = (name: string): Uint8Array => hash('sha256', `holdfast golden ${name}`, 'buffer');
 const passwords = { old: 'an old archive key password', new: 'kl\u{fc}ger: neues Pa\u{df}wort \u{1f511}' };
@@ -22,7 +23,8 @@ export async function makeSlots(): Promise<GoldenArchive> {
   const escrow = { logKey: secretOf('log key'), keystoreKey: secretOf('keystore key') };
   const customKey = secretOf('custom key');
   const [code] = maker.slots;
-  const escrowed = escrowSlot(maker, escrow);
+  const { logKey, keystoreKey } = escrow;
+  const escrowed = escrowSlot(maker, { logKey: publicHalf(logKey), keystoreKey: publicHalf(keystoreKey) });
   const home = putVolume(scene);
   putFile(scene, `${home}/first`, [prose('escrow', 100)]);
   maker.slots = [code!, escrowed];

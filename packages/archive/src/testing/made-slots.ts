@@ -17,8 +17,8 @@ export type MadeSlot = Pick<KeyringSlot, 'slotId' | 'kind' | 'parameters'> & {
 
 type SlotMaker = { readonly archiveId: Uint8Array; readonly random: Random };
 
-/** The two private keys (X25519, 32 bytes) that open an escrow slot. */
-export type EscrowSecrets = { readonly logKey: Uint8Array; readonly keystoreKey: Uint8Array };
+/** The two public keys (X25519, 32 bytes) that an escrow slot is sealed to. */
+export type EscrowPublicKeys = { readonly logKey: Uint8Array; readonly keystoreKey: Uint8Array };
 
 const escrowFields = defineFields('escrow slot', { 1: 'must', 2: 'must', 3: 'must' });
 const passwordFields = defineFields('password slot', { 1: 'must', 2: 'must', 3: 'must', 4: 'must' });
@@ -54,14 +54,13 @@ export function passwordSlot(
 }
 
 /** A slot that the keys of log and keystore open together. */
-export function escrowSlot({ archiveId, random }: SlotMaker, { logKey, keystoreKey }: EscrowSecrets): MadeSlot {
+export function escrowSlot({ archiveId, random }: SlotMaker, { logKey, keystoreKey }: EscrowPublicKeys): MadeSlot {
   const [slotId, slotKey] = [random(16), random(32)];
   const info = (layer: string) => joinBytes(ascii(`holdfast v1 escrow ${layer}`), archiveId, slotId);
-  const [outer, inner] = [publicHalf(logKey), publicHalf(keystoreKey)];
-  const within = sealToPublicKey(inner, info('inner'), slotKey, random(32));
-  const sealed = sealToPublicKey(outer, info('outer'), within, random(32));
+  const within = sealToPublicKey(keystoreKey, info('inner'), slotKey, random(32));
+  const sealed = sealToPublicKey(logKey, info('outer'), within, random(32));
   const keyId = (key: Uint8Array) => hash('sha256', key, 'buffer').subarray(0, 8);
-  const fields = new FieldWriter(escrowFields).bytes(1, keyId(outer)).bytes(2, keyId(inner)).bytes(3, sealed);
+  const fields = new FieldWriter(escrowFields).bytes(1, keyId(logKey)).bytes(2, keyId(keystoreKey)).bytes(3, sealed);
   return { slotId, kind: slotKinds.escrow, slotKey, parameters: fields.finish() };
 }
 

@@ -1,5 +1,5 @@
 import { systemRandom, type Clock, type Random } from '@holdfast/base';
-import { escrowKeysSha256, formatEscrowKeys, importHpkeKey } from '@holdfast/trust';
+import { escrowKeysSha256, formatEscrowKeys, hpkeKeyId, importHpkeKey, parseEscrowKeys } from '@holdfast/trust';
 import type { Keystore } from '../../keystore/operations.ts';
 import type { Kms } from '../../platform/kms.ts';
 import type { Database, TenantTx } from '../../platform/postgres.ts';
@@ -7,7 +7,8 @@ import { appendKeyLogLeaf } from '../keylog/index.ts';
 import { findLogVerifier } from '../logs/index.ts';
 import * as store from './store.ts';
 
-const purpose = 'log-sealing-key';
+/** What the wrapped log sealing key is for: bound into its wrapping. */
+export const logSealingKeyPurpose = 'log-sealing-key';
 
 /** What making escrow keys needs. */
 export type EscrowDeps = {
@@ -43,7 +44,11 @@ export async function prepareEscrowKeys(
     const logSealingKey = Buffer.from(importHpkeKey(secret).publicKey).toString('base64url');
     const keys = { keystoreKey, keystoreVerifier, logSealingKey };
     const document = formatEscrowKeys({ version: 1, installationId, tenantUid: tenantId, number, ...keys });
-    return { number, document, wrappedLogSealingKey: await kms.wrap(secret, { purpose, tenantId }) };
+    return {
+      number,
+      document,
+      wrappedLogSealingKey: await kms.wrap(secret, { purpose: logSealingKeyPurpose, tenantId }),
+    };
   } finally {
     secret.fill(0);
   }
@@ -76,6 +81,19 @@ export async function ensureEscrowKeys(
   const prepared = await prepareEscrowKeys(deps, { tenantId, logVerifier: found.logVerifier });
   const at = new Date(clock.now());
   return system.withTenant(tenantId, (tx) => addEscrowKeys(tx, { tenantId, at }, prepared));
+}
+
+/** The two public keys that an escrow slot is sealed to, by `hpkeKeyId` (hex). */
+export type EscrowKeyIds = { readonly outerKeyId: string; readonly innerKeyId: string };
+
+/** To which keys an escrow slot of a tenant may be sealed: those of any of its documents. */
+export async function listEscrowKeyIds(tx: TenantTx, tenantId: string): Promise<readonly EscrowKeyIds[]> {
+  const documents = await store.listDocuments(tx, tenantId);
+  return documents.map((document) => {
+    const { logSealingKey, keystoreKey } = parseEscrowKeys(document);
+    const keyIdOf = (key: string) => hpkeKeyId(Buffer.from(key, 'base64url')).toHex();
+    return { outerKeyId: keyIdOf(logSealingKey), innerKeyId: keyIdOf(keystoreKey) };
+  });
 }
 
 /** The document of a tenant's escrow keys in force; undefined before they are made. */

@@ -9,8 +9,11 @@ export {
   addEscrowKeys,
   ensureEscrowKeys,
   findEscrowKeys,
+  listEscrowKeyIds,
+  logSealingKeyPurpose,
   prepareEscrowKeys,
   type EscrowDeps,
+  type EscrowKeyIds,
   type PreparedEscrowKeys,
 } from './escrow-keys.ts';
 export { listTenantsWithoutEscrowKeys, tables as escrowTables } from './store.ts';

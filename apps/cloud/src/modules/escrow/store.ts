@@ -28,6 +28,17 @@ export function findNewestKeys(tx: TenantTx, tenantId: string) {
     .executeTakeFirst();
 }
 
+/** The documents of a tenant, oldest first. */
+export async function listDocuments(tx: TenantTx, tenantId: string): Promise<readonly string[]> {
+  const rows = await db(tx)
+    .selectFrom('escrow_keys')
+    .select('document')
+    .where('tenant_id', '=', tenantId)
+    .orderBy('number')
+    .execute();
+  return rows.map((row) => row.document);
+}
+
 /** Adds keys; false when the tenant has keys of that number. */
 export async function insertKeys(
   tx: TenantTx,

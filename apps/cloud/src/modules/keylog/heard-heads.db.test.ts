@@ -16,7 +16,7 @@ async function makeScene(slug: string) {
   const fact = { kind: 'key_ended', deviceUid: tenantId, publicKey: 'A'.repeat(43), archiveId: null } as const;
   for (let leaves = 0; leaves < 4; leaves++) await append(world, fact);
   const proof = await deviceProof(world, 'api');
-  const size = Number((await world.cloud.clientOf(world.tenant).keyLog.head()).treeSize);
+  const { treeSize: size } = await world.cloud.clientOf(world.tenant).keyLog.head();
   const beat = async (keyLogHead?: string) => {
     const path = '/v1/devices/heartbeat';
     const headers = { ...(await proof({ method: 'POST', path })), 'content-type': 'application/json' };

@@ -9,9 +9,7 @@ import {
   parseEscrowParameters,
   passwordSlotKind,
 } from '@holdfast/trust';
-
-/** The two public keys that an escrow slot is sealed to, by `hpkeKeyId` (hex). */
-export type EscrowKeyIds = { readonly outerKeyId: string; readonly innerKeyId: string };
+import type { EscrowKeyIds } from '../escrow/index.ts';
 
 type Slot = Keyring['slots'][number];
 

@@ -18,26 +18,16 @@ import type { TenantTx } from '../../platform/postgres.ts';
 import { findDevice } from '../devices/index.ts';
 import { isHeld } from '../holds/index.ts';
 import { appendKeyLogLeaf, findNewestKeyring } from '../keylog/index.ts';
-import { type EscrowKeyIds, lacksEscrow, resolveForOrg } from '../policies/index.ts';
+import { listEscrowKeyIds } from '../escrow/index.ts';
+import { lacksEscrow, resolveForOrg } from '../policies/index.ts';
 import { declaring } from './declared-errors.ts';
 import type { OpenArchive } from './open-archive.ts';
 import type { OpenArchives } from './open-archives.ts';
 import * as store from './store.ts';
 
-/** A device of a tenant. */
-export type DeviceOfTenant = { readonly tenantId: string; readonly deviceId: string };
-
-/**
- * The escrow keys that a device was given when it enrolled, and those that follow them; none where it was given none, since
- * it could make no slot for them.
- */
-export type FindEscrowKeyIds = (tx: TenantTx, device: DeviceOfTenant) => Promise<readonly EscrowKeyIds[]>;
-
 /** What use cases of archives need besides transactions. */
 export type StorageAdapters = {
   readonly archives: OpenArchives;
-  /** Which escrow keys devices were given; without it no escrow is demanded of anybody. */
-  readonly findEscrowKeyIds?: FindEscrowKeyIds;
 };
 
 /** The archive of the device that asks: one, or none yet. */
@@ -150,14 +140,14 @@ export async function admitKeyrings(
   { row }: OpenArchive,
   records: readonly Uint8Array[],
 ): Promise<void> {
-  const { tenantId, findEscrowKeyIds: findKeyIds } = ctx;
+  const { tenantId } = ctx;
   const { archive_id: archiveId, device_id: deviceId } = row;
   const keyrings = records.map((record) => ({ keyring: parseKeyring(splitRecord(record).open), record }));
   const newest = keyrings.at(-1);
   if (!newest) return;
   const facts = keyrings.map(({ keyring, record }) => keyringFact(archiveId, keyring, record));
   await ctx.transact(async ({ tx, now: at }) => {
-    await expectEscrow(tx, { tenantId, deviceId }, { keyring: newest.keyring, findKeyIds });
+    await expectEscrow(tx, { tenantId, deviceId }, newest.keyring);
     const said = await findNewestKeyring(tx, tenantId, archiveId);
     const saidAt = facts.findIndex(({ keyringSha256 }) => keyringSha256 === said);
     for (const fact of facts.slice(saidAt + 1)) await appendKeyLogLeaf(tx, { tenantId, at }, fact);
@@ -167,13 +157,14 @@ export async function admitKeyrings(
 /** Refuses a keyring without the escrow that the device's org asks for. @throws storage.keyring_lacks_escrow */
 async function expectEscrow(
   tx: TenantTx,
-  device: DeviceOfTenant,
-  { keyring, findKeyIds }: { readonly keyring: Keyring; readonly findKeyIds: FindEscrowKeyIds | undefined },
+  { tenantId, deviceId }: { readonly tenantId: string; readonly deviceId: string },
+  keyring: Keyring,
 ): Promise<void> {
-  const keyIds = (await findKeyIds?.(tx, device)) ?? [];
+  const keyIds = await listEscrowKeyIds(tx, tenantId);
+  // Of a tenant without escrow keys no device can make a slot for them.
   if (keyIds.length === 0) return;
-  const found = await findDevice(tx, device.tenantId, device.deviceId);
-  const policy = found && (await resolveForOrg(tx, device.tenantId, found.org_id));
+  const found = await findDevice(tx, tenantId, deviceId);
+  const policy = found && (await resolveForOrg(tx, tenantId, found.org_id));
   const escrow = policy?.settings.escrow ?? 'off';
   if (lacksEscrow(keyring, escrow, keyIds)) throw storageErrors.keyring_lacks_escrow({ escrow });
 }

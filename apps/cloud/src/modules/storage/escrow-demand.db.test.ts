@@ -3,19 +3,23 @@ import { test } from 'node:test';
 import { ArchiveMaker, customKeySlot, escrowSlot, passwordSlot, recoverySlot } from '@holdfast/archive/testing';
 import { formatUuid, systemRandom } from '@holdfast/base';
 import { storageRoutes } from '@holdfast/contract';
-import { hpkeKeyId, importHpkeKey } from '@holdfast/trust';
+import { importHpkeKey, parseEscrowKeys } from '@holdfast/trust';
 import { deviceProof, makeWorld, sendAs, startForFile, sendRaw, type TenantWorld } from '../../testing.ts';
 import { leavesOf } from '../../testing/key-log-leaves.ts';
+import { findEscrowKeys } from '../escrow/index.ts';
 
 const time = { seconds: 1_780_000_000, nanoseconds: 0 };
-const [logKey, keystoreKey] = [systemRandom(32), systemRandom(32)];
-const keyIdOf = (privateKey: Uint8Array) => hpkeKeyId(importHpkeKey(privateKey).publicKey).toHex();
-/** Devices that were given no keys when they enrolled. */
-const without = new Set<string>();
-const { cloud } = await startForFile({
-  findEscrowKeyIds: async (_tx, { deviceId }) =>
-    without.has(deviceId) ? [] : [{ outerKeyId: keyIdOf(logKey), innerKeyId: keyIdOf(keystoreKey) }],
-});
+const { cluster, cloud } = await startForFile();
+
+/** The public keys of a tenant's escrow, as devices are given them. */
+async function escrowKeysOf(tenantId: string) {
+  const document = await cloud.database.withTenant(tenantId, (tx) => findEscrowKeys(tx, tenantId));
+  const { logSealingKey, keystoreKey } = parseEscrowKeys(document ?? '');
+  const bytes = (text: string) => new Uint8Array(Buffer.from(text, 'base64url'));
+  return { logKey: bytes(logSealingKey), keystoreKey: bytes(keystoreKey) };
+}
+
+const strangeKey = () => importHpkeKey(systemRandom(32)).publicKey;
 
 type Slots = ArchiveMaker['slots'];
 const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
@@ -32,11 +36,12 @@ async function deviceWhere(slug: string, escrow: 'always' | 'required' | 'off') 
   const maker = new ArchiveMaker(slug, systemRandom(32));
   maker.addEpoch(time);
   const none = maker.slots;
+  const { logKey, keystoreKey } = await escrowKeysOf(world.tenant.tenantUid);
   const slots: Readonly<Record<string, Slots>> = {
     'a recovery code': none,
     escrow: [...none, escrowSlot(maker, { logKey, keystoreKey })],
-    'escrow for others': [...none, escrowSlot(maker, { logKey: systemRandom(32), keystoreKey })],
-    'escrow of another keystore': [...none, escrowSlot(maker, { logKey, keystoreKey: systemRandom(32) })],
+    'escrow for others': [...none, escrowSlot(maker, { logKey: strangeKey(), keystoreKey })],
+    'escrow of another keystore': [...none, escrowSlot(maker, { logKey, keystoreKey: strangeKey() })],
     'an archive key password': [...none, passwordSlot(maker, 'pass word of the test', [19_456, 1, 1])],
     'a custom key': [...none, customKeySlot(maker, systemRandom(32))],
     'a second recovery code': [...none, recoverySlot(maker, systemRandom(32))],
@@ -134,7 +139,7 @@ test('a fragment with several keyrings is judged by the last', async () => {
   assert.deepEqual(await loggedKeyrings(device.world), [1, 2, 3]);
 });
 
-test('keyrings that are there are not judged again, and nothing is demanded of a device that was given no keys', async () => {
+test('keyrings that are there are not judged again, and nothing is demanded where the tenant has no escrow keys', async () => {
   const device = await deviceWhere('stays', 'off');
   const keyring = device.keyring('a recovery code');
   assert.equal(await begin(device, [keyring]), 'taken');
@@ -143,6 +148,8 @@ test('keyrings that are there are not judged again, and nothing is demanded of a
   assert.equal(await append(device, keyring), 'taken');
   const next = device.keyring('a recovery code');
   assert.equal(await add(device, next), lacks);
-  without.add(device.world.device.deviceId);
+  const { tenantUid } = device.world.tenant;
+  const { database } = cloud.testDatabase.target;
+  await cluster.asSuperuser(database, 'delete from escrow_keys where tenant_id = $1', [tenantUid]);
   assert.equal(await add(device, next), 'taken');
 });
