@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { CloudClient, type Enrollment } from '@holdfast/agent/cloud';
 import {
+  type CommitSealed,
   contentOf,
   deriveKeyRing,
   openRecordSync,
@@ -50,16 +51,21 @@ export class CloudView {
   /** The rows of files that commits put since the last call, by name. */
   async newRows(): Promise<ReadonlyMap<string, Row>> {
     const rows = new Map<string, Row>();
-    if ((await this.head()) === this.#seen) return rows;
+    for (const { key, value } of (await this.newCommits()).flatMap(({ puts }) => puts))
+      if (key[0] === filesSpace) rows.set(Buffer.from(parseFileKey(key).name).toString(), parseRow(value));
+    return rows;
+  }
+
+  /** What the commits since the last call seal. */
+  async newCommits(): Promise<readonly CommitSealed[]> {
+    if ((await this.head()) === this.#seen) return [];
     const query = { kind: 'commit', after: String(this.#seen) } as const;
     const reply = await this.#client.call(storageRoutes.records, { params: this.#params, query });
-    for (const record of recordsOf(new Uint8Array(await reply.arrayBuffer()))) {
+    return Array.from(recordsOf(new Uint8Array(await reply.arrayBuffer())), (record) => {
       const { open, raw } = openRecordSync(record, this.#keys);
       this.#seen = Math.max(this.#seen, parseCommitOpen(open).number);
-      for (const { key, value } of parseCommitSealed(raw).puts)
-        if (key[0] === filesSpace) rows.set(Buffer.from(parseFileKey(key).name).toString(), parseRow(value));
-    }
-    return rows;
+      return parseCommitSealed(raw);
+    });
   }
 
   /** SHA-256 (hex) of a file's content, put together from the records that the server hands out. */

@@ -3,10 +3,23 @@ import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { CloudClient } from '@holdfast/agent/cloud';
 import { systemClock, type Clock } from '@holdfast/base';
-import { canonicalJson, openHeadFile, parseCanonicalJson, rootAt } from '@holdfast/trust';
+import { storageRoutes } from '@holdfast/contract';
+import { afterwards } from '@holdfast/testing';
+import {
+  canonicalJson,
+  keyLogOrigin,
+  openCheckpoint,
+  openHeadFile,
+  parseCanonicalJson,
+  parseKeyLogLeaf,
+  parseVerifierKey,
+  rootAt,
+} from '@holdfast/trust';
 import { startAgentOf } from './agent-of-device.ts';
 import { statusOf } from './agent-status.ts';
+import { CloudView } from './cloud-view.ts';
 import { until } from './process-tree.ts';
 import { enrollDevice, startRunningCloud, type AdministeredTenant } from './running-cloud.ts';
 
@@ -34,9 +47,9 @@ async function holdfast(socketPath: string, ...args: readonly string[]) {
 /** An enrolled agent that protects a file. */
 async function startAgent(t: TestContext, tenant: AdministeredTenant) {
   const device = await enrollDevice(t, tenant);
-  const { files, socketPath } = await startAgentOf(t, device, { clock: hasty });
+  const { files, socketPath, ask } = await startAgentOf(t, device, { clock: hasty });
   writeFileSync(path.join(files, 'file'), 'content');
-  return { folder: device.stateDir, socketPath, enrollment: device.enrollment };
+  return { folder: device.stateDir, files, socketPath, ask, enrollment: device.enrollment };
 }
 
 type KeyLog = {
@@ -92,6 +105,53 @@ test('two computers follow the key log of their tenant, each sees its own leaves
   }
   const status = (await statusOf(one)) as { readonly keyLog?: { readonly faults: readonly object[] } };
   assert.deepEqual(status.keyLog?.faults, []);
+});
+
+test('a commit has the head of the key log that its writer verified last', async (t) => {
+  const running = await startRunningCloud(t);
+  const tenant = await running.addTenant('home');
+  const { folder, files, ask, enrollment } = await startAgent(t, tenant);
+  const verified = () =>
+    ask('key.log-head').catch(() => undefined) as Promise<{ readonly treeSize: number } | undefined>;
+  await until(async () => (await verified()) !== undefined, 'a verified head', 60_000);
+  const known = (await verified())!;
+  const view = new CloudView(folder);
+  afterwards(t, () => view.close());
+  await view.newCommits();
+  writeFileSync(path.join(files, 'file'), 'changed');
+  await ask('backup');
+  const origin = keyLogOrigin(enrollment.installationId, enrollment.tenantUid);
+  const { keyLogHead = '' } = (await view.newCommits()).at(-1)!;
+  const head = openCheckpoint(keyLogHead, origin, [parseVerifierKey(enrollment.logKey)]);
+  assert.ok(head.treeSize >= known.treeSize);
+});
+
+test('a new recovery code is a leaf about the archive that it opens, and so is each keyring that the server has', async (t) => {
+  const running = await startRunningCloud(t);
+  const tenant = await running.addTenant('home');
+  const { ask, enrollment } = await startAgent(t, tenant);
+  const logged = async () => {
+    const { leaves } = await tenant.client.keyLog.leaves({ query: {} });
+    return leaves.map(({ body }) => parseKeyLogLeaf(body)).filter(({ kind }) => kind === 'keyring_added');
+  };
+  await until(async () => (await logged()).length > 0, 'a leaf of the first keyring', 60_000);
+  const before = (await logged()).length;
+  const { code } = (await ask('key.show-recovery')) as { readonly code: string };
+  await ask('key.confirm-recovery', { code });
+  const keyringThere = async () => {
+    const client = new CloudClient(enrollment);
+    try {
+      return (await client.call(storageRoutes.list, {})).archives[0]?.keyring?.number ?? 0;
+    } finally {
+      client.close();
+    }
+  };
+  await until(async () => (await keyringThere()) > before, 'the next keyring at the server', 60_000);
+  const numbers = (await logged()).map((leaf) => leaf.kind === 'keyring_added' && leaf.keyringNumber);
+  assert.deepEqual(
+    numbers,
+    Array.from({ length: await keyringThere() }, (_, index) => index + 1),
+  );
 });
 
 /** A head file with one leaf changed. */

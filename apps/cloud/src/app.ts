@@ -336,7 +336,8 @@ type Parts = {
 export const BLOBS_DIR = 'blobs';
 
 /** The table of contents: one line per role. */
-async function mountEverything({ config, log, clock, random, disk, undo }: Assembly, parts: Parts): Promise<Api> {
+async function mountEverything(assembly: Assembly, parts: Parts): Promise<Api> {
+  const { config, log, clock, random, disk, findEscrowKeyIds, undo } = assembly;
   const { listener, metrics, databases, kms, url, caFile } = parts;
   const { publicUrl, trustedProxies } = config;
   const stopping = new AbortController();
@@ -349,6 +350,7 @@ async function mountEverything({ config, log, clock, random, disk, undo }: Assem
   const storage = await mountStorageRole(app, {
     ...about,
     ...(disk && { disk }),
+    ...(findEscrowKeyIds && { findEscrowKeyIds }),
     database: databases.storage,
     kms: kms.forRole('storage'),
     blobsDir: path.join(config.homeDir, BLOBS_DIR),

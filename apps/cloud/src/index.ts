@@ -1,5 +1,7 @@
 /** The server as a library: what the command line and whole-server tests start. */
 export { cloudErrors, type CloudEdges } from './assembly.ts';
+export type { EscrowKeyIds } from './modules/policies/index.ts';
+export type { FindEscrowKeyIds } from './modules/storage/index.ts';
 export {
   MASTER_KEY_FILE,
   migrateCloud,

@@ -45,6 +45,7 @@ export {
   type Keyring,
   type KeyringSlot,
   parseKeyring,
+  parseRing,
   type Writer,
   type WriterOrigin,
   writerOfCommit,
@@ -52,7 +53,7 @@ export {
 export { parseSetSetting, type SetSetting, setSetting } from './format/settings.ts';
 export type { MapEntry } from './format/tree-node.ts';
 export type { LookedAt } from './backup/pass-ports.ts';
-export { type CommitOpen, parseCommitOpen, parseCommitSealed } from './format/commit.ts';
+export { type CommitOpen, type CommitSealed, parseCommitOpen, parseCommitSealed } from './format/commit.ts';
 export { type Ordinal, ordinalOf, sequenceOf, writerOf } from './format/ordinal.ts';
 export { compareTimes, millisecondsOf, type Time, timeOfMilliseconds } from './format/time.ts';
 export * from './restore/index.ts';

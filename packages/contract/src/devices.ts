@@ -176,7 +176,12 @@ export const deviceRoutes = {
     summary: 'Say that the device runs, and read what is decided for it',
     permission: 'archive.own',
     principals: ['device'],
-    body: z.strictObject({ agentVersion: DisplayName, os: DisplayName }),
+    body: z.strictObject({
+      agentVersion: DisplayName,
+      os: DisplayName,
+      /** The head of the key log that the device verified last: where it was shown another log, that shows here. */
+      keyLogHead: z.string().max(4_096).optional(),
+    }),
     status: 200,
     reply: z.object({
       serverTime: Instant,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import { systemRandom } from '@holdfast/base';
+import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core';
 import fc from 'fast-check';
 import { hpkeBytes, hpkeKeyId, importHpkeKey, openHpke, sealHpke } from './hpke.ts';
 
@@ -66,6 +67,29 @@ test('anything seals and opens, and twice the same is sealed differently', () =>
       assert.notDeepEqual(one, two);
       for (const sealed of [one, two])
         assert.deepEqual(openHpke(key, { info, associatedData }, sealed), new Uint8Array(plaintext));
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test('a library of others opens what is sealed here, and what it seals opens here', async () => {
+  const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });
+  const bytes = fc.uint8Array({ maxLength: 200 });
+  await fc.assert(
+    fc.asyncProperty(bytes, bytes, bytes, async (info, associatedData, plaintext) => {
+      const privateKey = systemRandom(32);
+      const key = importHpkeKey(privateKey);
+      const theirs = {
+        recipientKey: await suite.kem.deserializePrivateKey(privateKey),
+        recipientPublicKey: await suite.kem.deserializePublicKey(key.publicKey),
+      };
+      const sealed = sealHpke(key.publicKey, { info, associatedData }, plaintext, systemRandom);
+      const recipient = { recipientKey: theirs.recipientKey, enc: sealed.subarray(0, 32), info };
+      const opened = await suite.open(recipient, sealed.subarray(32), associatedData);
+      assert.deepEqual(new Uint8Array(opened), new Uint8Array(plaintext));
+      const { enc, ct } = await suite.seal({ ...theirs, info }, plaintext, associatedData);
+      const received = new Uint8Array([...new Uint8Array(enc), ...new Uint8Array(ct)]);
+      assert.deepEqual(openHpke(key, { info, associatedData }, received), new Uint8Array(plaintext));
     }),
     { numRuns: 30 },
   );

@@ -8,8 +8,14 @@ import type { CloudClient } from './cloud-client.ts';
 import { isDeauthorized } from './deauthorization.ts';
 import { EnrollmentStore } from './enrollment-store.ts';
 
-/** What a heartbeat tells the cloud. */
+/** What an agent is. */
 export type AgentFacts = { readonly agentVersion: string; readonly os: string };
+
+/** What a heartbeat tells the cloud. */
+export type HeartbeatFacts = AgentFacts & {
+  /** The head of the key log that was verified last: a signed note. */
+  readonly keyLogHead?: string | undefined;
+};
 
 /** What the cloud tells a device that runs. */
 export type CloudWord = {
@@ -21,8 +27,9 @@ export type CloudWord = {
 };
 
 /** Sends one heartbeat. @throws devices.deauthorized, cloud_link.deauthorization_unproven, sdk.unreachable */
-export function heartbeat(client: CloudClient, facts: AgentFacts): Promise<CloudWord> {
-  return client.call(deviceRoutes.heartbeat, { body: { ...facts } });
+export function heartbeat(client: CloudClient, { keyLogHead, ...facts }: HeartbeatFacts): Promise<CloudWord> {
+  const body = { ...facts, ...(keyLogHead !== undefined && { keyLogHead }) };
+  return client.call(deviceRoutes.heartbeat, { body });
 }
 
 /** What keeping up heartbeats needs. */
@@ -30,6 +37,8 @@ export type HeartbeatOptions = AgentFacts & {
   readonly client: CloudClient;
   readonly clock?: Clock;
   readonly signal: AbortSignal;
+  /** What the next heartbeat says of the key log. */
+  readonly keyLogHead?: () => string | undefined;
   /** What is done after each word of the server, before the next heartbeat is due. */
   readonly onWord?: (word: CloudWord) => Promise<void> | void;
   /** Told why nothing was heard; it is tried again. */
@@ -42,11 +51,11 @@ const BACKOFF = { attempts: Infinity, firstDelayMs: 1_000, maxDelayMs: HEARTBEAT
 
 /** Sends heartbeats until the signal aborts, or the server proves that the device was deauthorised: says which ended it. */
 export async function keepHeartbeats(options: HeartbeatOptions): Promise<'stopped' | 'deauthorized'> {
-  const { client, clock = systemClock, signal, onWord, onSilence, agentVersion, os } = options;
+  const { client, clock = systemClock, signal, onWord, onSilence, keyLogHead, agentVersion, os } = options;
   for (let failures = 0; !signal.aborted;) {
     try {
       // Not within the call: without a listener its argument would never be evaluated, and nothing sent.
-      const word = await heartbeat(client, { agentVersion, os });
+      const word = await heartbeat(client, { agentVersion, os, keyLogHead: keyLogHead?.() });
       await onWord?.(word);
       failures = 0;
     } catch (error) {

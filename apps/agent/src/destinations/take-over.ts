@@ -27,7 +27,12 @@ import { destinationErrors } from './errors.ts';
 import { readKeyrings } from './read-keyrings.ts';
 
 /** What taking over needs besides. */
-export type TakeOverPorts = KeyPorts & { readonly source: Source; readonly signal: AbortSignal };
+export type TakeOverPorts = KeyPorts & {
+  readonly source: Source;
+  readonly signal: AbortSignal;
+  /** Hears the newest head of the key log that the commits taken over have. */
+  readonly onKeyLogHead?: (note: string) => void;
+};
 
 const mostWriters = 65_000;
 
@@ -73,7 +78,9 @@ export async function takeOver(
   expectRoomForWriter(archive);
   archive.readFrom(() => [session]);
   const { openKeys, load, index } = archive;
-  const { source, signal } = ports;
+  const { source, signal, onKeyLogHead } = ports;
+  const seen = commits.map(({ record }) => factsOf(record, openKeys).keyLogHead).findLast((head) => head !== undefined);
+  if (seen !== undefined) onKeyLogHead?.(seen);
   await rebuildIndex({ index, keys: openKeys, commits, load, source, signal });
   await becomeNextWriter(archive, session, ports);
 }

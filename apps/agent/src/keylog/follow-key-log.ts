@@ -48,7 +48,7 @@ const KEPT_HASH_BYTES = 32 * 4_096;
 export async function followKeyLog(options: FollowKeyLogOptions): Promise<Followed> {
   const { client, book, clock = systemClock, signal } = options;
   const { note } = await client.call(ownKeyLogRoutes.head, { signal });
-  const shown = { note, proof: new Uint8Array(), hashesFrom: 0, hashes: new Uint8Array() };
+  const shown = { note, ...nothingElse };
   try {
     return await goOn({ ...options, clock }, shown);
   } catch (error) {
@@ -56,6 +56,9 @@ export async function followKeyLog(options: FollowKeyLogOptions): Promise<Follow
     return { status: 'fault', error, isFirst: book.noteFault(error, { ...shown, atMs: clock.now() }) };
   }
 }
+
+/** Of a head that came alone. */
+export const nothingElse = { proof: new Uint8Array(), hashesFrom: 0, hashes: new Uint8Array() };
 
 type Shown = { -readonly [K in Exclude<keyof Evidence, 'atMs'>]: Evidence[K] };
 
@@ -92,7 +95,8 @@ function isFault({ code, kind }: CodedError): boolean {
   return kind === 'corrupt' && Object.values(keyLogErrors).some((maker) => maker.code === code);
 }
 
-function openHead({ pinned: { origin, verifier } }: KeyLogBook, note: string): Checkpoint {
+/** @throws key_log.head_unsigned */
+export function openHead({ pinned: { origin, verifier } }: KeyLogBook, note: string): Checkpoint {
   try {
     return openCheckpoint(note, origin, [parseVerifierKey(verifier)]);
   } catch (error) {
@@ -100,13 +104,18 @@ function openHead({ pinned: { origin, verifier } }: KeyLogBook, note: string): C
   }
 }
 
-/** The leaves that are known decide: a shorter log with other leaves is another log. */
-function expectNotShorter(book: KeyLogBook, known: TreeState, { treeSize, root }: Checkpoint): void {
+/** A shorter log is none that goes on; one with other leaves is another log. */
+function expectNotShorter(book: KeyLogBook, known: TreeState, head: Checkpoint): void {
+  expectSameLeaves(book, head);
+  if (head.treeSize < known.size) throw keyLogErrors.shrunk({ known: known.size, shown: head.treeSize });
+}
+
+/** The leaves that are known decide, as far as a head is about them. @throws key_log.forked */
+export function expectSameLeaves(book: KeyLogBook, { treeSize, root }: Checkpoint): void {
+  const known = book.head()?.tree ?? emptyTree;
   if (treeSize > known.size) return;
-  const facts = { known: known.size, shown: treeSize };
   const ownRoot = treeSize === known.size ? rootOf(known) : rootAt(book.hashes(0, treeSize), treeSize);
-  if (Buffer.compare(ownRoot, root) !== 0) throw keyLogErrors.forked(facts);
-  if (treeSize < known.size) throw keyLogErrors.shrunk(facts);
+  if (Buffer.compare(ownRoot, root) !== 0) throw keyLogErrors.forked({ known: known.size, shown: treeSize });
 }
 
 async function expectContinued(

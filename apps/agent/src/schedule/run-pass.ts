@@ -29,6 +29,8 @@ export type PassPorts = {
   readonly workers: number;
   readonly clock: Clock;
   readonly commitClock: CommitClock;
+  /** What each commit is to say of the key log; undefined where nothing is known of one. */
+  readonly keyLogHead: () => string | undefined;
   readonly log: AgentLog;
   /** What is never read, as things are now. */
   readonly never: () => readonly ExclusionRule[];
@@ -51,7 +53,7 @@ export type PassHooks = {
 
 /** Runs one pass. @throws what the engine throws */
 export async function runPass(ports: PassPorts, scope: PassScope, hooks: PassHooks): Promise<BackupReport> {
-  const { archive, destinations, database, source, startWorker, clock, commitClock, never } = ports;
+  const { archive, destinations, database, source, startWorker, clock, commitClock, keyLogHead, never } = ports;
   const { unmounted, ...listeners } = hooks;
   const all = database.sets().map(selectedSet);
   const meant = all.filter(({ number }) => !scope.onlySets || scope.onlySets.includes(number));
@@ -70,6 +72,7 @@ export async function runPass(ports: PassPorts, scope: PassScope, hooks: PassHoo
     load: archive.load,
     clock,
     commitClock,
+    keyLogHead,
     ...listeners,
   });
   const { away } = withoutUnmounted(meant, unmounted);

@@ -7,6 +7,7 @@ import { systemClock, systemRandom, type Clock } from '@holdfast/base';
 import { createClient, clientCredentials, type Client, type Credentials } from '@holdfast/sdk';
 import { mountApi, type Api } from '../api.ts';
 import { mountStorageRole, type Storage } from '../storage-role.ts';
+import type { FindEscrowKeyIds } from '../modules/storage/index.ts';
 import { createTenant, prepareInstallation, type BootstrapDeps, type NewTenant } from '../bootstrap.ts';
 import { prepareHttp } from '../platform/http.ts';
 import type { Keystore } from '../keystore/operations.ts';
@@ -46,8 +47,11 @@ export type TestCloud = {
 };
 
 /** Starts a server on a fresh copy of the cluster's database. */
-export async function startTestCloud(cluster: TestCluster, options: { clock?: Clock } = {}): Promise<TestCloud> {
-  const clock = options.clock ?? systemClock;
+export async function startTestCloud(
+  cluster: TestCluster,
+  options: { readonly clock?: Clock; readonly findEscrowKeyIds?: FindEscrowKeyIds } = {},
+): Promise<TestCloud> {
+  const { clock = systemClock, ...edges } = options;
   const testDatabase = await cluster.copyDatabase();
   const [database, system] = [testDatabase.open('hf_api'), testDatabase.open('hf_system')];
   const homeDir = await mkdtemp(path.join(tmpdir(), 'holdfast cloud '));
@@ -71,7 +75,7 @@ export async function startTestCloud(cluster: TestCluster, options: { clock?: Cl
     random: systemRandom,
   });
   prepareHttp(app, { log, clock });
-  const about = { publicUrl: () => url, clock, log, stopping: stopping.signal };
+  const about = { ...edges, publicUrl: () => url, clock, log, stopping: stopping.signal };
   const api = await mountApi(app, { ...about, database, kms: kms.forRole('api'), caSha256: null });
   const storage = await mountStorageRole(app, {
     ...about,

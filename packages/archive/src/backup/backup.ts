@@ -64,6 +64,8 @@ export type BackupRequest = {
   readonly clock: Clock;
   /** What time commits bear; the wall clock's when left out. */
   readonly commitClock?: CommitClock;
+  /** The last verified head of the key log, at this moment: a signed note, which each commit has. */
+  readonly keyLogHead?: () => string | undefined;
   readonly signal?: AbortSignal;
   /** Hears at once of a destination that failed under way. */
   readonly onLost?: (lost: LostDestination) => void;
@@ -134,7 +136,7 @@ class BackupRun {
 
   constructor(request: BackupRequest) {
     this.#request = request;
-    const { index, keys, clock, load, commitClock = wallCommitClock(clock) } = request;
+    const { index, keys, clock, load, commitClock = wallCommitClock(clock), keyLogHead } = request;
     const routePlan = routePlanOf(request);
     this.#routes = new Routes(routePlan);
     this.#activeSets = this.#storableSets();
@@ -160,7 +162,8 @@ class BackupRun {
       epoch: secrets.epoch,
       keys: { archiveId: keys.archiveId, ring: deriveKeyRing(keys.archiveId, keys.ring.epochs) },
     };
-    this.#commits = new CommitWriter(index, identity, { control, uploader, clock: commitClock, load });
+    const ports = { control, uploader, clock: commitClock, load, ...(keyLogHead && { keyLogHead }) };
+    this.#commits = new CommitWriter(index, identity, ports);
     this.#lease();
     const { sets, never } = request;
     const activeSets = this.#activeSets.length < sets.length ? this.#activeSets : undefined;

@@ -50,6 +50,7 @@ export class CommitWriter {
   readonly #uploader: Uploader;
   readonly #clock: CommitClock;
   readonly #load: LoadRecord;
+  readonly #keyLogHead: (() => string | undefined) | undefined;
 
   constructor(
     index: LocalIndex,
@@ -60,6 +61,8 @@ export class CommitWriter {
       readonly clock: CommitClock;
       /** Reads a tree node that the index does not keep. */
       readonly load: LoadRecord;
+      /** The last verified head of the key log. */
+      readonly keyLogHead?: () => string | undefined;
     },
   ) {
     this.#index = index;
@@ -68,6 +71,7 @@ export class CommitWriter {
     this.#uploader = ports.uploader;
     this.#clock = ports.clock;
     this.#load = ports.load;
+    this.#keyLogHead = ports.keyLogHead;
   }
 
   /** Writes what gathered; more than a commit can hold becomes several, and what they make true comes with the last. */
@@ -139,7 +143,9 @@ export class CommitWriter {
     const corrections = times.settlement?.corrections ?? [];
     const previous = this.#index.head().sha256;
     const open = encodeCommitOpen({ number, previous, checkpoint, readFeatures: [], writeFeatures: [] });
-    const raw = encodeCommitSealed({ time, corrections, keyring, ...(root && { root }), puts });
+    const keyLogHead = this.#keyLogHead?.();
+    const optional = { ...(root && { root }), ...(keyLogHead !== undefined && { keyLogHead }) };
+    const raw = encodeCommitSealed({ time, corrections, keyring, ...optional, puts });
     const sequence = this.#control.takeSequence();
     if (sequence === undefined) throw backupErrors.stopped();
     const content = { kind: 'commit', epoch, ordinal: ordinalOf(writerNumber, sequence), open, raw } as const;

@@ -27,7 +27,7 @@ export type CommitSealed = WithUnknown & {
   readonly corrections: readonly TimeCorrection[];
   /** The newest keyring: its number and the SHA-256 of its whole record. */
   readonly keyring: { readonly number: number; readonly sha256: Uint8Array };
-  /** Last verified head of the key log. */
+  /** Last verified head of the key log: a signed note. */
   readonly keyLogHead?: string;
   /** With it the commit is a checkpoint. */
   readonly root?: Reference;

@@ -20,7 +20,10 @@ export function readState(index: LocalIndex, keys: OpenKeys, load: LoadRecord): 
 }
 
 /** Opens a commit record to what it adds to the state; a checkpoint has a root. */
-export function factsOf(record: Uint8Array, keys: OpenKeys): CommitFacts & { readonly root?: Reference } {
+export function factsOf(
+  record: Uint8Array,
+  keys: OpenKeys,
+): CommitFacts & { readonly root?: Reference; readonly keyLogHead?: string } {
   const { open, raw } = openRecordSync(record, keys);
   return { ...parseCommitSealed(raw), number: parseCommitOpen(open).number, sha256: hash('sha256', record, 'buffer') };
 }

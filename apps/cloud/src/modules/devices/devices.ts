@@ -2,10 +2,14 @@ import { deviceErrors, type PolicySettings } from '@holdfast/contract';
 import { signDeauthorization } from '@holdfast/trust';
 import type { IoContext } from '../../platform/context.ts';
 import type { Kms } from '../../platform/kms.ts';
-import { appendKeyEnded } from '../keylog/index.ts';
+import type { RefusalLog } from '../../platform/refusal-log.ts';
+import { appendKeyEnded, compareHead } from '../keylog/index.ts';
 import { openLogSigner } from '../logs/index.ts';
 import { resolveForOrg } from '../policies/index.ts';
 import * as store from './store.ts';
+
+/** What hearing a device needs besides the database. */
+export type HeartbeatAdapters = { readonly refusals: RefusalLog; readonly installationId: string };
 
 /** What deauthorising devices needs besides the database. */
 export type DeauthorizeAdapters = { readonly kms: Kms; readonly installationId: string };
@@ -42,17 +46,35 @@ export async function deauthorizeDevice(ctx: IoContext<DeauthorizeAdapters>, dev
 /** What is decided for a device. */
 export type HeartbeatReply = { serverTime: string; orgUid: string; blocked: boolean; settings: PolicySettings };
 
-/** Notes that the device that asks runs, and says what is decided for it. Not recorded: it comes every minute. */
-export function heartbeat(
-  ctx: IoContext,
-  said: { readonly agentVersion: string; readonly os: string },
+/**
+ * Notes that the device that asks runs, and says what is decided for it. Not recorded, since it comes every minute; but for
+ * a head of the key log that is not of the log that is here.
+ */
+export async function heartbeat(
+  ctx: IoContext<HeartbeatAdapters>,
+  {
+    keyLogHead,
+    ...said
+  }: { readonly agentVersion: string; readonly os: string; readonly keyLogHead?: string | undefined },
 ): Promise<HeartbeatReply> {
-  return ctx.transact(async ({ tx, tenantId, principal: { principalId: deviceId }, now: at }) => {
+  const { installationId, tenantId, principal, source, refusals } = ctx;
+  const { principalId: deviceId } = principal;
+  const { verdict, at, ...reply } = await ctx.transact(async ({ tx, now: at }) => {
     await store.touchDevice(tx, { tenantId, deviceId, ...said, at });
     const device = await store.findDevice(tx, tenantId, deviceId);
     const policy = device && (await resolveForOrg(tx, tenantId, device.org_id));
     if (!device || !policy) throw deviceErrors.deauthorized();
     const { org_id: orgUid, blocked } = device;
-    return { serverTime: at.toISOString(), orgUid, blocked, settings: policy.settings };
+    const verdict =
+      keyLogHead === undefined ? 'same_log' : await compareHead(tx, { tenantId, installationId }, keyLogHead);
+    return { verdict, at, orgUid, blocked, settings: policy.settings };
   });
+  if (verdict !== 'same_log') {
+    // One that the tenant's key signed is evidence; of others a device could make any number.
+    const evidence = verdict === 'not_signed_here' ? {} : { keyLogHead: keyLogHead ?? null };
+    const facts = { verdict, ...evidence };
+    const actor = { kind: principal.kind, id: deviceId, name: principal.name };
+    await refusals.record({ tenantId, at, source, actor, eventType: 'key_log.head_refused', facts });
+  }
+  return { serverTime: at.toISOString(), ...reply };
 }

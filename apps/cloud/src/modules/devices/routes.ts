@@ -24,6 +24,7 @@ export function mountDevices(
   mount(app, deps, enrollmentRoutes.revoke, (ctx, { params }) => revokeEnrollmentToken(ctx, params.tokenId));
   mountOpen(app, deps, deviceRoutes.enroll, (ctx, { body }) => enrollDevice(deps, ctx, body));
   mountOpen(app, deps, deviceRoutes.token, (ctx, { body }) => issueDeviceToken(deps, ctx, body));
-  mountIo(app, { ...deps, adapters: {} }, deviceRoutes.heartbeat, (ctx, { body }) => heartbeat(ctx, body));
+  const beating = { ...deps, adapters: { refusals: deps.refusals, installationId } };
+  mountIo(app, beating, deviceRoutes.heartbeat, (ctx, { body }) => heartbeat(ctx, body));
   mountIo(app, signing, deviceRoutes.deauthorize, (ctx, { params }) => deauthorizeDevice(ctx, params.deviceUid));
 }

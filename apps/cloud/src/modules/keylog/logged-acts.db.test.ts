@@ -125,6 +125,21 @@ test('a keyring that is refused last is no leaf, and one that was announced befo
   assert.equal(await count(), before + 2);
 });
 
+test('a keyring that a session brings is a leaf, too, and no way in passes the limit of slots', async () => {
+  const world = await makeWorld(cloud, 'in-fragments');
+  const archive = await exampleArchive(world);
+  const numbers = async () =>
+    (await leavesOf(world, archive.archiveId)).map(({ leaf }) => leaf.kind === 'keyring_added' && leaf.keyringNumber);
+  const send = await archive.openAppending();
+  const time = { seconds: 1_780_000_000, nanoseconds: 0 };
+  assert.equal(await send(await archive.nextKeyring()), 'stored');
+  assert.deepEqual(await numbers(), [1, 2]);
+  assert.equal(await send(Buffer.concat([archive.maker.keyring(time).bytes, archive.newBlock(100)])), 'stored');
+  assert.deepEqual(await numbers(), [1, 2, 3]);
+  assert.equal(await send(archive.maker.keyring(time, [], 256).bytes), 'storage.record_refused');
+  assert.deepEqual(await numbers(), [1, 2, 3]);
+});
+
 test('a keyring of more slots than a leaf can name is refused and no leaf', async () => {
   const world = await makeWorld(cloud, 'many-slots');
   const { archiveId, maker } = await exampleArchive(world);

@@ -15,4 +15,12 @@ export {
   type SignedHead,
   type SigningDeps,
 } from './sign-heads.ts';
-export { findHead, insertLogKey, listSignedHeads, tables as logTables, type LogName, type TenantLog } from './store.ts';
+export {
+  findHead,
+  hasSignedHead,
+  insertLogKey,
+  listSignedHeads,
+  tables as logTables,
+  type LogName,
+  type TenantLog,
+} from './store.ts';

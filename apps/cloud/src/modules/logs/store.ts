@@ -70,6 +70,20 @@ export function listSignedHeads(tx: TenantTx, { tenantId, log }: TenantLog, limi
     .execute();
 }
 
+/** Whether a head was signed here, to the letter. */
+export async function hasSignedHead(tx: TenantTx, { tenantId, log }: TenantLog, note: string): Promise<boolean> {
+  const size = /^[^\n]*\n(\d{1,15})\n/.exec(note)?.[1];
+  if (size === undefined) return false;
+  const row = await db(tx)
+    .selectFrom('log_signed_heads')
+    .select('note')
+    .where('tenant_id', '=', tenantId)
+    .where('log', '=', log)
+    .where('tree_size', '=', Number(size))
+    .executeTakeFirst();
+  return row?.note === note;
+}
+
 /** Keeps a signed head; another node may have signed the same size first, and then nothing is added. */
 export async function insertSignedHead(
   tx: TenantTx,
