@@ -181,6 +181,11 @@ const violations: readonly (readonly [name: string, changes: Sources, problem: R
     /the platform knows no module/,
   ],
   [
+    'the keystore importing a module',
+    { 'apps/cloud/src/keystore/serve.ts': "import '../modules/audit/index.ts';" },
+    /the keystore takes nothing but the platform/,
+  ],
+  [
     'a module importing the app',
     { 'apps/cloud/src/modules/audit/index.ts': "import '../../app.ts';" },
     /modules must not import apps\/cloud\/src\/app\.ts/,

@@ -4,7 +4,8 @@ import type { SourceFile } from './source-files.ts';
 const cloudRoot = 'apps/cloud/src/';
 
 /**
- * Whether one file of the cloud may import another: main → app → modules → platform, and modules as their list says.
+ * Whether one file of the cloud may import another: main → app → modules → platform, and modules as their list says. The
+ * keystore stands beside the modules and knows none.
  *
  * Tests are free: they start the whole server.
  */
@@ -14,6 +15,8 @@ export function checkCloudImport(from: SourceFile, to: SourceFile): readonly str
   if (fromPlace.layer !== 'top' && /^apps\/cloud\/src\/(?:main|app)\.ts$/.test(to.path))
     return [`${fromPlace.layer} must not import ${to.path}`];
   if (fromPlace.layer === 'platform' && toPlace.layer === 'modules') return ['the platform knows no module'];
+  if (fromPlace.layer === 'keystore' && (toPlace.layer === 'modules' || toPlace.layer === 'top'))
+    return ['the keystore takes nothing but the platform: it believes no other role'];
   return toPlace.module === fromPlace.module ? [] : checkModuleImport(fromPlace.module, toPlace.module, to.path);
 }
 
@@ -53,13 +56,13 @@ function checkKysely({ path, imports }: SourceFile): readonly string[] {
     .map(({ line }) => `${path}:${line}: statements are built in store.ts only`);
 }
 
-type Place = { readonly layer: 'top' | 'platform' | 'modules' | 'other'; readonly module?: string };
+type Place = { readonly layer: 'top' | 'platform' | 'keystore' | 'modules' | 'other'; readonly module?: string };
 
 function placeOf(path: string): Place {
   if (!path.startsWith(cloudRoot)) return { layer: 'other' };
   const [first, second, third] = path.slice(cloudRoot.length).split('/');
   if (second === undefined) return { layer: 'top' };
-  if (first === 'platform') return { layer: 'platform' };
+  if (first === 'platform' || first === 'keystore') return { layer: first };
   return first === 'modules' && third !== undefined ? { layer: 'modules', module: second } : { layer: 'other' };
 }
 

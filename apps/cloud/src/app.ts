@@ -52,6 +52,7 @@ export type Cloud = {
   readonly privateAddress: string;
   /** What making tenants needs. */
   readonly bootstrap: BootstrapDeps;
+  readonly keystore: KeystoreRole;
   /** The role api as mounted. */
   readonly api: Api;
   /**
@@ -209,6 +210,7 @@ async function assemble(assembly: Assembly): Promise<Cloud> {
     caFile,
     privateAddress: privateServer.address,
     bootstrap,
+    keystore,
     api,
     async stop(deadlineMs = STOP_DEADLINE_MS) {
       closing.deadlineMs = deadlineMs;

@@ -87,10 +87,15 @@ async function examineServer(config: CloudConfig): Promise<readonly Finding[]> {
   }
   const checks = Object.entries(reply.checks).map(([subject, outcome]): Finding => {
     if (outcome === 'ok') return { subject, state: 'ok', fact: 'answers' };
-    return { subject, state: 'failed', fact: outcome, remedy: 'read the log of the server' };
+    const remedy = remedies[subject] ?? 'read the log of the server';
+    return { subject, state: 'failed', fact: outcome, remedy };
   });
   return [{ subject: 'server', state: 'ok', fact: 'runs' }, ...checks, await examineJobs(config)];
 }
+
+const remedies: Readonly<Record<string, string>> = {
+  keystore: 'wait: it is started again by itself; if it does not come back, the log of the server says why it ends',
+};
 
 /** Jobs that failed for good: nobody tries them again, and what they were to do is not done. */
 async function examineJobs(config: CloudConfig): Promise<Finding> {

@@ -1,6 +1,6 @@
 import { request } from 'node:http';
 import path from 'node:path';
-import { CodedError, retry, type ErrorKind } from '@holdfast/base';
+import { CodedError, retry, type ErrorKind, type RetryPolicy } from '@holdfast/base';
 import { z } from 'zod';
 import { openSocketHost } from '../platform/embedded-postgres.ts';
 import { operations, type Keystore, type OperationName } from './operations.ts';
@@ -16,18 +16,18 @@ export type KeystoreClient = Keystore & {
 const REPLY_MS = 20_000;
 const READINESS_MS = 3_000;
 const MAX_REPLY_BYTES = 4 * 1024 * 1024;
-/** Bridges a restart of the keystore; whoever needs it longer is told that it is away. */
-const RETRIES = { attempts: 5, firstDelayMs: 200, maxDelayMs: 1_000 };
+/** Bridges a restart of the keystore, some seconds; whoever needs it longer is told that it is away. */
+const RETRIES: RetryPolicy = { attempts: 8, firstDelayMs: 200, maxDelayMs: 1_000 };
 
 /**
  * Reaches the keystore of a folder by its socket.
  *
  * Each function throws what its operation declares, and `keystore.away` where nothing answers: by then it was asked again
- * for about two seconds, unless it had taken in what must not be asked twice.
+ * for some seconds, unless it had taken in what must not be asked twice.
  */
-export function keystoreClient(homeDir: string): KeystoreClient {
+export function keystoreClient(homeDir: string, retries: RetryPolicy = RETRIES): KeystoreClient {
   const names = Object.keys(operations) as OperationName[];
-  const calls = names.map((name) => [name, (body: unknown) => callOperation(homeDir, name, body)]);
+  const calls = names.map((name) => [name, (body: unknown) => retryOperation(homeDir, { name, body, retries })]);
   return {
     ...(Object.fromEntries(calls) as Keystore),
     async checkReadiness() {
@@ -41,7 +41,9 @@ export function keystoreClient(homeDir: string): KeystoreClient {
   };
 }
 
-async function callOperation(homeDir: string, name: OperationName, body: unknown): Promise<unknown> {
+type Call = { readonly name: OperationName; readonly body: unknown; readonly retries: RetryPolicy };
+
+async function retryOperation(homeDir: string, { name, body, retries }: Call): Promise<unknown> {
   const { isRepeatable, reply } = operations[name];
   const ask = () => exchange(homeDir, { method: 'POST', path: OPERATIONS_PATH + name, body: JSON.stringify(body) });
   const answer = await retry(
@@ -50,7 +52,7 @@ async function callOperation(homeDir: string, name: OperationName, body: unknown
         if (error instanceof Lost && error.wasTaken && !isRepeatable) throw new Final(error);
         throw error instanceof Lost ? keystoreErrors.away({}, error) : error;
       }),
-    RETRIES,
+    retries,
   ).catch((error: unknown) => {
     throw error instanceof Final ? keystoreErrors.away({ wasTaken: true }, error.cause) : error;
   });

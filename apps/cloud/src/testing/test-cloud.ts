@@ -9,6 +9,7 @@ import { mountApi, type Api } from '../api.ts';
 import { mountStorageRole, type Storage } from '../storage-role.ts';
 import { createTenant, prepareInstallation, type BootstrapDeps, type NewTenant } from '../bootstrap.ts';
 import { prepareHttp } from '../platform/http.ts';
+import type { Keystore } from '../keystore/operations.ts';
 import { openKeyFileKms, type KeyFileKms } from '../platform/kms.ts';
 import { createPublicApp } from '../platform/listen-app.ts';
 import type { PublicListener } from '../platform/listen.ts';
@@ -27,7 +28,7 @@ export type TestCloud = {
   readonly system: Database;
   readonly kms: KeyFileKms;
   /** What making tenants needs; the keystore in it works in this process. */
-  readonly bootstrap: BootstrapDeps;
+  readonly bootstrap: BootstrapDeps & { readonly keystore: Keystore };
   readonly api: Api;
   /** The role storage as mounted; its archives are below `homeDir`. */
   readonly storage: Storage;
