@@ -111,7 +111,7 @@ export async function startTestCloud(
 async function prepareBootstrap(
   testDatabase: TestDatabase,
   { system, kms, clock }: { readonly system: Database; readonly kms: KeyFileKms; readonly clock: Clock },
-): Promise<BootstrapDeps> {
+): Promise<TestCloud['bootstrap']> {
   const installation = { system, kms: kms.forRole('api'), clock };
   const installationId = await prepareInstallation(installation);
   const ofKeystore = { database: testDatabase.open('hf_keystore'), kms: kms.forRole('keystore'), clock };
