@@ -49,6 +49,13 @@ async function holdfast(socketPath: string, args: readonly string[], input = '')
   return { status, text: stdout! + stderr!, value: JSON.parse(last || '{}') as Record<string, never> };
 }
 
+/** `holdfast status` as people read it. */
+async function shownStatus(socketPath: string): Promise<string> {
+  const env = { ...process.env, HOLDFAST_SOCKET: socketPath };
+  const child = spawn(process.execPath, [launcher, 'status'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  return (await child.stdout.toArray()).join('');
+}
+
 type KeyList = {
   readonly archiveId: string;
   readonly choice: string;
@@ -228,6 +235,8 @@ test('a custom key is made in a new file of its own, opens the archive, and no s
   assert.equal((await key('use-custom', '--generate', file)).value['error']!['code'], 'custom_key_file.exists');
   assert.equal(readFileSync(file, 'utf8'), kept);
   await untilEscrow('kept_off');
+  const shown = await shownStatus(agent.socketPath);
+  assert.match(shown, /^escrow {2}the organisation asks for escrow, and is kept out/m);
   writeFileSync(path.join(files, 'two'), 'two');
   const head = await backUp(scene);
   assert.deepEqual((await recovered(t, scene, ['--custom-key', file])).names, ['one', 'two']);

@@ -34,15 +34,22 @@ export class DeviceArchive {
   readonly #store: KeyStore;
   /** Keys of a new writer whose keyring was sent, and may or may not have arrived. */
   readonly #announcedStore: KeyStore;
+  /** What is asked of the archive's keyrings, where the device is enrolled. */
+  readonly escrow: EscrowFacts | undefined;
   #stored: StoredKeys;
   /** Who reads records that the index does not keep. */
   #readers: () => readonly Reading[] = () => [];
 
-  private constructor(store: KeyStore, stored: StoredKeys, index: LocalIndex) {
+  private constructor(
+    store: KeyStore,
+    stored: StoredKeys,
+    { index, escrow }: { readonly index: LocalIndex; readonly escrow: EscrowFacts | undefined },
+  ) {
     this.#store = store;
     this.#announcedStore = new KeyStore(`${store.path}.announced`);
     this.#stored = stored;
     this.index = index;
+    this.escrow = escrow;
   }
 
   /**
@@ -54,13 +61,13 @@ export class DeviceArchive {
     const store = new KeyStore(path.join(stateDir, 'keys.json'));
     const before = store.load();
     const { index } = LocalIndex.open(path.join(stateDir, 'index.db'));
-    if (before) return new DeviceArchive(store, before, index);
+    if (before) return new DeviceArchive(store, before, { index, escrow });
     const isAsked = escrow?.setting !== undefined && escrow.setting !== 'off';
     const stored = makeArchive(ports, undefined, isAsked ? escrow.keys : undefined);
     // Whatever an index of that name knows is of another archive.
     index.clear();
     store.save(stored);
-    const archive = new DeviceArchive(store, stored, index);
+    const archive = new DeviceArchive(store, stored, { index, escrow });
     // The header and the first keyring have the first two ordinals.
     archive.claimIndex(2);
     return archive;

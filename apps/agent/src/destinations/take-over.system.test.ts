@@ -4,10 +4,12 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { ordinalOf, parseKeyring, RecordKind, splitRecord } from '@holdfast/archive';
 import { CodedError, systemClock, systemRandom } from '@holdfast/base';
+import { escrowSlotKind, importHpkeKey } from '@holdfast/trust';
 import { DeviceArchive } from '../archive/device-archive.ts';
 import { createLinuxSource } from '../engine/linux-source.ts';
 import { temporaryFolder } from '../filesystem/temporary-folder.ts';
-import { writersOf } from '../keys/archive-keyring.ts';
+import { newestKeyring, writersOf } from '../keys/archive-keyring.ts';
+import { type EscrowFacts, judgeEscrow } from '../keys/escrow-policy.ts';
 import { sendKeyRecords } from './catch-up.ts';
 import type { DestinationSession } from './destination-place.ts';
 import { folderPlace, prepareFolder } from './folder-place.ts';
@@ -29,8 +31,11 @@ class Scene {
   }
 
   /** Runs `work` with the archive as a process that starts anew finds it, and an open session. */
-  async run<T>(work: (archive: DeviceArchive, session: DestinationSession) => Promise<T>): Promise<T> {
-    const archive = DeviceArchive.open(this.stateDir, ports);
+  async run<T>(
+    work: (archive: DeviceArchive, session: DestinationSession) => Promise<T>,
+    escrow?: EscrowFacts,
+  ): Promise<T> {
+    const archive = DeviceArchive.open(this.stateDir, ports, escrow);
     const { archiveId, stored } = archive;
     await prepareFolder(this.folder, archiveId);
     const place = folderPlace({ destinationId: 1, name: 'folder', kind: 'folder', folder: this.folder });
@@ -92,6 +97,24 @@ test('a keyring that was announced and never arrived leaves no trace', async (t)
     await goOn(archive, session);
     assert.deepEqual([archive.stored.keys.writerNumber, archive.stored.keys.keyring.number], [1, 2]);
   });
+});
+
+test('a new writer brings the escrow that is asked for, also where a keyring without it was announced and refused', async (t) => {
+  const key = () => importHpkeKey(systemRandom(32)).publicKey;
+  const escrow = { keys: { logKey: key(), keystoreKey: key() }, setting: 'required' } as const;
+  const escrowSlots = ({ stored }: DeviceArchive) =>
+    newestKeyring(stored).slots.filter(({ kind }) => kind === escrowSlotKind).length;
+  const scene = new Scene(t);
+  const refused = scene.run((archive, session) => goOn(archive, losing(session, 'everything')));
+  await assert.rejects(refused, /everything is lost/);
+  await scene.run(async (archive, session) => {
+    assert.notEqual(archive.announced(), undefined);
+    await goOn(archive, session);
+    assert.deepEqual([archive.stored.keys.writerNumber, archive.stored.keys.keyring.number], [1, 2]);
+    assert.equal(escrowSlots(archive), 1);
+    await goOn(archive, session);
+    assert.deepEqual([escrowSlots(archive), judgeEscrow(archive.stored, escrow)], [1, 'in_place']);
+  }, escrow);
 });
 
 test('a copy of the state from before another writer came in is told so, and loses nothing of what it knows', async (t) => {

@@ -19,8 +19,10 @@ import {
   type Source,
 } from '@holdfast/archive';
 import type { CodedError } from '@holdfast/base';
+import type { PreparedSlot } from '@holdfast/trust';
 import type { DeviceArchive } from '../archive/device-archive.ts';
 import { type KeyPorts, withNewWriter, writersOf } from '../keys/archive-keyring.ts';
+import { escrowChange } from '../keys/escrow-policy.ts';
 import type { StoredKeys } from '../keys/key-store.ts';
 import type { DestinationSession } from './destination-place.ts';
 import { destinationErrors } from './errors.ts';
@@ -101,8 +103,12 @@ export async function becomeNextWriter(
   }
   expectRoomForWriter(archive);
   const headNumber = archive.index.head().number;
-  const stored =
-    announcedAfter(archive, headNumber) ?? withNewWriter(archive.stored, { headNumber, origin: 'state_lost' }, ports);
+  const added = escrowWanted(archive, archive.stored, ports);
+  const announced = announcedAfter(archive, headNumber);
+  // A place that shows all its keyrings has not taken the one that was announced, and takes none without what is asked for.
+  const isRefused = announced && session.requiresIntroduction && escrowWanted(archive, announced, ports).length > 0;
+  const next = { headNumber, origin: 'state_lost', added } as const;
+  const stored = (isRefused ? undefined : announced) ?? withNewWriter(archive.stored, next, ports);
   // Kept before it is sent: the place may take it and the answer be lost, and only this key introduces the next writer.
   archive.announce(stored);
   // The destination takes one keyring of a number: whoever comes second begins again.
@@ -110,6 +116,11 @@ export async function becomeNextWriter(
   archive.save(stored);
   // Its keyring has the first ordinal.
   archive.claimIndex(1);
+}
+
+/** The escrow slot that is asked for and that these keys lack. */
+function escrowWanted({ escrow }: DeviceArchive, stored: StoredKeys, { random }: KeyPorts): readonly PreparedSlot[] {
+  return (escrow && escrowChange(stored, escrow, random)?.added) ?? [];
 }
 
 /** What was announced and fits: it may have arrived at a destination that is away now, where another one would not fit. */

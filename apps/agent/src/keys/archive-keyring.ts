@@ -24,6 +24,7 @@ import {
   escrowSlotKind,
   makeRecoverySlot,
   passwordSlotKind,
+  type PreparedSlot,
   prepareEscrowSlot,
   recoverySlotKind,
   rewrapSlot,
@@ -80,14 +81,19 @@ export function withRecoveryCode(
   return { ...stored, keys, keyRecords, recoveryConfirmedAtMs: ports.clock.now() };
 }
 
-/** The next keyring: with this device as a new writer from the commit after `headNumber` on. */
+/** The next keyring: with this device as a new writer from the commit after `headNumber` on, and with the slots that are added. */
 export function withNewWriter(
   stored: StoredKeys,
-  known: { readonly headNumber: number; readonly origin: WriterOrigin },
+  next: { readonly headNumber: number; readonly origin: WriterOrigin; readonly added?: readonly PreparedSlot[] },
   ports: KeyPorts,
 ): StoredKeys {
   const { slots, writers } = newestKeyring(stored);
-  const wrapSlots = rewrapping(stored, slots, ports.random);
+  const { added = [], ...known } = next;
+  const kept = rewrapping(stored, slots, ports.random);
+  const wrapSlots: WrapSlots = (place, ringKey) => [
+    ...kept(place, ringKey),
+    ...added.map((slot) => wrapSlot(slot, place, ringKey, ports.random)),
+  ];
   const { keys, record } = bringInWriter(stored.keys, { writers, ...known }, { ...ports, wrapSlots });
   return { ...stored, keys, keyRecords: [...stored.keyRecords, record] };
 }

@@ -20,6 +20,8 @@ type Status = {
   readonly standings: readonly Standing[];
   /** For administrators. */
   readonly recoveryCode?: { readonly state: string; readonly reason?: string; readonly remedy?: string };
+  /** For administrators. */
+  readonly keys?: { readonly escrow: { readonly state: string; readonly reason: string; readonly remedy?: string } };
   readonly unreadable: number;
   /** Where the agent is enrolled. */
   readonly keyLog?: KeyLogStanding;
@@ -62,11 +64,21 @@ function statusText(status: Status, output: Output): string {
   if (status.keyLog) lines.push(...keyLogLines(status.keyLog, (text) => output.strong(text)));
   const { reason, remedy } = recoveryCode ?? {};
   if (reason !== undefined) lines.push(`${output.strong('no recovery code')}  ${reason}`, `  What to do: ${remedy}`);
+  lines.push(...escrowLines(status, output));
   if (watching.notWatched > 0) {
     lines.push(`${watching.notWatched} folders are looked at every 15 minutes: the system gives no more watches`);
   }
   lines.push(`agent: ${findAgentSocket()}, watching ${watching.directories} folders`);
   return lines.join('\n');
+}
+
+const quietEscrow: readonly string[] = ['in_place', 'off', 'no_keys', 'not_heard'];
+
+/** Escrow where it is not as the organisation asks, or not yet. */
+function escrowLines({ keys }: Status, output: Output): readonly string[] {
+  if (!keys || quietEscrow.includes(keys.escrow.state)) return [];
+  const { reason, remedy } = keys.escrow;
+  return [`${output.strong('escrow')}  ${reason}`, ...(remedy === undefined ? [] : [`  What to do: ${remedy}`])];
 }
 
 /** What is missing was missing at that time, too. */
