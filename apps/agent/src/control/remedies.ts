@@ -57,6 +57,7 @@ const remedies: Readonly<Record<string, string>> = {
   'storage.full': `make room on the disk of the server; ${byItself}`,
   'storage.quota_exceeded': `ask who runs the server for more room; ${byItself}`,
   'storage.busy': wait,
+  'storage.too_many_keyrings': `wait a day, and find out what makes so many; ${byItself}`,
   'storage.unavailable': askOperator,
   'storage.records_unreadable': askOperator,
   'storage.session_superseded': wait,

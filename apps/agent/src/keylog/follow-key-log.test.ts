@@ -259,6 +259,16 @@ test('heads of one log whose leaves come late are no fault, in whichever order t
   assert.deepEqual([scene.book.shownHeads(), scene.book.faults()], [[], []]);
 });
 
+test('a second head of the same size is compared at once, also where the leaves of neither come', async (t) => {
+  const scene = await Scene.start(t);
+  const seen = genuine();
+  await scene.follow({ entries: seen });
+  const entries = [...seen, leaf(), leaf()];
+  for (let times = 0; times < 2; times++) await assert.rejects(scene.follow({ entries, withheld }));
+  assert.deepEqual(scene.book.faults(), []);
+  assert.equal(await codeOf(scene.follow({ entries: entries.with(5, leaf()), withheld })), 'key_log.forked');
+});
+
 test('a longer head without its leaves does not put the one before it out of mind', async (t) => {
   const scene = await Scene.start(t);
   const seen = genuine();

@@ -8,7 +8,7 @@ import {
   recordLengthOf,
   splitRecord,
 } from '@holdfast/archive/log';
-import { CodedError, formatUuid } from '@holdfast/base';
+import { CodedError, formatUuid, systemRandom } from '@holdfast/base';
 import { storageErrors, type Archive } from '@holdfast/contract';
 import { MAX_LOGGED_SLOTS } from '@holdfast/trust';
 import type { IoContext } from '../../platform/context.ts';
@@ -16,7 +16,7 @@ import { sha256 } from '../../platform/digest.ts';
 import type { TenantTx } from '../../platform/postgres.ts';
 import { findDevice } from '../devices/index.ts';
 import { isHeld } from '../holds/index.ts';
-import { appendKeyLogLeaf, findNewestKeyring } from '../keylog/index.ts';
+import { sayKeyringAdded } from '../keylog/index.ts';
 import { resolveForOrg } from '../policies/index.ts';
 import { declaring } from './declared-errors.ts';
 import type { OpenArchive } from './open-archive.ts';
@@ -126,28 +126,23 @@ export async function addKeyring(ctx: IoContext<StorageAdapters>, archiveId: str
  * Lets keyrings in that are to be added next, on whichever way they came. Says of each in the tenant's key log which slots it
  * has, before it is added: what opens an archive is there for all who follow the log, also where the server stops in between.
  *
- * Nothing is said twice of a keyring that was said of last and did not reach the disk then. @throws log.record_refused
+ * Nothing is said twice of one that did not reach the disk then. @throws log.record_refused, storage.too_many_keyrings
  */
 export async function admitKeyrings(
   ctx: IoContext,
   { row }: OpenArchive,
   records: readonly Uint8Array[],
 ): Promise<void> {
-  const { tenantId } = ctx;
-  const facts = records.map((record) => keyringFact(row.archive_id, record));
-  await ctx.transact(async ({ tx, now: at }) => {
-    const said = await findNewestKeyring(tx, tenantId, row.archive_id);
-    const saidAt = facts.findIndex(({ keyringSha256 }) => keyringSha256 === said);
-    for (const fact of facts.slice(saidAt + 1)) await appendKeyLogLeaf(tx, { tenantId, at }, fact);
+  const keyrings = records.map((record) => ({ record, ...parseKeyring(splitRecord(record).open) }));
+  if (keyrings.some(({ slots }) => slots.length > MAX_LOGGED_SLOTS))
+    throw logErrors.record_refused({ fact: 'it has too many slots' });
+  await ctx.transact(async ({ tx }) => {
+    for (const { record, number: keyringNumber, slots } of keyrings) {
+      const keyringSha256 = sha256(record);
+      const said = { archiveId: row.archive_id, keyringNumber, keyringSha256, slots, nonce: systemRandom(16) };
+      if ((await sayKeyringAdded(tx, said)) === 'too_many') throw storageErrors.too_many_keyrings();
+    }
   });
-}
-
-function keyringFact(archiveId: string, record: Uint8Array) {
-  const { number: keyringNumber, slots } = parseKeyring(splitRecord(record).open);
-  if (slots.length > MAX_LOGGED_SLOTS) throw logErrors.record_refused({ fact: 'it has too many slots' });
-  const named = slots.map(({ slotId, kind: slotKind }) => ({ slotId: Buffer.from(slotId).toString('hex'), slotKind }));
-  const keyringSha256 = sha256(record).toString('hex');
-  return { kind: 'keyring_added', archiveId, keyringNumber, keyringSha256, slots: named } as const;
 }
 
 /**
