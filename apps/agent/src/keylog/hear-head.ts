@@ -1,7 +1,18 @@
 import { CodedError } from '@holdfast/base';
 import { expectSameLeaves, noteShown, nothingElse, openHead, type Shown } from './follow-key-log.ts';
 import { keyLogErrors } from './errors.ts';
+import type { AgentLog } from '../log.ts';
 import type { KeyLogBook } from './key-log-book.ts';
+
+/** The head that was verified last, to be carried along; none where it cannot be read: what carries it matters more. */
+export function headToCarry(book: KeyLogBook, log: AgentLog): string | undefined {
+  try {
+    return book.head()?.note;
+  } catch (error) {
+    log.warn('the last head of the key log cannot be read', { error: String(error) });
+    return undefined;
+  }
+}
 
 /** What a head that was heard can prove. */
 const proven: readonly string[] = [keyLogErrors.forked.code, keyLogErrors.too_long.code];
