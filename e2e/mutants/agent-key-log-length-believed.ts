@@ -1,7 +1,7 @@
 /** Reads as many leaves as a head says there are. */
 export const mutant = {
   file: 'apps/agent/src/keylog/follow-key-log.ts',
-  find: 'if (growth > MOST_GROWTH)',
-  replace: 'if (growth > Number.MAX_SAFE_INTEGER)',
+  find: 'if (treeSize - known > MOST_GROWTH || treeSize > MOST_LEAVES) throw',
+  replace: 'if (treeSize - known > Number.MAX_SAFE_INTEGER) throw',
   test: 'apps/agent/src/keylog/follow-key-log.test.ts',
 };

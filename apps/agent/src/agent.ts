@@ -21,7 +21,7 @@ import { startBackupWorker } from './engine/start-worker.ts';
 import { settleEscrow } from './keys/change-keys.ts';
 import { EscrowPolicy, type EscrowSetting } from './keys/escrow-policy.ts';
 import { ShownRecoveryCode } from './keys/recovery-code.ts';
-import { hearHead } from './keylog/hear-head.ts';
+import { headToCarry, hearHead } from './keylog/hear-head.ts';
 import type { KeyLogBook } from './keylog/key-log-book.ts';
 import { type AgentLog, silentLog } from './log.ts';
 import { Protector } from './schedule/protector.ts';
@@ -48,8 +48,8 @@ export type AgentOptions = {
   readonly clock?: Clock;
   /** What time commits bear; without a cloud that knows better, the wall clock's. */
   readonly commitClock?: CommitClock;
-  /** What an enrolled agent knows of its tenant's key log. */
-  readonly keyLog?: KeyLogBook;
+  /** Opens what an enrolled agent knows of its tenant's key log, once no other agent can run on the state folder. */
+  readonly keyLog?: () => KeyLogBook;
   /** Of an enrolled agent: its tenant's keys for escrow slots, and what its org asks for, where that was heard just now. */
   readonly escrow?: { readonly keys: EscrowKeys; readonly setting?: EscrowSetting | undefined };
   readonly random?: Random;
@@ -155,14 +155,22 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const places = database.destinations().map(makePlace);
   const memory = rememberIn(database, { clock, log });
   const gaps = new GapBook(database, archive.index);
-  const { keyLog } = options;
-  const onKeyLogHead = (note: string) => keyLog && hearHead(keyLog, note, clock.now());
-  const destinations = new Destinations(archive, places, { clock, random, source, signal, memory, gaps, onKeyLogHead });
+  const keyLog = options.keyLog?.();
+  const onKeyLogHead = keyLog && ((note: string) => hearHead(keyLog, note, clock.now()));
+  const destinations = new Destinations(archive, places, {
+    clock,
+    random,
+    source,
+    signal,
+    memory,
+    gaps,
+    ...(onKeyLogHead && { onKeyLogHead }),
+  });
   resources.defer(() => destinations.closeAll());
   const startWorker = options.startWorker ?? startBackupWorker;
   const workers = Math.max(1, Math.min(4, availableParallelism()));
   const commitClock = options.commitClock ?? new ServerClock({ wall: clock, boot: systemBootClock() });
-  const keyLogHead = () => keyLog?.head()?.note;
+  const keyLogHead = () => keyLog && headToCarry(keyLog, log);
   const shared = { archive, destinations, database, clock, commitClock, log, never };
   const passPorts = { ...shared, keyLogHead, source, startWorker, workers };
   const protector = new Protector(passPorts);

@@ -87,6 +87,14 @@ test('a file whose head is not signed, or not that of its leaves, is refused; th
     assert.throws(() => open({ ...good, leaves }), { code: 'head_file.unproven' });
 });
 
+test('a head file names an instant that a calendar has', () => {
+  const good = fileOf(leavesOf(3));
+  for (const verifiedAt of ['2026-99-99T99:99:99.999Z', '2026-02-30T00:00:00.000Z', '2026-01-02T24:00:00.000Z'])
+    assert.throws(() => openHeadFile(formatHeadFile({ ...good, verifiedAt })), { code: 'head_file.malformed' });
+  for (const verifiedAt of ['2026-12-31T23:59:59.999Z', '2028-02-29T00:00:00.000Z'])
+    assert.equal(openHeadFile(formatHeadFile({ ...good, verifiedAt })).verifiedAt, verifiedAt);
+});
+
 test('text that is no head file is refused and never a crash', () => {
   const isMalformed = (text: string) => assert.throws(() => openHeadFile(text), { code: 'head_file.malformed' });
   fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), isMalformed));

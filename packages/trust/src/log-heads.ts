@@ -26,7 +26,6 @@ export type HeadFile = {
 
 const VERSION = 1;
 const HASH_BYTES = 32;
-const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 /** Writes a head file: one line of canonical JSON. */
 export function formatHeadFile({ origin, verifier, note, verifiedAt, leaves }: HeadFile): string {
@@ -82,8 +81,14 @@ function isWhole(members: Readonly<Record<string, Json | undefined>>): members i
     members['headFile'] === VERSION &&
     Object.keys(members).length === textNames.length + 1 &&
     textNames.every((name) => typeof members[name] === 'string') &&
-    instant.test(members['verifiedAt'] as string)
+    isInstant(members['verifiedAt'] as string)
   );
+}
+
+/** RFC 3339, UTC, milliseconds: one that a calendar has. */
+function isInstant(text: string): boolean {
+  const date = new Date(text);
+  return !Number.isNaN(date.getTime()) && date.toISOString() === text;
 }
 
 /** What two heads of one name are to each other. */

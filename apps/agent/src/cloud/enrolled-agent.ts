@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { CodedError, formatUuid, systemClock, type Clock } from '@holdfast/base';
+import { assert, CodedError, formatUuid, systemClock, type Clock } from '@holdfast/base';
 import { deviceErrors, deviceRoutes } from '@holdfast/contract';
 import { keyLogOrigin, subject } from '@holdfast/trust';
 import { startAgent, type AgentOptions, type RunningAgent } from '../agent.ts';
@@ -10,6 +10,7 @@ import { remedyOf } from '../control/remedies.ts';
 import { beside } from '../keylog/beside.ts';
 import { escrowKeysOf, type EscrowSetting } from '../keys/escrow-policy.ts';
 import { followKeyLog } from '../keylog/follow-key-log.ts';
+import { headToCarry } from '../keylog/hear-head.ts';
 import { KeyLogBook } from '../keylog/key-log-book.ts';
 import { silentLog, type AgentLog } from '../log.ts';
 import type { MakePlace } from '../destinations/destination-place.ts';
@@ -58,7 +59,7 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
   const stopping = new AbortController();
   const { signal } = stopping;
   const { agentVersion, os } = options;
-  const following = beside(() => follow({ client, book: keyLog, ...whoIs(enrollment, running), clock, signal }, log));
+  const following = beside(follower({ client, book: keyLog, ...whoIs(enrollment, running), clock, signal }, log));
   let asked: EscrowSetting = 'off';
   const settling = beside(() => settle(running, asked, log));
   const beats = keepHeartbeats({
@@ -67,7 +68,7 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
     os,
     signal,
     clock,
-    keyLogHead: () => keyLog.head()?.note,
+    keyLogHead: () => headToCarry(keyLog, log),
     onWord: ({ settings }) => {
       following.start();
       asked = settings.escrow;
@@ -89,10 +90,18 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
   return { ...running, ended, stop: () => running.stop().then(() => ended) };
 
   async function start() {
-    const keyLog = openKeyLog(options.stateDir, enrollment!, clock);
-    resources.defer(() => keyLog.close());
+    const opened: KeyLogBook[] = [];
+    const open = () => {
+      const book = openKeyLog(options.stateDir, enrollment!, clock);
+      resources.defer(() => book.close());
+      opened.push(book);
+      return book;
+    };
     const escrow = await escrowOf(options, { client, enrollment: enrollment! });
-    return { keyLog, running: await startAgent({ commitClock, ...options, makePlace, keyLog, ...escrow }) };
+    const agent = await startAgent({ commitClock, ...options, makePlace, keyLog: open, ...escrow });
+    const [book] = opened;
+    assert(book, 'a running agent has opened what it knows of the key log');
+    return { keyLog: book, running: agent };
   }
 }
 
@@ -141,18 +150,26 @@ function whoIs({ deviceUid, deviceKey }: Enrollment, running: RunningAgent) {
   return { archiveId, device, subjects: [subject.archive(archiveId), subject.device(deviceUid), subject.everyone] };
 }
 
-/** Follows the key log a step; what is wrong with it is kept, and said. */
-async function follow(options: Parameters<typeof followKeyLog>[0], log: AgentLog): Promise<void> {
-  try {
-    const followed = await followKeyLog(options);
-    if (followed.status === 'fault' && followed.isFirst) {
+/**
+ * Follows the key log a step each time; what is wrong with it is kept, and said. Why it could not be followed is said once,
+ * until it could be.
+ */
+function follower(options: Parameters<typeof followKeyLog>[0], log: AgentLog): () => Promise<void> {
+  let said: string | undefined;
+  return async () => {
+    try {
+      const followed = await followKeyLog(options);
+      said = undefined;
+      if (followed.status !== 'fault' || !followed.isFirst) return;
       const { error } = followed;
       log.error(`the head that shows it is kept; ${remedyOf(error)}`, error);
+    } catch (error) {
+      const text = String(error);
+      // That the device was deauthorised is learnt from the next heartbeat.
+      if (!options.signal.aborted && text !== said) log.warn('the key log could not be followed', { error: text });
+      said = text;
     }
-  } catch (error) {
-    // That the device was deauthorised is learnt from the next heartbeat.
-    if (!options.signal.aborted) log.warn('the key log could not be followed', { error: String(error) });
-  }
+  };
 }
 
 async function endWith(ended: Promise<void>, then: () => Promise<void>): Promise<void> {

@@ -59,6 +59,7 @@ const remedies: Readonly<Record<string, string>> = {
   'storage.keyring_lacks_escrow':
     'where the user chose a key of their own, ask the administrator to allow that, or let the organisation in: holdfast key use-standard; else wait: it is added with the next word of the server',
   'storage.busy': wait,
+  'storage.too_many_keyrings': `wait a day, and find out what makes so many; ${byItself}`,
   'storage.unavailable': askOperator,
   'storage.records_unreadable': askOperator,
   'storage.session_superseded': wait,

@@ -17,6 +17,7 @@ import {
   rebuildIndex,
   RecordKind,
   type Source,
+  writerOf,
 } from '@holdfast/archive';
 import type { CodedError } from '@holdfast/base';
 import type { PreparedSlot } from '@holdfast/trust';
@@ -32,7 +33,7 @@ import { readKeyrings } from './read-keyrings.ts';
 export type TakeOverPorts = KeyPorts & {
   readonly source: Source;
   readonly signal: AbortSignal;
-  /** Hears the newest head of the key log that the commits taken over have. */
+  /** Hears the newest head of the key log that each writer of the commits taken over had verified. */
   readonly onKeyLogHead?: (note: string) => void;
 };
 
@@ -81,10 +82,20 @@ export async function takeOver(
   archive.readFrom(() => [session]);
   const { openKeys, load, index } = archive;
   const { source, signal, onKeyLogHead } = ports;
-  const seen = commits.map(({ record }) => factsOf(record, openKeys).keyLogHead).findLast((head) => head !== undefined);
-  if (seen !== undefined) onKeyLogHead?.(seen);
+  if (onKeyLogHead) for (const note of keyLogHeadsOf(commits, openKeys)) onKeyLogHead(note);
   await rebuildIndex({ index, keys: openKeys, commits, load, source, signal });
   await becomeNextWriter(archive, session, ports);
+}
+
+/** The newest of each writer: lives of a device that were shown different logs meet here. */
+function keyLogHeadsOf(commits: readonly KeptCommit[], openKeys: DeviceArchive['openKeys']): readonly string[] {
+  const heads = new Map<number, string>();
+  for (const { record } of commits.toReversed()) {
+    const writer = writerOf(parseRecordHeader(record).ordinal);
+    const note = heads.has(writer) ? undefined : factsOf(record, openKeys).keyLogHead;
+    if (note !== undefined) heads.set(writer, note);
+  }
+  return [...heads.values()].toReversed();
 }
 
 /**

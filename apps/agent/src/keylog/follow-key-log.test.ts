@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { type ServerResponse } from 'node:http';
 import { test } from 'node:test';
 import { KEY_LOG_PAGE } from '@holdfast/contract';
-import { formatHeadFile, openHeadFile, outlineHash, outlineOf, subject } from '@holdfast/trust';
+import { formatHeadFile, openHeadFile, outlineHash, outlineOf, signCheckpoint, subject } from '@holdfast/trust';
+import { hearHead } from './hear-head.ts';
 import {
   archiveId,
   at,
@@ -14,6 +16,7 @@ import {
   genuine,
   leaf,
   newSigner,
+  origin,
   Scene,
   type Shown,
   signer,
@@ -56,14 +59,6 @@ const lies: Readonly<Record<string, readonly [code: string, lie: (seen: readonly
       return { entries: [...seen, two], signed: [...seen, one, two] };
     },
   ],
-  'a leaf about the archive without its text': [
-    'key_log.leaf_hidden',
-    (seen) => ({ entries: [...seen, { ...leaf(archiveId), body: undefined }] }),
-  ],
-  'a leaf about the archive with the text of another': [
-    'key_log.leaf_hidden',
-    (seen) => ({ entries: [...seen, { ...leaf(archiveId), body: leaf(archiveId).body }] }),
-  ],
   'a head signed by another key of the name': [
     'key_log.head_unsigned',
     (seen) => ({ entries: [...seen, leaf()], by: newSigner() }),
@@ -75,13 +70,6 @@ const lies: Readonly<Record<string, readonly [code: string, lie: (seen: readonly
   'a log of more leaves than any has': [
     'key_log.too_long',
     (seen) => ({ entries: seen, size: Number.MAX_SAFE_INTEGER }),
-  ],
-  'a text that is not canonical JSON': [
-    'key_log.leaf_altered',
-    (seen) => {
-      const text = '{"kind": "key_registered"}\u001B[2J';
-      return { entries: [...seen, { outline: outlineOf(text, [subject.everyone]), body: text }] };
-    },
   ],
   'a head with another number': [
     'key_log.head_unsigned',
@@ -107,14 +95,57 @@ for (const [what, [code, lie]] of Object.entries(lies)) {
     const again = await scene.follow(scene.shown);
     assert.ok(again.status === 'fault' && !again.isFirst);
     assert.deepEqual([scene.book.faults()[0]?.count, scene.book.faults().length], [2, 1]);
-    assert.equal(await codeOf(scene.follow({ entries: [...seen, leaf(archiveId)] })), 'grown');
+    const entries = [...seen, leaf(archiveId)];
+    // What was signed for leaves that nobody showed, and as many as these, is another log.
+    if (scene.book.shownHead()?.treeSize === 6) assert.equal(await codeOf(scene.follow({ entries })), 'key_log.forked');
+    assert.equal(await codeOf(scene.follow({ entries })), 'grown');
     assert.deepEqual(
       scene.book.ownLeaves().map(({ logIndex }) => logIndex),
       [1, 5],
     );
-    assert.equal(scene.book.faults().length, 1, 'a fault is not forgotten');
+    assert.ok(
+      scene.book.faults().some((kept) => kept.code === code),
+      'a fault is not forgotten',
+    );
   });
 }
+
+/** Leaves that are wrong in themselves, and what the device says of them. */
+const wrongLeaves: Readonly<Record<string, readonly [code: string, leaf: () => Entry]>> = {
+  'a leaf about the archive without its text': ['key_log.leaf_hidden', () => ({ ...leaf(archiveId), body: undefined })],
+  'a leaf about the archive with the text of another': [
+    'key_log.leaf_hidden',
+    () => ({ ...leaf(archiveId), body: leaf(archiveId).body }),
+  ],
+  'a text that is not canonical JSON': [
+    'key_log.leaf_altered',
+    () => {
+      const text = '{"kind": "key_registered"}\u001B[2J';
+      return { outline: outlineOf(text, [subject.everyone]), body: text };
+    },
+  ],
+};
+
+for (const [what, [code, make]] of Object.entries(wrongLeaves))
+  test(`${what} is noticed and kept, and blinds nobody to what comes after it`, async (t) => {
+    const scene = await Scene.start(t);
+    const seen = genuine();
+    await scene.follow({ entries: seen });
+    const before = scene.book.head()?.note;
+    const wrong = [...seen, make(), leaf()];
+    const followed = await scene.follow({ entries: wrong });
+    assert.ok(followed.status === 'fault' && followed.isFirst && followed.error.code === code);
+    const [evidence] = scene.book.evidence();
+    assert.deepEqual([evidence?.note, evidence?.knownNote], [scene.book.head()?.note, before]);
+    assert.equal(await codeOf(scene.follow({ entries: wrong })), 'unchanged');
+    assert.equal(await codeOf(scene.follow({ entries: [...wrong, leaf(archiveId)] })), 'grown');
+    assert.deepEqual(
+      scene.book.ownLeaves().map(({ logIndex }) => logIndex),
+      [1, 7],
+    );
+    const faults = scene.book.faults().map(({ code: kept, details, count }) => [kept, details['logIndex'], count]);
+    assert.deepEqual(faults, [[code, 5, 1]], 'it is not forgotten');
+  });
 
 test('a log is followed from nothing over many pages, and then only by what is new', async (t) => {
   const scene = await Scene.start(t);
@@ -174,15 +205,89 @@ test('of a log that is longer than any no leaf is asked for, and of texts no mor
   assert.equal(await codeOf(scene.follow({ entries: own }, { mostText: length })), 'grown');
 });
 
+test('a server cannot fill the disk step by step: texts and leaves are counted over all steps', async (t) => {
+  const scene = await Scene.start(t);
+  const own = Array.from({ length: 6 }, () => leaf(archiveId));
+  const lengthOf = (entries: readonly Entry[]) => entries.reduce((sum, { body = '' }) => sum + body.length, 0);
+  const mostText = lengthOf(own.slice(0, 5));
+  for (const size of [2, 3, 5])
+    assert.equal(await codeOf(scene.follow({ entries: own.slice(0, size) }, { mostText })), 'grown', `${size}`);
+  assert.equal(await codeOf(scene.follow({ entries: own }, { mostText })), 'key_log.too_long');
+  const others = { subjects: [subject.archive(archiveId), subject.everyone], mostText };
+  assert.equal(await codeOf(scene.follow({ entries: own.slice(0, 5) }, others)), 'grown', 'who reads anew counts anew');
+  const { tree, note } = scene.book.head()!;
+  const hashes = new Uint8Array(32 * 3_999_990);
+  const full = { size: 3_999_995, peaks: tree.peaks };
+  scene.book.advance({ note, tree: full, verifiedAtMs: 0 }, [{ before: tree, hashes, own: [] }], others);
+  for (const size of [4_000_001, 4_500_000])
+    assert.equal(await codeOf(scene.follow({ entries: own, size }, others)), 'key_log.too_long', `${size}`);
+  assert.equal(scene.book.shownHead(), undefined, 'a head that no log can have is not missed for ever');
+  hearHead(scene.book, signCheckpoint({ origin, treeSize: 4_000_000, root: new Uint8Array(32) }, [signer]), 0);
+  assert.equal(scene.book.shownHead()?.treeSize, 4_000_000);
+});
+
+const withheld = (reply: ServerResponse) => void reply.destroy();
+
+for (const [how, more] of Object.entries({ 'of the same size': 0, 'that is longer': 2 }))
+  test(`a head whose leaves never came is compared with one ${how}, and both are kept where they are of two logs`, async (t) => {
+    const scene = await Scene.start(t);
+    const seen = genuine();
+    await scene.follow({ entries: seen });
+    await assert.rejects(scene.follow({ entries: [...seen, leaf(archiveId), leaf(), leaf()], withheld }));
+    const first = scene.book.shownHead()!.note;
+    const entries = [...seen, ...Array.from({ length: 3 + more }, () => leaf())];
+    assert.equal(await codeOf(scene.follow({ entries })), 'key_log.forked');
+    assert.equal(scene.book.head()?.tree.size, seen.length, 'what was checked stays');
+    const kept = [...scene.book.evidence()].map(({ note, knownNote }) => [note.split('\n')[1], knownNote]);
+    assert.deepEqual(kept, [[`${entries.length}`, first]]);
+    assert.equal(await codeOf(scene.follow({ entries })), 'grown', 'it is said for ever, and the log is followed');
+    assert.equal(scene.book.faults().length, 1);
+  });
+
+test('heads of one log whose leaves come late are no fault, in whichever order they were shown', async (t) => {
+  const scene = await Scene.start(t);
+  const entries = Array.from({ length: 8 }, () => leaf());
+  for (const size of [6, 8, 7])
+    await assert.rejects(scene.follow({ entries: entries.slice(0, size), withheld }), `${size}`);
+  assert.deepEqual(
+    scene.book.shownHeads().map(({ treeSize }) => treeSize),
+    [6, 7, 8],
+  );
+  assert.equal(await codeOf(scene.follow({ entries: entries.slice(0, 7) })), 'grown');
+  assert.equal(scene.book.shownHead()?.treeSize, 8);
+  assert.equal(await codeOf(scene.follow({ entries })), 'grown');
+  assert.deepEqual([scene.book.shownHeads(), scene.book.faults()], [[], []]);
+});
+
+test('a second head of the same size is compared at once, also where the leaves of neither come', async (t) => {
+  const scene = await Scene.start(t);
+  const seen = genuine();
+  await scene.follow({ entries: seen });
+  const entries = [...seen, leaf(), leaf()];
+  for (let times = 0; times < 2; times++) await assert.rejects(scene.follow({ entries, withheld }));
+  assert.deepEqual(scene.book.faults(), []);
+  assert.equal(await codeOf(scene.follow({ entries: entries.with(5, leaf()), withheld })), 'key_log.forked');
+});
+
+test('a longer head without its leaves does not put the one before it out of mind', async (t) => {
+  const scene = await Scene.start(t);
+  const seen = genuine();
+  await scene.follow({ entries: seen });
+  await assert.rejects(scene.follow({ entries: [...seen, leaf()], withheld }));
+  const other = [...seen, leaf(), leaf()];
+  await assert.rejects(scene.follow({ entries: other, withheld }));
+  assert.equal(await codeOf(scene.follow({ entries: other })), 'key_log.forked');
+});
+
 test('a device that is somebody else now reads again what all leaves say of it', async (t) => {
   const scene = await Scene.start(t);
   const entries = genuine();
   const before = { subjects: [subject.device(deviceUid), subject.everyone] };
   await scene.follow({ entries }, before);
   assert.deepEqual(scene.book.ownLeaves(), []);
-  const [hidden] = [await scene.follow({ entries: entries.map(({ outline }) => ({ outline, body: undefined })) })];
-  assert.equal(hidden.status === 'fault' && hidden.error.code, 'key_log.leaf_hidden');
+  const hashes = scene.book.hashes(0, 9);
   assert.equal(await codeOf(scene.follow({ entries })), 'grown');
+  assert.deepEqual(scene.book.hashes(0, 9), hashes);
   assert.deepEqual(
     scene.book.ownLeaves().map(({ logIndex }) => logIndex),
     [1],

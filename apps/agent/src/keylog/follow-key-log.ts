@@ -4,7 +4,6 @@ import {
   emptyTree,
   openCheckpoint,
   parseVerifierKey,
-  rootAt,
   rootOf,
   verifyConsistency,
   type Checkpoint,
@@ -12,7 +11,8 @@ import {
 } from '@holdfast/trust';
 import type { CloudClient } from '../cloud/cloud-client.ts';
 import { keyLogErrors } from './errors.ts';
-import type { Evidence, KeyLogBook, OwnLeaf } from './key-log-book.ts';
+import type { Evidence, KeyLogBook, OwnLeaf, ShownHead } from './key-log-book.ts';
+import { learn } from './learn.ts';
 import { leafOf, readLeaves, type ReadLeavesOptions } from './read-leaves.ts';
 
 /** What following a key log needs. */
@@ -34,25 +34,30 @@ export type Followed =
 
 /** By more leaves no log grows between two heads, nor has one that is read for the first time: they would fill the memory. */
 const MOST_GROWTH = 1_000_000;
+/** More leaves no log has at all: they would fill the disk. */
+const MOST_LEAVES = 4_000_000;
 /** So many hashes of leaves are kept with a fault: the last that came. */
 const KEPT_HASH_BYTES = 32 * 4_096;
 
 /**
  * Goes on from the last head that was checked to the one the server shows now.
  *
- * A head counts only if the pinned key signed it, it continues the one before, its root is that of all leaves shown, and
- * every leaf about this computer is there in full. Otherwise nothing is believed: the old head stays, the fault is kept with
- * the head that showed it, and the next time it is tried again. A signed head is kept before its leaves are asked for, so
- * that one whose leaves never come is known. @throws what asking the server throws
+ * A head counts only if the pinned key signed it, it continues the one before and those that were shown before, and its root
+ * is that of all leaves shown. Otherwise nothing is believed: the old head stays, the fault is kept with the head that showed
+ * it, and the next time it is tried again. Where a single leaf is wrong that the head stands for, that is kept, too, and the
+ * log is followed nevertheless: or whoever planted one would blind all that follow. A signed head is kept before its leaves
+ * are asked for, so that one whose leaves never come is known. @throws what asking the server throws
  */
 export async function followKeyLog(options: FollowKeyLogOptions): Promise<Followed> {
   const { client, book, clock = systemClock, signal } = options;
   const { note } = await client.call(ownKeyLogRoutes.head, { signal });
-  const shown = { note, ...nothingElse };
+  const shown: Shown = { note, ...nothingElse };
   try {
     return await goOn({ ...options, clock }, shown);
   } catch (error) {
     if (!(error instanceof CodedError) || !isFault(error)) throw error;
+    // It was kept when the book was begun anew.
+    if (error.code === keyLogErrors.book_damaged.code) return { status: 'fault', error, isFirst: true };
     return { status: 'fault', error, isFirst: book.noteFault(error, { ...shown, atMs: clock.now() }) };
   }
 }
@@ -60,7 +65,8 @@ export async function followKeyLog(options: FollowKeyLogOptions): Promise<Follow
 /** Of a head that came alone. */
 export const nothingElse = { proof: new Uint8Array(), hashesFrom: 0, hashes: new Uint8Array() };
 
-type Shown = { -readonly [K in Exclude<keyof Evidence, 'atMs'>]: Evidence[K] };
+/** What is shown with a head, as it comes. */
+export type Shown = { -readonly [K in keyof Omit<Evidence, 'atMs'>]: Omit<Evidence, 'atMs'>[K] };
 
 async function goOn(options: FollowKeyLogOptions & { readonly clock: Clock }, shown: Shown): Promise<Followed> {
   const { book, clock, subjects } = options;
@@ -74,15 +80,31 @@ async function goOn(options: FollowKeyLogOptions & { readonly clock: Clock }, sh
     book.noteChecked(clock.now());
     return { status: 'unchanged' };
   }
-  book.noteShown({ note, treeSize: head.treeSize }, clock.now());
-  const growth = head.treeSize - from.size;
-  if (growth > MOST_GROWTH) throw keyLogErrors.too_long({ known: from.size, shown: head.treeSize });
-  if (growth > 0) await expectContinued(options, { from, head, shown });
-  // Who is somebody else now has to find what all leaves say of it.
-  const { pages, tree, day } = await readLeaves({ ...options, onPage }, isReadFor ? from : emptyTree, head);
-  book.advance({ note, tree, verifiedAtMs: clock.now() }, pages, { subjects, day });
-  if (pages.some(({ own }) => own.length > 0)) expectOwnKey(options);
-  return { status: 'grown', leaves: growth };
+  noteShown(book, head, shown, clock.now());
+  if (head.treeSize > from.size) await expectContinued(options, { from, head, shown });
+  const fault = await readOn(options, { head, from: isReadFor ? from : undefined, shown });
+  return fault ?? { status: 'grown', leaves: head.treeSize - from.size };
+}
+
+/**
+ * Reads the leaves up to a head and goes on to it: from the last head on, or from the first leaf on, since who is somebody
+ * else now has to find what all leaves say of it.
+ */
+async function readOn(
+  options: FollowKeyLogOptions & { readonly clock: Clock },
+  { head, from, shown }: { readonly head: Checkpoint; readonly from: TreeState | undefined; readonly shown: Shown },
+): Promise<Followed | undefined> {
+  const { book, clock } = options;
+  const kept = { known: book.head()?.tree.size ?? 0, keptText: from ? book.ownTextLength() : 0 };
+  const stretch = { from: from ?? emptyTree, to: head, ...kept, shown: book.shownHeads() };
+  const read = await readLeaves({ ...options, onPage }, stretch);
+  if (read.parted) throw forkedFrom(read.parted, head.treeSize, shown);
+  const atMs = clock.now();
+  const reading = learn(read, { ...options, ownKey: from && book.ownKey(), nowMs: atMs });
+  const verified = { note: shown.note, tree: read.tree, verifiedAtMs: atMs };
+  const [isFirst = false] = book.advance(verified, read.pages, reading, { ...shown, atMs });
+  const [error] = reading.faults;
+  return error && { status: 'fault', error, isFirst };
 
   function onPage({ first, hashes }: { readonly first: number; readonly hashes: Uint8Array }): void {
     const bytes = Buffer.concat([shown.hashes, hashes]);
@@ -104,6 +126,24 @@ export function openHead({ pinned: { origin, verifier } }: KeyLogBook, note: str
   }
 }
 
+/**
+ * Keeps that a head was shown which is longer than what is known; what it contradicts is added to what is shown.
+ *
+ * One that no log can have is not missed, or it would be for ever. @throws key_log.too_long, key_log.forked
+ */
+export function noteShown(book: KeyLogBook, { treeSize, root }: Checkpoint, shown: Shown, atMs: number): void {
+  const known = book.head()?.tree.size ?? 0;
+  if (treeSize - known > MOST_GROWTH || treeSize > MOST_LEAVES) throw keyLogErrors.too_long({ known, shown: treeSize });
+  const other = treeSize > known && book.noteShown({ note: shown.note, treeSize, root }, atMs);
+  if (other) throw forkedFrom(other, treeSize, shown);
+}
+
+/** Two signed heads that no log has both: each was shown, and one of them may be without its leaves. */
+function forkedFrom({ note, treeSize }: ShownHead, shownSize: number, shown: Shown): CodedError {
+  shown.against = note;
+  return keyLogErrors.forked({ known: treeSize, shown: shownSize });
+}
+
 /** A shorter log is none that goes on; one with other leaves is another log. */
 function expectNotShorter(book: KeyLogBook, known: TreeState, head: Checkpoint): void {
   expectSameLeaves(book, head);
@@ -114,7 +154,8 @@ function expectNotShorter(book: KeyLogBook, known: TreeState, head: Checkpoint):
 export function expectSameLeaves(book: KeyLogBook, { treeSize, root }: Checkpoint): void {
   const known = book.head()?.tree ?? emptyTree;
   if (treeSize > known.size) return;
-  const ownRoot = treeSize === known.size ? rootOf(known) : rootAt(book.hashes(0, treeSize), treeSize);
+  const isPart = treeSize > 0 && treeSize < known.size;
+  const ownRoot = isPart ? book.rootAt(treeSize) : rootOf(treeSize === 0 ? emptyTree : known);
   if (Buffer.compare(ownRoot, root) !== 0) throw keyLogErrors.forked({ known: known.size, shown: treeSize });
 }
 
@@ -130,21 +171,6 @@ async function expectContinued(
   shown.proof = Buffer.concat(hashes);
   const claim = { fromSize: from.size, fromRoot: rootOf(from), toSize: treeSize, toRoot: root };
   if (!verifyConsistency(claim, hashes)) throw keyLogErrors.forked({ known: from.size, shown: treeSize });
-}
-
-/**
- * The key of this computer is registered once. The log is followed nevertheless: it tells the truth of what the server did.
- *
- * That it is registered at all is not expected: who enrolled before there was a key log has no such leaf.
- */
-function expectOwnKey({ book, device }: FollowKeyLogOptions): void {
-  const registered = book.ownLeaves().flatMap(({ logIndex, text }) => {
-    const leaf = leafOf(text);
-    const isOurs = leaf?.kind === 'key_registered' && leaf.deviceUid === device.deviceUid;
-    return isOurs ? [{ logIndex, publicKey: leaf.publicKey }] : [];
-  });
-  const foreign = registered.find(({ publicKey }, place) => place > 0 || publicKey !== device.publicKey);
-  if (foreign) throw keyLogErrors.foreign_key(foreign);
 }
 
 /** A leaf as people and programs read it: `at` is missing, and the kind `unknown`, where this version does not know it. */

@@ -11,7 +11,7 @@ async function archiveWithHead(t: TestContext, entries: readonly Entry[]) {
   t.after(() => agent.remove());
   const seen = await knowing(t, entries);
   agent.write('file', 'content');
-  await agent.start({ keyLog: seen.book });
+  await agent.start({ keyLog: () => seen.book });
   await agent.addDestination();
   await agent.untilProtected();
   await agent.stop();
@@ -28,7 +28,7 @@ async function knowing(t: TestContext, entries: readonly Entry[]): Promise<Scene
 /** Starts the agent without its index, so that it goes on from the archive; what it knows of the log then. */
 async function begunAnew(agent: TestAgent, scene: Scene) {
   rmSync(path.join(agent.options.stateDir, 'index.db'));
-  await agent.start({ keyLog: scene.book });
+  await agent.start({ keyLog: () => scene.book });
   await agent.ask('backup');
   await agent.stop();
   return { shown: scene.book.shownHead()?.note, faults: scene.book.faults().map(({ code }) => code) };
@@ -52,4 +52,14 @@ test('two views of one log meet in the archive, and one view of it is no fault',
   assert.deepEqual(await begunAnew(agent, same), { shown: undefined, faults: [] });
   const other = await knowing(t, [leaf(), ...entries]);
   assert.deepEqual(await begunAnew(agent, other), { shown: undefined, faults: ['key_log.forked'] });
+});
+
+test('what lives before the last one were shown is compared, too', async (t) => {
+  const entries = genuine();
+  const { agent } = await archiveWithHead(t, entries);
+  const second = await knowing(t, [leaf(), ...entries.slice(1)]);
+  agent.write('another', 'content');
+  assert.deepEqual((await begunAnew(agent, second)).faults, ['key_log.forked']);
+  const third = await Scene.start(t);
+  assert.deepEqual((await begunAnew(agent, third)).faults, ['key_log.forked']);
 });

@@ -28,7 +28,7 @@ test('a heard head over other leaves is kept as proof of two logs', async (t) =>
   const entries = genuine();
   await scene.follow({ entries });
   const heads = [noteOf(entries.with(1, leaf())), noteOf([leaf(), ...entries.slice(1, 3)])];
-  for (const note of heads) hearHead(scene.book, note, scene.nowMs);
+  for (const note of heads) hearHead(scene.book, note, scene.nowMs++);
   assert.deepEqual(codesIn(scene), ['key_log.forked']);
   // Both came within one millisecond.
   const kept = [...scene.book.evidence()].map(({ note }) => note);

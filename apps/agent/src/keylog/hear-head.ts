@@ -1,24 +1,39 @@
 import { CodedError } from '@holdfast/base';
-import { expectSameLeaves, nothingElse, openHead } from './follow-key-log.ts';
+import { expectSameLeaves, noteShown, nothingElse, openHead, type Shown } from './follow-key-log.ts';
 import { keyLogErrors } from './errors.ts';
+import type { AgentLog } from '../log.ts';
 import type { KeyLogBook } from './key-log-book.ts';
+
+/** The head that was verified last, to be carried along; none where it cannot be read: what carries it matters more. */
+export function headToCarry(book: KeyLogBook, log: AgentLog): string | undefined {
+  try {
+    return book.head()?.note;
+  } catch (error) {
+    log.warn('the last head of the key log cannot be read', { error: String(error) });
+    return undefined;
+  }
+}
+
+/** What a head that was heard can prove. */
+const proven: readonly string[] = [keyLogErrors.forked.code, keyLogErrors.too_long.code];
 
 /**
  * Takes in a head that came by another way than from the server: with the commits of this archive that another life of this
  * device wrote, where it had verified it.
  *
- * One of another log, as of a tenant before, says nothing. One that contradicts the leaves known here proves that the
- * server has two logs, and is kept as a fault. A longer one the server has to show, too: until then it is one that was
- * shown without its leaves.
+ * One of another log, as of a tenant before, says nothing. One that contradicts the leaves known here, or a head that the
+ * server showed, proves that the server has two logs, and is kept as a fault. A longer one the server has to show, too:
+ * until then it is one that was shown without its leaves.
  */
 export function hearHead(book: KeyLogBook, note: string, nowMs: number): void {
+  const shown: Shown = { note, ...nothingElse };
   try {
     const head = openHead(book, note);
     expectSameLeaves(book, head);
-    if (head.treeSize > (book.head()?.tree.size ?? 0)) book.noteShown({ note, treeSize: head.treeSize }, nowMs);
+    noteShown(book, head, shown, nowMs);
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
-    if (error.code === keyLogErrors.forked.code) book.noteFault(error, { note, ...nothingElse, atMs: nowMs });
+    if (proven.includes(error.code)) book.noteFault(error, { ...shown, atMs: nowMs });
     else if (error.code !== keyLogErrors.head_unsigned.code) throw error;
   }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { outlineHash } from '@holdfast/trust';
 import { at, codeOf, genuine, leaf, origin, Scene } from './key-log-scene.fixture.ts';
@@ -78,4 +79,50 @@ test('with a fault the head before it, the proof and the leaves are kept that we
   const shown = scene.shown.entries.slice(seen.length).map(({ outline }) => outlineHash(outline));
   assert.deepEqual([hashesFrom, Buffer.compare(hashes, Buffer.concat(shown))], [5, 0]);
   assert.equal(knownNote, scene.book.head()?.note);
+});
+
+/** Damage that SQLite does not see, to a book that knows five leaves. */
+const valueDamage: Readonly<Record<string, string>> = {
+  'a value that is none': `update facts set value = '{' where key = 'head'`,
+  'another value': `update facts set value = replace(value, '"size":5', '"size":4') where key = 'head'`,
+  'the name of another log': `update facts set value = '"x"' where key = 'log'`,
+};
+
+for (const [what, statement] of Object.entries(valueDamage))
+  for (const when of ['while it is closed', 'while it is open'])
+    test(`a book that came to have ${what} ${when} is set aside and begun anew, which is said`, async (t) => {
+      const scene = await Scene.start(t);
+      const entries = genuine();
+      await scene.follow({ entries });
+      if (when === 'while it is closed') scene.book.close();
+      const db = new DatabaseSync(scene.file);
+      db.exec(statement);
+      db.close();
+      const { seen, book } =
+        when === 'while it is closed' || what === 'the name of another log'
+          ? scene.reopen()
+          : { book: scene.book, seen: [scene.book.head()?.tree.size, 0, 0] };
+      assert.deepEqual(seen, [undefined, 0, 0]);
+      assert.deepEqual(
+        book.faults().map(({ code, details }) => [code, details['file']]),
+        [['key_log.book_damaged', 'key-log.db.aside-1']],
+      );
+      assert.equal(await codeOf(scene.follow({ entries })), 'grown');
+    });
+
+test('damage to the hashes of leaves is said of the book, and not of the server', async (t) => {
+  const scene = await Scene.start(t);
+  const entries = genuine();
+  await scene.follow({ entries });
+  await scene.follow({ entries: [...entries, leaf()] });
+  const db = new DatabaseSync(scene.file);
+  db.exec(`update hashes set hashes = zeroblob(length(hashes)) where first = 0`);
+  db.close();
+  assert.equal(await codeOf(scene.follow({ entries: entries.slice(0, 3) })), 'key_log.book_damaged');
+  assert.equal(await codeOf(scene.follow({ entries })), 'grown');
+  assert.equal(await codeOf(scene.follow({ entries: entries.slice(0, 3) })), 'key_log.shrunk');
+  assert.deepEqual(
+    scene.book.faults().map(({ code }) => code),
+    ['key_log.book_damaged', 'key_log.shrunk'],
+  );
 });

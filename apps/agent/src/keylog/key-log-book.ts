@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
-import { asStateError } from '@holdfast/archive';
 import { systemClock, type Clock, type CodedError } from '@holdfast/base';
-import type { Hash, TreeState } from '@holdfast/trust';
-import { openBookFile } from './book-file.ts';
+import { appendLeaves, rootOf, type Hash, type TreeState } from '@holdfast/trust';
+import { BookFile, type Row } from './book-file.ts';
 import { keyLogErrors } from './errors.ts';
 
 /** Which log it is, and whose signature counts: pinned when the device enrolled. */
@@ -13,13 +11,28 @@ export type PinnedLog = { readonly origin: string; readonly verifier: string };
 export type VerifiedHead = { readonly note: string; readonly tree: TreeState; readonly verifiedAtMs: number };
 
 /** A signed head that was shown, and not followed to its end. */
-export type ShownHead = { readonly note: string; readonly treeSize: number; readonly sinceMs: number };
+export type ShownHead = {
+  readonly note: string;
+  readonly treeSize: number;
+  readonly root: Hash;
+  readonly sinceMs: number;
+};
 
 /** A leaf about this computer. */
 export type OwnLeaf = { readonly logIndex: number; readonly text: string };
 
-/** Leaves that were seen one after the other: the hashes of all (32 bytes each), and those about this computer. */
-export type SeenLeaves = { readonly first: number; readonly hashes: Uint8Array; readonly own: readonly OwnLeaf[] };
+/** Leaves that were seen one after the other. */
+export type SeenLeaves = {
+  /** The tree before them. */
+  readonly before: TreeState;
+  /** 32 bytes for each; empty where they are known already, and were only looked through once more. */
+  readonly hashes: Uint8Array;
+  /** Those about this computer. */
+  readonly own: readonly OwnLeaf[];
+};
+
+/** A key that was registered for this computer. */
+export type RegisteredKey = { readonly logIndex: number; readonly publicKey: string };
 
 /** What is learnt of leaves besides themselves. */
 export type Reading = {
@@ -27,6 +40,10 @@ export type Reading = {
   readonly subjects: readonly string[];
   /** The newest day, `YYYY-MM-DD`, of which there is a leaf over the heads of all archives. */
   readonly day?: string | undefined;
+  /** The first key of this computer that the log has. */
+  readonly ownKey?: RegisteredKey | undefined;
+  /** What is wrong with leaves, though they are those of the head. */
+  readonly faults?: readonly CodedError[];
 };
 
 /** The newest day that was ever seen in a leaf over all heads, and when that was. */
@@ -37,6 +54,8 @@ export type Evidence = {
   readonly atMs: number;
   /** The head: where it is signed, it proves what the server did. */
   readonly note: string;
+  /** The head that it contradicts, where that is not the one that was checked last. */
+  readonly against?: string | undefined;
   /** The proof of consistency that came with it, hash after hash. */
   readonly proof: Uint8Array;
   /** The newest hashes of leaves that came with it, and the place of the first of them. */
@@ -55,12 +74,18 @@ export type KeyLogFault = {
   readonly count: number;
 };
 
-/** What is kept of one head that was wrong; `knownNote` is the head that was checked last by then, or empty. */
-export type KeptEvidence = Evidence & { readonly code: string; readonly count: number; readonly knownNote: string };
+/**
+ * What is kept of one head that was wrong; `knownNote` is the head that it contradicts, else the one that was checked last by
+ * then, or empty.
+ */
+export type KeptEvidence = Omit<Evidence, 'against'> & {
+  readonly code: string;
+  readonly count: number;
+  readonly knownNote: string;
+};
 
 /** Single values, by their names; JSON. */
 type Facts = {
-  readonly log: readonly [origin: string, verifier: string];
   readonly head: {
     readonly note: string;
     readonly size: number;
@@ -68,43 +93,46 @@ type Facts = {
     readonly verifiedAtMs: number;
   };
   readonly subjects: readonly string[];
+  readonly own_key: RegisteredKey | null;
+  /** UTF-16 code units of all texts about this computer. */
+  readonly own_text: number;
   readonly checked_at_ms: number;
-  readonly shown_head: ShownHead;
   readonly seen_day: SeenDay;
 };
 
 const HASH_BYTES = 32;
 /** Of each kind of fault so many heads are kept; what comes after them is counted with the last. */
 const MOST_KEPT = 20;
+/** So many heads whose leaves did not come are kept; after that the longest is forgotten for the newest. */
+const MOST_SHOWN = 1_000;
 
 /**
  * What a device remembers of its tenant's key log: the last head it checked, the hashes of all leaves below it, the leaves
- * about itself, and what was ever wrong.
+ * about itself, heads whose leaves it was not shown, and what was ever wrong.
  *
- * SQLite; all changes are on stable storage when a method returns. Everything that writes @throws state.disk_full
+ * All changes are on stable storage when a method returns. One that is damaged, or becomes so, is set aside and begun anew.
+ * Everything that writes @throws state.disk_full, key_log.book_damaged
  */
 export class KeyLogBook {
   readonly pinned: PinnedLog;
-  readonly #db: DatabaseSync;
-  readonly #file: string;
+  readonly #file: BookFile;
+  readonly #clock: Clock;
 
   /** Opens the book of a log; one of another log, or one that is damaged, is set aside beside it. */
   constructor(file: string, pinned: PinnedLog, clock: Clock = systemClock) {
-    this.#file = file;
     this.pinned = pinned;
-    const log = [pinned.origin, pinned.verifier] as const;
-    try {
-      const { db, damagedAs } = openBookFile(file, JSON.stringify(log));
-      this.#db = db;
-      this.#begin(log, { atMs: clock.now(), damagedAs });
-    } catch (error) {
-      throw asStateError(error, file);
-    }
+    this.#clock = clock;
+    let damagedAs: string | undefined;
+    let onDamage = (name: string): void => void (damagedAs = name);
+    const logName = JSON.stringify([pinned.origin, pinned.verifier]);
+    this.#file = new BookFile(file, { logName, onDamage: (name) => onDamage(name) });
+    onDamage = (name) => this.#begin(name);
+    this.#begin(damagedAs);
   }
 
   /** Ends it; again does nothing. */
   close(): void {
-    if (this.#db.isOpen) this.#db.close();
+    this.#file.close();
   }
 
   /** The last head that was checked; undefined before the first. */
@@ -120,9 +148,17 @@ export class KeyLogBook {
     return this.#fact('checked_at_ms') ?? 0;
   }
 
-  /** The newest signed head that was shown and not followed to its end, with the time of the first such. */
+  /** The longest signed head that was shown and not followed to its end, with the time of the first such. */
   shownHead(): ShownHead | undefined {
-    return this.#fact('shown_head');
+    const heads = this.shownHeads();
+    const [sinceMs] = heads.map((head) => head.sinceMs).toSorted((a, b) => a - b);
+    const longest = heads.at(-1);
+    return longest && { ...longest, sinceMs: sinceMs! };
+  }
+
+  /** The signed heads that were shown and not followed to their end, the shortest first. */
+  shownHeads(): readonly ShownHead[] {
+    return this.#file.all('select * from shown_heads order by tree_size').map(shownHeadOf);
   }
 
   /** The newest leaf over the heads of all archives; undefined where there was none. */
@@ -130,37 +166,66 @@ export class KeyLogBook {
     return this.#fact('seen_day');
   }
 
+  /** The first key of this computer that the log has; undefined where it has none. */
+  ownKey(): RegisteredKey | undefined {
+    return this.#fact('own_key') ?? undefined;
+  }
+
+  /** UTF-16 code units of all texts about this computer. */
+  ownTextLength(): number {
+    return this.#fact('own_text') ?? 0;
+  }
+
   /** Whether all leaves up to the head were looked through for these. */
   isReadFor(subjects: readonly string[]): boolean {
     return JSON.stringify(this.#fact('subjects')) === JSON.stringify(subjects);
   }
 
-  /** Keeps that a signed head was shown, before it is followed: it is evidence where the leaves do not come. */
-  noteShown({ note, treeSize }: Omit<ShownHead, 'sinceMs'>, atMs: number): void {
-    const before = this.shownHead();
-    if (before && before.treeSize >= treeSize) return;
-    this.#write(() => this.#setFact('shown_head', { note, treeSize, sinceMs: before?.sinceMs ?? atMs }));
+  /**
+   * Keeps that a signed head was shown, before it is followed: it is evidence where the leaves do not come.
+   *
+   * Returns the one of the same size that was shown before and has another root; both are signed, and no log has both.
+   */
+  noteShown({ note, treeSize, root }: Omit<ShownHead, 'sinceMs'>, atMs: number): ShownHead | undefined {
+    const heads = this.shownHeads();
+    const same = heads.find((head) => head.treeSize === treeSize);
+    if (same) return Buffer.compare(same.root, root) === 0 ? undefined : same;
+    this.#file.write(() => {
+      if (heads.length >= MOST_SHOWN)
+        this.#file.run('delete from shown_heads where tree_size = ?', heads.at(-1)!.treeSize);
+      this.#file.run('insert into shown_heads values (?, ?, ?, ?)', treeSize, root, note, Math.round(atMs));
+    });
+    return undefined;
   }
 
   /** Keeps that the head is still the one the server shows. */
   noteChecked(atMs: number): void {
-    this.#write(() => this.#setChecked(this.head()?.tree.size ?? 0, atMs));
+    this.#file.write(() => this.#setChecked(this.head()?.tree.size ?? 0, atMs));
   }
 
-  /** Goes on to a later head that was checked, with the leaves from the one before it on, or with all from the first on. */
-  advance({ note, tree, verifiedAtMs }: VerifiedHead, added: readonly SeenLeaves[], { subjects, day }: Reading): void {
+  /**
+   * Goes on to a later head that was checked, with the leaves from the one before it on, or with all from the first on; what
+   * is wrong with them is kept with it. Says of each fault whether it is the first of its kind with that head.
+   */
+  advance(
+    { note, tree, verifiedAtMs }: VerifiedHead,
+    added: readonly SeenLeaves[],
+    reading: Reading,
+    evidence?: Evidence,
+  ): readonly boolean[] {
+    const { subjects, faults = [] } = reading;
     const peaks = tree.peaks.map((peak) => Buffer.from(peak).toString('hex'));
-    this.#write(() => {
-      if (added[0]?.first === 0) this.#db.exec('delete from hashes; delete from own_leaves');
-      for (const { first, hashes, own } of added) {
-        this.#run('insert into hashes values (?, ?)', first, hashes);
-        for (const { logIndex, text } of own) this.#run('insert into own_leaves values (?, ?)', logIndex, text);
-      }
+    return this.#file.write(() => {
+      const next = added.find(({ hashes }) => hashes.length > 0)?.before.size ?? tree.size;
+      // What was known when the leaves were asked for was set aside since.
+      if (next !== (this.head()?.tree.size ?? 0)) throw keyLogErrors.book_damaged();
+      const areFirst = evidence ? faults.map((fault) => this.#noteFault(fault, evidence)) : [];
+      this.#addPages(added);
       this.#setFact('head', { note, size: tree.size, peaks, verifiedAtMs });
       this.#setFact('subjects', subjects);
-      if (day !== undefined && day > (this.seenDay()?.day ?? ''))
-        this.#setFact('seen_day', { day, seenAtMs: verifiedAtMs });
+      this.#setLearnt(reading, verifiedAtMs);
       this.#setChecked(tree.size, verifiedAtMs);
+      return areFirst;
     });
   }
 
@@ -168,42 +233,44 @@ export class KeyLogBook {
   hashes(from: number, to: number): readonly Hash[] {
     const sql = `select first, hashes from hashes
       where first >= (select max(first) from hashes where first <= ?) and first < ? order by first`;
-    return this.#db
-      .prepare(sql)
-      .all(from, to)
-      .flatMap((row) => {
-        const [first, hashes] = [row['first'] as number, row['hashes'] as Uint8Array];
-        const [begin, end] = [Math.max(0, from - first), Math.min(hashes.length / HASH_BYTES, to - first)];
-        return Array.from({ length: Math.max(0, end - begin) }, (_, place) =>
-          hashes.subarray((begin + place) * HASH_BYTES, (begin + place + 1) * HASH_BYTES),
-        );
-      });
+    return this.#file.all(sql, from, to).flatMap((row) => {
+      const first = row['first'] as number;
+      return hashesIn(row['hashes']).slice(Math.max(0, from - first), Math.max(0, to - first));
+    });
+  }
+
+  /**
+   * The root over the first leaves, of at least one and at most all that are known. Reads the page in which they end.
+   *
+   * @throws key_log.book_damaged where that page does not lead to what comes after it
+   */
+  rootAt(size: number): Hash {
+    const [row] = this.#file.all('select * from hashes where first < ? order by first desc limit 1', size);
+    const after = this.#file.all('select peaks from hashes where first >= ? order by first limit 1', size)[0];
+    const head = this.#fact('head');
+    if (!row || !head) throw keyLogErrors.book_damaged();
+    const first = row['first'] as number;
+    const leaves = hashesIn(row['hashes']);
+    const there = appendLeaves({ size: first, peaks: hashesIn(row['peaks']) }, leaves.slice(0, size - first)).state;
+    const { peaks } = appendLeaves(there, leaves.slice(size - first)).state;
+    const expected = after ? Buffer.from(after['peaks'] as Uint8Array).toString('hex') : head.peaks.join('');
+    // Or damage of this file would be said of the server.
+    if (Buffer.concat(peaks).toString('hex') !== expected) {
+      this.#file.setAside();
+      throw keyLogErrors.book_damaged();
+    }
+    return rootOf(there);
   }
 
   /** The leaves about this computer, in the order of the log. */
   ownLeaves(): readonly OwnLeaf[] {
-    const rows = this.#db.prepare('select log_index, body from own_leaves order by log_index').all();
+    const rows = this.#file.all('select log_index, body from own_leaves order by log_index');
     return rows.map((row) => ({ logIndex: row['log_index'] as number, text: row['body'] as string }));
   }
 
   /** Keeps what was wrong, with the head that showed it. True when it is the first of its kind with that head. */
-  noteFault({ code, message, details }: CodedError, evidence: Evidence): boolean {
-    const { note, proof, hashesFrom, hashes } = evidence;
-    const atMs = Math.round(evidence.atMs);
-    const noteSha256 = createHash('sha256').update(note).digest('hex');
-    const countIn = (key: string) => {
-      const sql = 'update faults set count = count + 1, last_ms = ? where code = ? and note_sha256 = ?';
-      return this.#run(sql, atMs, code, key) > 0;
-    };
-    return this.#write(() => {
-      if (countIn(noteSha256)) return false;
-      const sql = 'select note_sha256 from faults where code = ? order by first_ms';
-      const kept = this.#db.prepare(sql).all(code);
-      if (kept.length >= MOST_KEPT) return !countIn(kept.at(-1)?.['note_sha256'] as string);
-      const values = [code, noteSha256, message, JSON.stringify(details), atMs, atMs, 1, note];
-      const insert = 'insert into faults values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)';
-      return this.#run(insert, ...values, this.head()?.note ?? '', proof, hashesFrom, hashes) > 0;
-    });
+  noteFault(fault: CodedError, evidence: Evidence): boolean {
+    return this.#file.write(() => this.#noteFault(fault, evidence));
   }
 
   /** What was ever wrong, one of each kind, the oldest first. */
@@ -212,11 +279,10 @@ export class KeyLogBook {
     const sql = `select code, message, details, min(first_ms) as at_ms,
         (select max(last_ms) from faults o where o.code = f.code) as last_ms, sum(count) as count
       from faults f group by code order by at_ms, code`;
-    const rows = this.#db.prepare(sql).all();
-    return rows.map((row) => ({
+    return this.#file.all(sql).map((row) => ({
       code: row['code'] as string,
       message: row['message'] as string,
-      details: JSON.parse(row['details'] as string) as KeyLogFault['details'],
+      details: detailsIn(row['details'] as string),
       atMs: row['at_ms'] as number,
       lastAtMs: row['last_ms'] as number,
       count: row['count'] as number,
@@ -225,9 +291,9 @@ export class KeyLogBook {
 
   /** The heads that showed what was wrong, and what came with them; the oldest first. */
   *evidence(): Generator<KeptEvidence> {
-    const keys = this.#db.prepare('select code, note_sha256 from faults order by first_ms, code').all();
+    const keys = this.#file.all('select code, note_sha256 from faults order by first_ms, code');
     for (const { code, note_sha256: key } of keys) {
-      const row = this.#db.prepare('select * from faults where code = ? and note_sha256 = ?').get(code!, key!);
+      const [row] = this.#file.all('select * from faults where code = ? and note_sha256 = ?', code!, key!);
       if (!row) continue;
       yield {
         code: row['code'] as string,
@@ -242,49 +308,90 @@ export class KeyLogBook {
     }
   }
 
-  #begin(
-    log: Facts['log'],
-    { atMs, damagedAs }: { readonly atMs: number; readonly damagedAs: string | undefined },
-  ): void {
-    if (this.#fact('log') === undefined)
-      this.#write(() => {
-        this.#setFact('log', log);
-        this.#setFact('checked_at_ms', atMs);
-      });
+  #begin(damagedAs: string | undefined): void {
+    const atMs = this.#clock.now();
+    if (this.#fact('checked_at_ms') === undefined) this.#file.write(() => this.#setFact('checked_at_ms', atMs));
     if (damagedAs === undefined) return;
     const nothing = { note: '', proof: new Uint8Array(), hashesFrom: 0, hashes: new Uint8Array() };
     this.noteFault(keyLogErrors.book_damaged({ file: damagedAs }), { atMs, ...nothing });
   }
 
+  #addPages(added: readonly SeenLeaves[]): void {
+    const isAnew = added[0]?.before.size === 0;
+    if (isAnew) this.#file.run('delete from own_leaves');
+    let ownText = isAnew ? 0 : this.ownTextLength();
+    for (const { before, hashes, own } of added) {
+      if (hashes.length > 0)
+        this.#file.run('insert into hashes values (?, ?, ?)', before.size, Buffer.concat(before.peaks), hashes);
+      for (const { logIndex, text } of own) {
+        this.#file.run('insert into own_leaves values (?, ?)', logIndex, text);
+        ownText += text.length;
+      }
+    }
+    this.#setFact('own_text', ownText);
+  }
+
+  #setLearnt({ day, ownKey }: Reading, seenAtMs: number): void {
+    this.#setFact('own_key', ownKey ?? null);
+    if (day !== undefined && day > (this.seenDay()?.day ?? '')) this.#setFact('seen_day', { day, seenAtMs });
+  }
+
+  #noteFault({ code, message, details }: CodedError, evidence: Evidence): boolean {
+    const { note, against, proof, hashesFrom, hashes } = evidence;
+    const atMs = Math.round(evidence.atMs);
+    const noteSha256 = createHash('sha256').update(note).digest('hex');
+    const countIn = (key: string) => {
+      const sql = 'update faults set count = count + 1, last_ms = ? where code = ? and note_sha256 = ?';
+      return this.#file.run(sql, atMs, code, key) > 0;
+    };
+    // They are evidence from now on, not heads that are missed: the log may be followed on either way.
+    if (code === keyLogErrors.forked.code)
+      this.#file.run('delete from shown_heads where note in (?, ?)', note, against ?? note);
+    if (countIn(noteSha256)) return false;
+    const sql = 'select note_sha256 from faults where code = ? order by first_ms';
+    const kept = this.#file.all(sql, code);
+    if (kept.length >= MOST_KEPT) return !countIn(kept.at(-1)?.['note_sha256'] as string);
+    const values = [code, noteSha256, message, JSON.stringify(details), atMs, atMs, 1, note];
+    const insert = 'insert into faults values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)';
+    const knownNote = against ?? this.head()?.note ?? '';
+    return this.#file.run(insert, ...values, knownNote, proof, hashesFrom, hashes) > 0;
+  }
+
   #setChecked(treeSize: number, atMs: number): void {
     this.#setFact('checked_at_ms', atMs);
-    if ((this.shownHead()?.treeSize ?? Infinity) <= treeSize)
-      this.#run('delete from facts where key = ?', 'shown_head');
+    this.#file.run('delete from shown_heads where tree_size <= ?', treeSize);
   }
 
   #fact<Name extends keyof Facts>(key: Name): Facts[Name] | undefined {
-    const value = this.#db.prepare('select value from facts where key = ?').get(key)?.['value'];
-    return typeof value === 'string' ? (JSON.parse(value) as Facts[Name]) : undefined;
+    return this.#file.fact(key) as Facts[Name] | undefined;
   }
 
   #setFact<Name extends keyof Facts>(key: Name, value: Facts[Name]): void {
-    this.#run('insert or replace into facts values (?, ?)', key, JSON.stringify(value));
+    this.#file.setFact(key, value);
   }
+}
 
-  #run(sql: string, ...values: readonly SQLInputValue[]): number {
-    return Number(this.#db.prepare(sql).run(...values).changes);
-  }
+function shownHeadOf(row: Row): ShownHead {
+  return {
+    note: row['note'] as string,
+    treeSize: row['tree_size'] as number,
+    root: row['root'] as Uint8Array,
+    sinceMs: row['since_ms'] as number,
+  };
+}
 
-  /** All of it, or nothing. */
-  #write<T>(work: () => T): T {
-    try {
-      this.#db.exec('begin immediate');
-      const result = work();
-      this.#db.exec('commit');
-      return result;
-    } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec('rollback');
-      throw asStateError(error, this.#file);
-    }
+function hashesIn(bytes: Row[string] | undefined): readonly Hash[] {
+  const hashes = bytes as Uint8Array;
+  return Array.from({ length: Math.floor(hashes.length / HASH_BYTES) }, (_, place) =>
+    hashes.subarray(place * HASH_BYTES, (place + 1) * HASH_BYTES),
+  );
+}
+
+/** What else a fault says is for people: what cannot be read any more is left out. */
+function detailsIn(text: string): KeyLogFault['details'] {
+  try {
+    return JSON.parse(text) as KeyLogFault['details'];
+  } catch {
+    return {};
   }
 }

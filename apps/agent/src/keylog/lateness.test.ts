@@ -22,12 +22,13 @@ for (const [how, withheld] of Object.entries(refusals))
     assert.match(shown.note, /^holdfast\/.*\/keys\n6\n/);
     assert.deepEqual(scene.lateAfter(3_599_000), []);
     scene.nowMs += 3_601_000;
-    await assert.rejects(scene.follow({ entries: [...grown, leaf()], withheld }));
+    const more = [...grown, leaf()];
+    await assert.rejects(scene.follow({ entries: more, withheld }));
     assert.deepEqual([scene.book.shownHead()?.treeSize, scene.book.shownHead()?.sinceMs], [7, shown.sinceMs]);
     assert.deepEqual(scene.lateAfter(0), ['key_log.withheld', 'key_log.unchecked']);
     assert.equal(await codeOf(scene.follow({ entries })), 'unchanged', 'the old head is no answer to the new one');
     assert.deepEqual(scene.lateAfter(0), ['key_log.withheld']);
-    assert.equal(await codeOf(scene.follow({ entries: [...grown, leaf(), leaf()] })), 'grown');
+    assert.equal(await codeOf(scene.follow({ entries: [...more, leaf()] })), 'grown');
     assert.deepEqual([scene.lateAfter(0), scene.book.shownHead()], [[], undefined]);
   });
 
@@ -63,4 +64,37 @@ test('the leaf of a day that does not come is missed where one came before', asy
   assert.deepEqual(scene.lateAfter(0), ['key_log.daily_missing'], 'one of an earlier day is not a new one');
   await scene.follow({ entries: [...earlier, dayLeaf('2026-01-08')] });
   assert.deepEqual(scene.lateAfter(0), []);
+});
+
+test('a log that shows its days more slowly than they come is missed after some of them, and one in step never', async (t) => {
+  const scene = await Scene.start(t);
+  const hour = 3_600_000;
+  const [start, dayOf] = [scene.nowMs, (ms: number) => new Date(ms).toISOString().slice(0, 10)];
+  let entries = genuine();
+  const late = new Set<string>();
+  const show = async (day: string) => {
+    entries = [...entries, dayLeaf(day)];
+    await scene.follow({ entries });
+    for (const code of scene.lateAfter(0)) late.add(code);
+  };
+  for (let day = 0; day < 10; day++, scene.nowMs += 24 * hour) await show(dayOf(scene.nowMs));
+  assert.deepEqual([...late], []);
+  // One that is two days behind, after a server was off.
+  scene.nowMs += 24 * hour;
+  await show(dayOf(scene.nowMs - 48 * hour));
+  assert.deepEqual([...late], []);
+  for (let day = 10; late.size === 0 && day < 30; day++, scene.nowMs += 40 * hour)
+    await show(dayOf(start + day * 24 * hour));
+  assert.deepEqual([...late], ['key_log.daily_missing']);
+  assert.ok(scene.nowMs - start < 22 * 24 * hour, dayOf(scene.nowMs));
+});
+
+test('a leaf of a day to come does not stand for the days until then', async (t) => {
+  const scene = await Scene.start(t);
+  const entries = [...genuine(), dayLeaf('2026-01-02')];
+  for (const day of ['2026-01-04', '9999-12-31']) entries.push(dayLeaf(day));
+  await scene.follow({ entries });
+  assert.equal(scene.book.seenDay()?.day, '2026-01-02');
+  await scene.follow({ entries: [...entries, dayLeaf('2026-01-03')] });
+  assert.equal(scene.book.seenDay()?.day, '2026-01-03', 'one by the clock of a server that is ahead');
 });

@@ -8,6 +8,8 @@ export type Lateness = { readonly error: CodedError; readonly sinceMs: number };
 const HOUR_MS = 3_600_000;
 /** A leaf over the heads of all archives is written every day by the first job that runs. */
 const DAILY_MS = 48 * HOUR_MS;
+/** So long after the end of the newest day there is a newer one; or a server could show old ones one by one, for ever. */
+const OLD_DAY_MS = 72 * HOUR_MS;
 
 /**
  * What of the log did not come for longer than it may: who withholds it, or shows an old one for ever, alters nothing.
@@ -25,7 +27,8 @@ export function latenessOf(book: KeyLogBook, nowMs: number): readonly Lateness[]
     found.push({ error, sinceMs: shown.sinceMs });
   }
   if (isOver(checkedAtMs, nowMs, HOUR_MS)) found.push({ error: keyLogErrors.unchecked(), sinceMs: checkedAtMs });
-  if (seen && isOver(seen.seenAtMs, checkedAtMs, DAILY_MS))
+  const isOldDay = seen && isOver(Date.parse(`${seen.day}T24:00:00Z`), checkedAtMs, OLD_DAY_MS);
+  if (seen && (isOldDay || isOver(seen.seenAtMs, checkedAtMs, DAILY_MS)))
     found.push({ error: keyLogErrors.daily_missing({ newest: seen.day }), sinceMs: seen.seenAtMs });
   return found;
 }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { appendLeaves, emptyTree, leafHash } from '@holdfast/trust';
+import { appendLeaves, emptyTree, leafHash, rootOf } from '@holdfast/trust';
+import { startAgent } from '../agent.ts';
 import { TestAgent } from '../testing.ts';
 import { keyLogErrors } from './errors.ts';
 import { KeyLogBook } from './key-log-book.ts';
@@ -31,7 +32,7 @@ function agentWithLog(t: TestContext) {
 
 test('what is wrong with the key log is said in status with what to do, and nothing where nothing is', async (t) => {
   const { agent, book } = agentWithLog(t);
-  await agent.start({ keyLog: book });
+  await agent.start({ keyLog: () => book });
   const shown = async () => ((await agent.ask('status')) as { keyLog?: KeyLog }).keyLog;
   assert.deepEqual(await shown(), { leaves: 0, faults: [], late: [] });
   const makers = Object.values(keyLogErrors).filter((make) => make().kind === 'corrupt');
@@ -51,27 +52,43 @@ test('what is wrong with the key log is said in status with what to do, and noth
 test('a head whose leaves never come, and a log that is not checked, are said in status with what to do', async (t) => {
   const { agent, book } = agentWithLog(t);
   const hour = 3_600_000;
-  book.noteShown({ note: 'head', treeSize: 7 }, Date.now() - 2 * hour);
-  await agent.start({ keyLog: book });
+  const leaves = Array.from({ length: 7 }, (_, index) => leafHash(Buffer.from(`${index}`)));
+  const tree = appendLeaves(emptyTree, leaves).state;
+  book.noteShown({ note: 'head', treeSize: 7, root: rootOf(tree) }, Date.now() - 2 * hour);
+  await agent.start({ keyLog: () => book });
   const late = async () => ((await agent.ask('status')) as { keyLog?: KeyLog }).keyLog?.late ?? [];
   const codes = async () => (await late()).map(({ code }) => code);
   assert.deepEqual(await codes(), ['key_log.withheld']);
   book.noteChecked(Date.now() - 2 * hour);
   assert.deepEqual(await codes(), ['key_log.withheld', 'key_log.unchecked']);
   for (const { code, remedy } of await late()) assert.ok(remedy, code);
-  const tree = appendLeaves(emptyTree, [leafHash(Buffer.from('leaf'))]).state;
-  book.advance({ note: 'head', tree: { ...tree, size: 7 }, verifiedAtMs: Date.now() }, [], { subjects: [] });
+  const page = { before: emptyTree, hashes: Buffer.concat(leaves), own: [] };
+  book.advance({ note: 'head', tree, verifiedAtMs: Date.now() }, [page], { subjects: [] });
   assert.deepEqual(await codes(), []);
+});
+
+test('a second agent on the same folder is refused before it opens what the first knows of the key log', async (t) => {
+  const { agent, book } = agentWithLog(t);
+  await agent.start({ keyLog: () => book });
+  const opened: string[] = [];
+  const second = { ...agent.options, socketPath: `${agent.options.socketPath}2` };
+  const keyLog = () => {
+    opened.push('the book');
+    return book;
+  };
+  await assert.rejects(startAgent({ ...second, keyLog }), { code: 'state.in_use' });
+  assert.deepEqual(opened, []);
 });
 
 test('the leaves about this computer and the head that was checked are handed out, of an agent that is enrolled', async (t) => {
   const { agent, book } = agentWithLog(t);
-  await agent.start({ keyLog: book });
+  await agent.start({ keyLog: () => book });
   await assert.rejects(agent.ask('key.log-head'), { code: 'cloud_link.key_log_unseen' });
   const hashes = Array.from({ length: 20_001 }, (_, index) => leafHash(Buffer.from(`${index}`)));
+  const part = appendLeaves(emptyTree, hashes.slice(0, 7_000)).state;
   const pages = [
-    { first: 0, hashes: Buffer.concat(hashes.slice(0, 7_000)), own: [{ logIndex: 7, text: '{}' }] },
-    { first: 7_000, hashes: Buffer.concat(hashes.slice(7_000)), own: [] },
+    { before: emptyTree, hashes: Buffer.concat(hashes.slice(0, 7_000)), own: [{ logIndex: 7, text: '{}' }] },
+    { before: part, hashes: Buffer.concat(hashes.slice(7_000)), own: [] },
   ];
   const tree = appendLeaves(emptyTree, hashes).state;
   book.advance({ note: 'head', tree, verifiedAtMs: 0 }, pages, { subjects: [] });

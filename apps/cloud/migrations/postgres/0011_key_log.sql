@@ -101,11 +101,9 @@ create table key_log_daily_heads (
 select isolate_by_tenant('key_log_leaves');
 select isolate_by_tenant('key_log_subjects');
 select isolate_by_tenant('key_log_daily_heads');
-grant insert (tenant_id, body, outline) on key_log_leaves to hf_api, hf_system, hf_storage;
+grant insert (tenant_id, body, outline) on key_log_leaves to hf_api, hf_system;
 grant select on key_log_leaves to hf_api, hf_system;
--- What leaves say is not the storage role's to read.
-grant select (tenant_id, log_index, keyring_sha256) on key_log_leaves to hf_storage;
-grant select, insert on key_log_subjects to hf_api, hf_system, hf_storage;
+grant select, insert on key_log_subjects to hf_api, hf_system;
 grant select, insert on key_log_daily_heads to hf_system;
 grant select on key_log_daily_heads to hf_api;
 
@@ -118,6 +116,59 @@ begin
 end $$;
 create trigger key_log_leaf_placed before insert on key_log_leaves for each row execute function place_key_log_leaf();
 
+-- All that the storage role does with the log: it says which slots the next keyring of an archive of this tenant has. The
+-- leaf is written here, so that whoever has that login plants no other, and reads none. Its text is canonical JSON (RFC
+-- 8785), its label that of `subject.archive` in the package trust. Returns whether it was `added`, was `known`, or is one of
+-- `too_many` in a day: every leaf is read by every device of the tenant.
+create function say_keyring_added(of_archive uuid, keyring_number bigint, keyring_sha256 bytea,
+  slot_ids bytea[], slot_kinds int[], nonce bytea) returns text
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+declare
+  of_tenant uuid := nullif(current_setting('app.tenant_id', true), '')::uuid;
+  about text := 'archive:' || of_archive;
+  slots text;
+  text_of_leaf text;
+  digest bytea;
+  said_at timestamptz := now();
+  place bigint;
+begin
+  -- One after the other, or two at once would pass the limit.
+  perform from archives a where a.tenant_id = of_tenant and a.archive_id = of_archive for no key update;
+  if not found then
+    raise exception 'the tenant has no such archive' using errcode = 'invalid_parameter_value';
+  end if;
+  if exists (select from key_log_subjects s join key_log_leaves l using (tenant_id, log_index)
+    where s.tenant_id = of_tenant and s.subject = about and l.keyring_sha256 = encode($3, 'hex')) then
+    return 'known';
+  end if;
+  if exists (
+    select from (
+      select l.body from key_log_subjects s join key_log_leaves l using (tenant_id, log_index)
+      where s.tenant_id = of_tenant and s.subject = about and l.keyring_sha256 is not null
+      order by s.log_index desc offset 99 limit 1) hundredth
+    where (hundredth.body::jsonb ->> 'at')::timestamptz > said_at - interval '1 day') then
+    return 'too_many';
+  end if;
+  if not coalesce(keyring_number between 1 and 9007199254740991 and octet_length($3) = 32 and octet_length(nonce) = 16
+    and cardinality(slot_ids) = cardinality(slot_kinds) and cardinality(slot_ids) <= 256
+    and (select coalesce(bool_and(coalesce(octet_length(id) = 16 and kind >= 0, false)), true)
+      from unnest(slot_ids, slot_kinds) as s(id, kind)), false) then
+    raise exception 'it is no keyring' using errcode = 'invalid_parameter_value';
+  end if;
+  select coalesce(string_agg(format('{"slotId":"%s","slotKind":%s}', encode(id, 'hex'), kind), ',' order by nth), '')
+    into slots from unnest(slot_ids, slot_kinds) with ordinality as s(id, kind, nth);
+  text_of_leaf := format('{"archiveId":"%s","at":"%s","keyringNumber":%s,"keyringSha256":"%s","kind":"keyring_added","nonce":"%s","slots":[%s]}',
+    of_archive, to_char(said_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), keyring_number, encode($3, 'hex'),
+    rtrim(translate(encode(nonce, 'base64'), '+/', '-_'), '='), slots);
+  digest := sha256(convert_to(text_of_leaf, 'UTF8'));
+  insert into key_log_leaves (tenant_id, body, outline) values (of_tenant, text_of_leaf,
+    digest || substr(sha256('holdfast v1 key log subject'::bytea || '\x00'::bytea || digest || convert_to(about, 'UTF8')), 1, 16))
+    returning log_index into place;
+  insert into key_log_subjects (tenant_id, subject, log_index) values (of_tenant, about, place);
+  return 'added';
+end $$;
+grant execute on function say_keyring_added(uuid, bigint, bytea, bytea[], int[], bytea) to hf_storage;
+
 -- Once a day the heads of all archives of a tenant are one leaf. It is looked at every hour, and done by the first of a
 -- day that runs: a server that was off at the hour still writes it.
 select jobs.create_queue('key_log/everywhere', '{"policy": "exclusive", "deadLetter": "dead", "retryLimit": 3,
@@ -128,4 +179,4 @@ select jobs.create_queue('key_log/tenant', '{"policy": "exclusive", "deadLetter"
 insert into jobs.schedule (name, kind, cron, timezone, data) values ('key_log/everywhere', 'cron', '7 * * * *', 'UTC', '{}');
 
 -- Guarantees: no login can change or remove a leaf, node or signed head of either log; every leaf has the place that the
--- tree gave it, and its entry is the hash of its body; a day has one leaf of heads at most.
+-- tree gave it, and its entry is the hash of its body; the storage role adds leaves of keyrings alone; a day has one leaf of heads at most.

@@ -6,7 +6,7 @@ import { deviceProof, makeWorld, sendRaw, startForFile, type TenantWorld } from 
 import { append } from '../../testing/key-log-leaves.ts';
 import { nodeSource, openLogSigner, originOf } from '../logs/index.ts';
 
-const { cloud } = await startForFile();
+const { cluster, cloud } = await startForFile();
 const { installationId } = cloud.api;
 
 /** A tenant with a log of some leaves, a device of it, and the key that signs its heads. */
@@ -85,6 +85,21 @@ test('a head over other leaves, of a longer log or of a strange key goes to the 
     await verdicts(),
     refused.map(([verdict]) => verdict),
   );
+});
+
+test('a log that was set back, or lost a part, is not the one of a head that it signed', async () => {
+  const { world, size, beat, signer, verdicts } = await makeScene('set-back');
+  const { note } = await cloud.clientOf(world.tenant).keyLog.head();
+  const earlier = await headOf(world, { size: size - 1, signer });
+  await beat(note);
+  assert.deepEqual(await verdicts(), []);
+  const of = `tenant_id = '${world.tenant.tenantUid}' and log = 'key'`;
+  const run = (statement: string) => cluster.asSuperuser(cloud.testDatabase.target.database, statement);
+  await run(`delete from log_nodes where ${of} and node_index = 0`);
+  await beat(earlier);
+  await run(`update log_heads set tree_size = ${size - 1} where ${of}`);
+  await beat(note);
+  assert.deepEqual(await verdicts(), ['forked', 'longer']);
 });
 
 /** What a head says, but for its size. */

@@ -258,6 +258,19 @@ test('a device that came back and names its archive sees what is about that, and
   assert.deepEqual(await shown(`from=0&archiveId=${archiveId}`), [true, true, false]);
 });
 
+test('a text is shown to whom its entry in the tree is about, whatever rows beside the tree say', async () => {
+  const world = await makeWorld(cloud, 'planted-subjects');
+  const foreign = await append(world, ending(crypto.randomUUID(), crypto.randomUUID()));
+  const own = await append(world, ending(world.device.deviceId));
+  await asSuperuser(`insert into key_log_subjects values ($1, 'everyone', $2)`, [
+    world.tenant.tenantUid,
+    foreign.logIndex,
+  ]);
+  const seen = await seenBy(await deviceProof(world, 'api'));
+  const shown = [own, foreign].map(({ logIndex }) => seen[logIndex]?.body !== undefined);
+  assert.deepEqual(shown, [true, false]);
+});
+
 test('a page for a device ends early where texts are long, and goes on from there', async () => {
   const world = await makeWorld(cloud, 'long-texts');
   const { tenantUid } = world.tenant;
@@ -266,7 +279,8 @@ test('a page for a device ends early where texts are long, and goes on from ther
       from generate_series(1, 70) number),
     placed as (
       insert into key_log_leaves (tenant_id, body, outline)
-      select $1::uuid, body, sha256(convert_to(body, 'UTF8')) || substr(sha256('label'), 1, 16) from texts
+      select $1::uuid, body, sha256(convert_to(body, 'UTF8')) || substr(sha256('holdfast v1 key log subject'::bytea
+        || '\\x00'::bytea || sha256(convert_to(body, 'UTF8')) || 'everyone'::bytea), 1, 16) from texts
       returning log_index)
     insert into key_log_subjects (tenant_id, subject, log_index) select $1::uuid, 'everyone', log_index from placed`;
   await asSuperuser(insert, [tenantUid]);

@@ -92,6 +92,9 @@ test('every keyring of an archive is a leaf with all its slots, once, and one th
     Buffer.from(await crypto.subtle.digest('SHA-256', Uint8Array.from(bytes))).toString('hex');
   assert.equal(found.length, 2);
   assert.deepEqual(found[1], [2, await sha256(second)]);
+  const third = await archive.nextKeyring();
+  for (const keyring of [third, second, third, second]) assert.equal(await send(keyring), 201);
+  assert.equal((await leavesOf(world, archive.archiveId)).length, 3, 'older ones that come again say nothing');
 });
 
 test('a keyring that is refused last is no leaf, and one that was announced before the server stopped is one', async () => {

@@ -1,5 +1,5 @@
 import { requestErrors, type KeyLogHead, type KeyLogLeaf, type OwnKeyLogLeaf } from '@holdfast/contract';
-import { proveConsistency, proveInclusion, subject, type Hash } from '@holdfast/trust';
+import { isAbout, proveConsistency, proveInclusion, subject, type Hash } from '@holdfast/trust';
 import type { IoContext, TxContext } from '../../platform/context.ts';
 import { findHead, nodeSource, signHead, type SigningDeps } from '../logs/index.ts';
 import { subjectsOfDevice } from './append-leaf.ts';
@@ -40,8 +40,10 @@ export async function listOwnLeaves(
   const rows = await store.listOutlines(tx, { tenantId, ...page, subjects });
   const leaves: OwnKeyLogLeaf[] = [];
   let text = 0;
-  for (const { outline, body } of rows) {
+  for (const { outline, body: found } of rows) {
     if (text > PAGE_TEXT) break;
+    // What the tree says decides, not a row beside it.
+    const body = found !== undefined && isAbout(outline, subjects) ? found : undefined;
     text += body?.length ?? 0;
     leaves.push({ outline: encode(outline), ...(body !== undefined && { body }) });
   }

@@ -1,4 +1,3 @@
-import { subject as subjectOf } from '@holdfast/trust';
 import { sql } from 'kysely';
 import type { TenantTx } from '../../platform/postgres.ts';
 import { bigint, bytea, generated, nullable, text, uuid, type Columns, type Rows } from '../../platform/table.ts';
@@ -107,25 +106,26 @@ export async function listOutlines(
   return outlines.map(({ log_index, outline }) => ({ outline, body: bodies.get(log_index) }));
 }
 
-/** The SHA-256 (hex) of the keyring of an archive that was said last; undefined before the first. */
-export async function findNewestKeyring(
+/** Has the database say which slots a keyring has, as the storage role may. @throws what the database says of a wrong one */
+export async function sayKeyringAdded(
   tx: TenantTx,
-  tenantId: string,
-  archiveId: string,
-): Promise<string | undefined> {
-  const row = await db(tx)
-    .selectFrom('key_log_subjects as s')
-    .innerJoin('key_log_leaves as l', (join) =>
-      join.onRef('l.tenant_id', '=', 's.tenant_id').onRef('l.log_index', '=', 's.log_index'),
-    )
-    .select('l.keyring_sha256')
-    .where('s.tenant_id', '=', tenantId)
-    .where('s.subject', '=', subjectOf.archive(archiveId))
-    .where('l.keyring_sha256', 'is not', null)
-    .orderBy('s.log_index', 'desc')
-    .limit(1)
-    .executeTakeFirst();
-  return row?.keyring_sha256 ?? undefined;
+  keyring: {
+    readonly archiveId: string;
+    readonly keyringNumber: number;
+    readonly keyringSha256: Uint8Array;
+    readonly slots: readonly { readonly slotId: Uint8Array; readonly kind: number }[];
+    readonly nonce: Uint8Array;
+  },
+): Promise<'added' | 'known' | 'too_many'> {
+  const { archiveId, keyringNumber, slots } = keyring;
+  const [keyringSha256, nonce] = [Buffer.from(keyring.keyringSha256), Buffer.from(keyring.nonce)];
+  const ids = slots.map(({ slotId }) => Buffer.from(slotId));
+  const kinds = slots.map(({ kind }) => kind);
+  const { rows } = await sql<{ outcome: 'added' | 'known' | 'too_many' }>`select say_keyring_added(${archiveId}::uuid,
+    ${keyringNumber}::int8, ${keyringSha256}::bytea, ${ids}::bytea[], ${kinds}::int4[], ${nonce}::bytea) as outcome`.execute(
+    db(tx),
+  );
+  return rows[0]!.outcome;
 }
 
 /** The archives of a device: one, or none. */

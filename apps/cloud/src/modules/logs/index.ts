@@ -11,6 +11,7 @@ export {
   nodeSource,
   signHead,
   signHeads,
+  signingErrors,
   SIGN_EVERY_SECONDS,
   type SignedHead,
   type SigningDeps,

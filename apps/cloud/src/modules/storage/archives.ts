@@ -9,7 +9,7 @@ import {
   recordLengthOf,
   splitRecord,
 } from '@holdfast/archive/log';
-import { CodedError, formatUuid } from '@holdfast/base';
+import { CodedError, formatUuid, systemRandom } from '@holdfast/base';
 import { storageErrors, type Archive } from '@holdfast/contract';
 import { MAX_LOGGED_SLOTS } from '@holdfast/trust';
 import type { IoContext } from '../../platform/context.ts';
@@ -17,8 +17,8 @@ import { sha256 } from '../../platform/digest.ts';
 import type { TenantTx } from '../../platform/postgres.ts';
 import { findDevice } from '../devices/index.ts';
 import { isHeld } from '../holds/index.ts';
-import { appendKeyLogLeaf, findNewestKeyring } from '../keylog/index.ts';
 import { listEscrowKeyIds } from '../escrow/index.ts';
+import { sayKeyringAdded } from '../keylog/index.ts';
 import { lacksEscrow, resolveForOrg } from '../policies/index.ts';
 import { declaring } from './declared-errors.ts';
 import type { OpenArchive } from './open-archive.ts';
@@ -132,25 +132,26 @@ export async function addKeyring(ctx: IoContext<StorageAdapters>, archiveId: str
  * each in the tenant's key log which slots it has, before it is added: what opens an archive is there for all who follow the
  * log, also where the server stops in between.
  *
- * Nothing is said twice of a keyring that was said of last and did not reach the disk then.
- * @throws log.record_refused, storage.keyring_lacks_escrow
+ * Nothing is said twice of one that did not reach the disk then.
+ * @throws log.record_refused, storage.keyring_lacks_escrow, storage.too_many_keyrings
  */
 export async function admitKeyrings(
   ctx: IoContext<StorageAdapters>,
   { row }: OpenArchive,
   records: readonly Uint8Array[],
 ): Promise<void> {
-  const { tenantId } = ctx;
   const { archive_id: archiveId, device_id: deviceId } = row;
-  const keyrings = records.map((record) => ({ keyring: parseKeyring(splitRecord(record).open), record }));
+  const keyrings = records.map((record) => ({ record, ...parseKeyring(splitRecord(record).open) }));
+  if (keyrings.some(({ slots }) => slots.length > MAX_LOGGED_SLOTS))
+    throw logErrors.record_refused({ fact: 'it has too many slots' });
   const newest = keyrings.at(-1);
   if (!newest) return;
-  const facts = keyrings.map(({ keyring, record }) => keyringFact(archiveId, keyring, record));
-  await ctx.transact(async ({ tx, now: at }) => {
-    await expectEscrow(tx, { tenantId, deviceId }, newest.keyring);
-    const said = await findNewestKeyring(tx, tenantId, archiveId);
-    const saidAt = facts.findIndex(({ keyringSha256 }) => keyringSha256 === said);
-    for (const fact of facts.slice(saidAt + 1)) await appendKeyLogLeaf(tx, { tenantId, at }, fact);
+  await ctx.transact(async ({ tx, tenantId }) => {
+    await expectEscrow(tx, { tenantId, deviceId }, newest);
+    for (const { record, number: keyringNumber, slots } of keyrings) {
+      const said = { archiveId, keyringNumber, keyringSha256: sha256(record), slots, nonce: systemRandom(16) };
+      if ((await sayKeyringAdded(tx, said)) === 'too_many') throw storageErrors.too_many_keyrings();
+    }
   });
 }
 
@@ -167,13 +168,6 @@ async function expectEscrow(
   const policy = found && (await resolveForOrg(tx, tenantId, found.org_id));
   const escrow = policy?.settings.escrow ?? 'off';
   if (lacksEscrow(keyring, escrow, keyIds)) throw storageErrors.keyring_lacks_escrow({ escrow });
-}
-
-function keyringFact(archiveId: string, { number: keyringNumber, slots }: Keyring, record: Uint8Array) {
-  if (slots.length > MAX_LOGGED_SLOTS) throw logErrors.record_refused({ fact: 'it has too many slots' });
-  const named = slots.map(({ slotId, kind: slotKind }) => ({ slotId: Buffer.from(slotId).toString('hex'), slotKind }));
-  const keyringSha256 = sha256(record).toString('hex');
-  return { kind: 'keyring_added', archiveId, keyringNumber, keyringSha256, slots: named } as const;
 }
 
 /**

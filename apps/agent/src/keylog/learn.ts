@@ -1,0 +1,61 @@
+import type { CodedError } from '@holdfast/base';
+import { keyLogErrors } from './errors.ts';
+import type { Reading, RegisteredKey, SeenLeaves } from './key-log-book.ts';
+import { leafOf, type ReadLeaves } from './read-leaves.ts';
+
+/** Who learns, and what it knows. */
+export type Learner = {
+  readonly device: { readonly deviceUid: string; readonly publicKey: string };
+  readonly subjects: readonly string[];
+  /** The first key of this computer that leaves before these have. */
+  readonly ownKey: RegisteredKey | undefined;
+  readonly nowMs: number;
+};
+
+/** A leaf of a day that is further ahead than this tells nothing. */
+const DAY_MS = 86_400_000;
+
+/** What new leaves say of this computer and of the log, and what is wrong with them. */
+export function learn(
+  { pages, fault }: Pick<ReadLeaves, 'pages' | 'fault'>,
+  { device, subjects, ownKey, nowMs }: Learner,
+): Reading & { readonly faults: readonly CodedError[] } {
+  const keys = [...(ownKey ? [ownKey] : []), ...keysIn(pages, device.deviceUid)];
+  const faults = [fault, foreignKey(keys, device.publicKey)].filter((one) => one !== undefined);
+  return { subjects, day: newestDay(pages, nowMs + DAY_MS), ownKey: keys[0], faults };
+}
+
+function keysIn(pages: readonly SeenLeaves[], deviceUid: string): readonly RegisteredKey[] {
+  return pages
+    .flatMap(({ own }) => own)
+    .flatMap(({ logIndex, text }) => {
+      const leaf = leafOf(text);
+      const isOurs = leaf?.kind === 'key_registered' && leaf.deviceUid === deviceUid;
+      return isOurs ? [{ logIndex, publicKey: leaf.publicKey }] : [];
+    });
+}
+
+/**
+ * The key of this computer is registered once: any other of those that were is not its own.
+ *
+ * That it is registered at all is not expected: who enrolled before there was a key log has no such leaf.
+ */
+function foreignKey(registered: readonly RegisteredKey[], own: string): CodedError | undefined {
+  const foreign = registered.find(({ publicKey }, place) => place > 0 || publicKey !== own);
+  return foreign && keyLogErrors.foreign_key({ ...foreign });
+}
+
+/** The newest day that a leaf over all heads names, up to an instant: one of days to come would hide that those cease. */
+function newestDay(pages: readonly SeenLeaves[], untilMs: number): string | undefined {
+  const last = new Date(untilMs).toISOString().slice(0, 10);
+  const days = pages.flatMap(({ own }) => own.flatMap(({ text }) => dayOf(text) ?? []));
+  return days
+    .filter((day) => day <= last)
+    .toSorted()
+    .at(-1);
+}
+
+function dayOf(text: string): string | undefined {
+  const leaf = leafOf(text);
+  return leaf?.kind === 'daily_heads' ? leaf.day : undefined;
+}

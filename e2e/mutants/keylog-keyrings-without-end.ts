@@ -1,0 +1,7 @@
+/** Lets an archive fill the log of its tenant with keyrings. */
+export const mutant = {
+  file: 'apps/cloud/migrations/postgres/0011_key_log.sql',
+  find: "    return 'too_many';",
+  replace: '    null;',
+  test: 'apps/cloud/src/rls.db.test.ts',
+};
