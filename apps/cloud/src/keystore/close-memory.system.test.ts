@@ -34,7 +34,7 @@ async function readAsItsUser(how: 'closed' | 'open'): Promise<Record<string, str
   // Root reads everything; in a namespace where it is nobody's root it is an ordinary user with the same files.
   const ordinary = ['--user', '--map-user=1', '--map-group=1', process.execPath];
   const [program, ...before] = process.getuid?.() === 0 ? ['unshare', ...ordinary] : [process.execPath];
-  const reader = spawn(program!, [...before, '-e', script, fixture, how], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const reader = spawn(program, [...before, '-e', script, fixture, how], { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
   reader.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
   await once(reader, 'close');
