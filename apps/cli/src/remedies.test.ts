@@ -33,7 +33,7 @@ const saysItself: Readonly<Record<string, string>> = {
   'secret_input.none secret_input.several_lines secret_input.differs secret_input.other_key secret_input.stopped':
     'its maker adds it',
   'devices.not_found enrollment.org_not_found enrollment.token_not_found enrollment.proof_invalid': 'of the API',
-  'keystore.bad_request keystore.tenant_unknown': 'said to the server, which asks it',
+  'keystore.unknown_form keystore.tenant_unknown': 'said to the server, which asks it',
   'sets.invalid control.invalid browse.no_pattern restore.invalid_path restore.invalid_commit':
     'the field and the rule',
   'backup.volume_gone backup.file_replaced backup.folder_replaced': 'of one entry; looked at again by itself',

@@ -29,7 +29,7 @@ const READY_MS = 10_000;
 export function startKeystoreRole(assembly: Assembly, kms: KeyFileKms): KeystoreRole {
   const { config, log } = assembly;
   const orders = Promise.withResolvers<KeystoreOrders>();
-  const process = startKeystore(orders.promise, log);
+  const process = startKeystore(orders.promise, { homeDir: config.homeDir, log });
   deferKeystore(assembly, process);
   return {
     client: keystoreClient(config.homeDir),

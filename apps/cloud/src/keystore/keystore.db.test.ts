@@ -172,7 +172,7 @@ test('the log that the keystore believes is not exchanged by asking, nor is one 
   await assert.rejects(makeTenantKeys.work(context, { ...ours, logVerifier: verifier }), {
     code: 'keystore.other_log',
   });
-  const wrong = { code: 'keystore.bad_request' };
+  const wrong = { code: 'keystore.unknown_form' };
   const foreign = { tenantUid: theirs.tenantUid, logVerifier: ours.logVerifier };
   await assert.rejects(makeTenantKeys.work(context, foreign), wrong);
   await assert.rejects(makeTenantKeys.work(context, { ...theirs, logVerifier: 'none' }), wrong);
@@ -199,7 +199,7 @@ test('a request of another shape than its operation has is refused, and the same
     { ...tenant, logVerifier: 'x'.repeat(401) },
   ];
   for (const body of wrong) {
-    await assert.rejects(perform(context, 'makeTenantKeys', body), { code: 'keystore.bad_request' });
+    await assert.rejects(perform(context, 'makeTenantKeys', body), { code: 'keystore.unknown_form' });
     await perform(context, 'makeTenantKeys', tenant);
   }
 });

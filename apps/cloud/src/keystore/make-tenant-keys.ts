@@ -25,7 +25,7 @@ export type TenantPublicKeys = z.infer<typeof TenantPublicKeys>;
  * Makes the keys of a tenant, once, and keeps the verifier key of its log: what the keystore believes of it from then on.
  *
  * Asked again with the same log it answers the same. The log key cannot be exchanged by asking.
- * @throws keystore.other_log, keystore.bad_request
+ * @throws keystore.other_log, keystore.unknown_form
  */
 export const makeTenantKeys = defineOperation({
   request: z.strictObject({ tenantUid: TenantUid, logVerifier: z.string().max(400) }),
@@ -34,7 +34,7 @@ export const makeTenantKeys = defineOperation({
   isRepeatable: true,
   async work({ installationId, database, kms, clock, random }, { tenantUid: tenantId, logVerifier }) {
     if (!isVerifierOf(logVerifier, `holdfast/${installationId}/${tenantId}/`))
-      throw keystoreErrors.bad_request({ field: 'logVerifier' });
+      throw keystoreErrors.unknown_form({ field: 'logVerifier' });
     const find = () => database.withTenant(tenantId, (tx) => findKeys(tx, { tenantId, logVerifier }));
     const found = await find();
     if (found) return found;

@@ -94,7 +94,7 @@ test('what is no operation, no JSON, no UTF-8 or too long is refused, and a requ
     post('makeTenantKeys', good).replace('POST', 'PUT'),
   ];
   for (const bytes of wrong) {
-    assert.equal(codeIn(await sendBytes(socketPath, bytes)), 'keystore.bad_request', bytes.toString().slice(0, 60));
+    assert.equal(codeIn(await sendBytes(socketPath, bytes)), 'keystore.unknown_form', bytes.toString().slice(0, 60));
     assert.match(await sendBytes(socketPath, post('makeTenantKeys', good)), /^HTTP\/1.1 200 /);
   }
   assert.match(await sendBytes(socketPath, 'GET / HTTP/1.1\r\nhost: x\r\ny: '.padEnd(9_000, 'z')), /^HTTP\/1.1 431 /);

@@ -81,16 +81,16 @@ async function answer(context: KeystoreContext, request: IncomingMessage): Promi
   const { method, url = '' } = request;
   if (method === 'GET' && url === READINESS_PATH) return context.database.withoutTenant(async () => ({ ready: true }));
   const name = url.startsWith(OPERATIONS_PATH) ? url.slice(OPERATIONS_PATH.length) : '';
-  if (method !== 'POST' || !isOperation(name)) throw keystoreErrors.bad_request({ field: 'operation' });
+  if (method !== 'POST' || !isOperation(name)) throw keystoreErrors.unknown_form({ field: 'operation' });
   return perform(context, name, await readBody(request, operations[name].maxBodyBytes));
 }
 
-/** Judges a request by the shape of its operation, and does the work. @throws keystore.bad_request, and what the work throws */
+/** Judges a request by the shape of its operation, and does the work. @throws keystore.unknown_form, and what the work throws */
 export async function perform(context: KeystoreContext, name: OperationName, body: unknown): Promise<unknown> {
   const { request, work } = operations[name];
   const parsed = request.safeParse(body);
   // The parser's own words are not kept: they may quote what must not be written down.
-  if (!parsed.success) throw keystoreErrors.bad_request({ field: parsed.error.issues[0]?.path.join('.') ?? '' });
+  if (!parsed.success) throw keystoreErrors.unknown_form({ field: parsed.error.issues[0]?.path.join('.') ?? '' });
   return (work as (context: KeystoreContext, request: unknown) => Promise<unknown>)(context, parsed.data);
 }
 
@@ -99,13 +99,13 @@ async function readBody(request: IncomingMessage, maxBytes: number): Promise<unk
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > maxBytes) throw keystoreErrors.bad_request({ field: 'body', maxBytes });
+    if (size > maxBytes) throw keystoreErrors.unknown_form({ field: 'body', maxBytes });
     chunks.push(chunk);
   }
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)));
   } catch {
-    throw keystoreErrors.bad_request({ field: 'body' });
+    throw keystoreErrors.unknown_form({ field: 'body' });
   }
 }
 
