@@ -174,7 +174,7 @@ for (const days of [2, -2]) {
     const { addTenant } = await startRunningCloud(t);
     const clock = { ...systemClock, now: () => Date.now() + days * 86_400_000 };
     const device = await enrollDevice(t, await addTenant('home'), { clock });
-    const log = new ExampleLog();
+    const log = new ExampleLog(device.enrollment.escrowKeys);
     const { archiveId, keyRecords } = log;
     const facts = { archiveId, keyRecords, known: undefined, clock };
     const session = await CloudDestination.open(device.client, facts);
@@ -191,7 +191,7 @@ test('a deauthorised device is refused within five seconds and forgets its keys;
   const running = await startRunningCloud(t);
   const tenant = await running.addTenant('home');
   const [device, other] = [await enrollDevice(t, tenant), await enrollDevice(t, tenant)];
-  const log = new ExampleLog();
+  const log = new ExampleLog(device.enrollment.escrowKeys);
   const { archiveId, keyRecords } = log;
   const session = await CloudDestination.open(device.client, { archiveId, keyRecords, known: undefined });
   await session.append(log.block().bytes);
@@ -264,7 +264,7 @@ test("another device's archive does not exist for a device, nor for an administr
   const [ours, theirs] = [await running.addTenant('ours'), await running.addTenant('theirs')];
   const owner = await enrollDevice(t, ours);
   const strangers = [await enrollDevice(t, ours), await enrollDevice(t, theirs)];
-  const log = new ExampleLog();
+  const log = new ExampleLog(owner.enrollment.escrowKeys);
   const { archiveId, keyRecords } = log;
   const open = () => CloudDestination.open(owner.client, { archiveId, keyRecords, known: undefined });
   await (await open()).append(log.block().bytes);

@@ -1,23 +1,28 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { ArchiveMaker, type MadeCommit } from '@holdfast/archive/testing';
+import { ArchiveMaker, escrowSlot, type MadeCommit } from '@holdfast/archive/testing';
 import { systemRandom } from '@holdfast/base';
+import { escrowKeysIn } from '@holdfast/cloud/testing';
 
 const time = { seconds: 1_780_000_000, nanoseconds: 0 };
 
 /** The records of an archive as its device makes them: sealed and signed for real. */
 export class ExampleLog {
   readonly maker: ArchiveMaker;
+  readonly #escrowKeys: string;
   readonly #seed: string;
   readonly #entropy: Uint8Array;
   /** Commits and writers, for doing the same again. */
   readonly #done: (Parameters<ExampleLog['newWriter']> | 'commit')[] = [];
 
-  constructor(seed: string = systemRandom(8).toHex(), entropy: Uint8Array = systemRandom(32)) {
+  /** `escrowKeys` is the document of the tenant that its device enrolled with. */
+  constructor(escrowKeys: string, seed: string = systemRandom(8).toHex(), entropy: Uint8Array = systemRandom(32)) {
+    this.#escrowKeys = escrowKeys;
     this.#seed = seed;
     this.#entropy = entropy;
     this.maker = new ArchiveMaker(seed, entropy);
     this.maker.addEpoch(time);
+    this.maker.slots = [...this.maker.slots, escrowSlot(this.maker, escrowKeysIn(escrowKeys))];
     this.maker.keyring(time);
   }
 
@@ -36,7 +41,7 @@ export class ExampleLog {
    * It must not have made blocks.
    */
   async clone(ago = 0): Promise<ExampleLog> {
-    const twin = new ExampleLog(this.#seed, this.#entropy);
+    const twin = new ExampleLog(this.#escrowKeys, this.#seed, this.#entropy);
     for (const step of this.#done.slice(0, this.#done.length - ago)) {
       if (step === 'commit') await twin.commit();
       else twin.newWriter(...step);

@@ -12,9 +12,10 @@ async function startServer(t: TestContext) {
   const server = await startServerProcess(t);
   const store = new EnrollmentStore(newFolder(t));
   const tokenText = JSON.stringify(await server.invite());
-  const client = new CloudClient(await enroll({ ...aboutDevice, tokenText }, store));
+  const enrollment = await enroll({ ...aboutDevice, tokenText }, store);
+  const client = new CloudClient(enrollment);
   afterwards(t, () => client.close());
-  return { server, client };
+  return { server, client, enrollment };
 }
 
 /** Opens a session as an agent does: again and again while the server is away. */
@@ -38,8 +39,8 @@ test(
   'whatever kills the server or its database during an upload, every acknowledged record is there afterwards',
   { timeout: 280_000 },
   async (t) => {
-    const { server, client } = await startServer(t);
-    const log = new ExampleLog();
+    const { server, client, enrollment } = await startServer(t);
+    const log = new ExampleLog(enrollment.escrowKeys);
     const blocks = Array.from({ length: 900 }, () => log.block(60_000));
     const fragments = Array.from({ length: 150 }, (_, i) => blocks.slice(i * 6, i * 6 + 6));
     const acknowledged = new Set<number>();

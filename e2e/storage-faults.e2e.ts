@@ -39,7 +39,7 @@ test('a disk that fails to sync stops every acknowledgement until it is sound, a
   const { disk, state } = faultyDisk();
   const { addTenant } = await startRunningCloud(t, { edges: { disk } });
   const device = await enrollDevice(t, await addTenant('home'));
-  const log = new ExampleLog();
+  const log = new ExampleLog(device.enrollment.escrowKeys);
   const facts = { archiveId: log.archiveId, keyRecords: log.keyRecords, known: undefined };
   const before = await CloudDestination.open(device.client, facts);
   const safe = log.block();

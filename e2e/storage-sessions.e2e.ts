@@ -21,7 +21,8 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
 async function newDevice(t: TestContext) {
   const running = await startRunningCloud(t);
   const tenant = await running.addTenant('home');
-  return { running, tenant, device: await enrollDevice(t, tenant), log: new ExampleLog() };
+  const device = await enrollDevice(t, tenant);
+  return { running, tenant, device, log: new ExampleLog(device.enrollment.escrowKeys) };
 }
 
 function open(device: EnrolledDevice, log: ExampleLog, known?: CommitName, more: Partial<CloudSessionFacts> = {}) {

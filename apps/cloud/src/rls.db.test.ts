@@ -281,7 +281,11 @@ test('the storage role says keyrings of archives of the tenant in the key log, n
   const { tenantUid } = world.tenant;
   const [{ archiveId }, foreign] = [await exampleArchive(world), await exampleArchive(other)];
   const asStorage = (statement: string, values: readonly unknown[] = []) =>
-    inTenant('hf_storage', tenantUid, (client) => client.query(statement, [...values]));
+    inTenant('hf_storage', tenantUid, async (client) => {
+      const reply = await client.query(statement, [...values]);
+      await client.query('commit');
+      return reply;
+    });
   for (const table of ['key_log_leaves', 'key_log_subjects'])
     await assert.rejects(asStorage(`select 1 from ${table}`), isDenied, table);
   const text = '{"kind": "planted"}';
@@ -340,10 +344,12 @@ test('of one archive so many keyrings are said in a day, and of another as many 
     from generate_series(2::int8, $2) n`;
   for (const { archiveId } of archives) {
     const outcomes = async (upTo: number) => {
-      const { rows } = await inTenant('hf_storage', world.tenant.tenantUid, (client) =>
-        client.query(many, [archiveId, upTo]),
-      );
-      return Object.groupBy(rows as { outcome: string }[], ({ outcome }) => outcome);
+      const rows = await inTenant('hf_storage', world.tenant.tenantUid, async (client) => {
+        const reply = await client.query(many, [archiveId, upTo]);
+        await client.query('commit');
+        return reply.rows as { outcome: string }[];
+      });
+      return Object.groupBy(rows, ({ outcome }) => outcome);
     };
     const { added, too_many: tooMany } = await outcomes(102);
     assert.deepEqual([added?.length, tooMany?.length], [99, 2], 'with the first keyring a hundred');

@@ -1,5 +1,7 @@
-import { ArchiveMaker } from '@holdfast/archive/testing';
+import { ArchiveMaker, escrowSlot } from '@holdfast/archive/testing';
 import { formatUuid, systemRandom } from '@holdfast/base';
+import { parseEscrowKeys } from '@holdfast/trust';
+import { findEscrowKeys } from '../modules/escrow/index.ts';
 import { sendRaw, type RawReply } from './raw-request.ts';
 import { deviceProof, type Proof, type TenantWorld } from './test-world.ts';
 
@@ -30,6 +32,7 @@ export function exampleArchive(world: TenantWorld): Promise<ExampleArchive> {
 async function begin(world: TenantWorld): Promise<ExampleArchive> {
   const maker = new ArchiveMaker(systemRandom(8).toHex(), systemRandom(32));
   maker.addEpoch(time);
+  maker.slots = [...maker.slots, escrowSlot(maker, await escrowKeysOf(world))];
   let keyring: Uint8Array = maker.keyring(time).bytes;
   const proof = await deviceProof(world, 'storage');
   const send = (method: string, path: string, body?: object) => sendAs(world, proof, { method, path, body });
@@ -70,6 +73,19 @@ async function begin(world: TenantWorld): Promise<ExampleArchive> {
       return maker.records.at(-1)?.bytes ?? new Uint8Array();
     },
   };
+}
+
+/** The public keys of a tenant's escrow, as devices are given them. */
+export async function escrowKeysOf({ cloud, tenant: { tenantUid: tenantId } }: Pick<TenantWorld, 'cloud' | 'tenant'>) {
+  const document = await cloud.database.withTenant(tenantId, (tx) => findEscrowKeys(tx, tenantId));
+  return escrowKeysIn(document ?? '');
+}
+
+/** The keys that a document of escrow keys names. */
+export function escrowKeysIn(document: string) {
+  const { logSealingKey, keystoreKey } = parseEscrowKeys(document);
+  const bytes = (text: string) => new Uint8Array(Buffer.from(text, 'base64url'));
+  return { logKey: bytes(logSealingKey), keystoreKey: bytes(keystoreKey) };
 }
 
 /** Sends a request as somebody, with a JSON body or none. */

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ArchiveMaker } from '@holdfast/archive/testing';
+import { ArchiveMaker, escrowSlot } from '@holdfast/archive/testing';
 import { systemRandom } from '@holdfast/base';
 import { storageRoutes } from '@holdfast/contract';
-import { deviceProof, exampleArchive, makeWorld, sendAs, startForFile } from '../../testing.ts';
+import { deviceProof, escrowKeysOf, exampleArchive, makeWorld, sendAs, startForFile } from '../../testing.ts';
 
 const { cloud } = await startForFile();
 
@@ -40,6 +40,7 @@ test('an archive begins with one header and one keyring, and not with what hangs
   const proof = await deviceProof(world, 'storage');
   const maker = new ArchiveMaker('beginning', systemRandom(32));
   maker.addEpoch(time);
+  maker.slots = [...maker.slots, escrowSlot(maker, await escrowKeysOf(world))];
   const keyring = maker.keyring(time).bytes;
   const header = maker.records[0]!.bytes;
   maker.store('block', systemRandom(1_000));

@@ -3,21 +3,20 @@ import { test } from 'node:test';
 import { ArchiveMaker, customKeySlot, escrowSlot, passwordSlot, recoverySlot } from '@holdfast/archive/testing';
 import { formatUuid, systemRandom } from '@holdfast/base';
 import { storageRoutes } from '@holdfast/contract';
-import { importHpkeKey, parseEscrowKeys } from '@holdfast/trust';
-import { deviceProof, makeWorld, sendAs, startForFile, sendRaw, type TenantWorld } from '../../testing.ts';
+import { importHpkeKey } from '@holdfast/trust';
+import {
+  deviceProof,
+  escrowKeysOf,
+  makeWorld,
+  sendAs,
+  startForFile,
+  sendRaw,
+  type TenantWorld,
+} from '../../testing.ts';
 import { leavesOf } from '../../testing/key-log-leaves.ts';
-import { findEscrowKeys } from '../escrow/index.ts';
 
 const time = { seconds: 1_780_000_000, nanoseconds: 0 };
 const { cluster, cloud } = await startForFile();
-
-/** The public keys of a tenant's escrow, as devices are given them. */
-async function escrowKeysOf(tenantId: string) {
-  const document = await cloud.database.withTenant(tenantId, (tx) => findEscrowKeys(tx, tenantId));
-  const { logSealingKey, keystoreKey } = parseEscrowKeys(document ?? '');
-  const bytes = (text: string) => new Uint8Array(Buffer.from(text, 'base64url'));
-  return { logKey: bytes(logSealingKey), keystoreKey: bytes(keystoreKey) };
-}
 
 const strangeKey = () => importHpkeKey(systemRandom(32)).publicKey;
 
@@ -36,7 +35,7 @@ async function deviceWhere(slug: string, escrow: 'always' | 'required' | 'off') 
   const maker = new ArchiveMaker(slug, systemRandom(32));
   maker.addEpoch(time);
   const none = maker.slots;
-  const { logKey, keystoreKey } = await escrowKeysOf(world.tenant.tenantUid);
+  const { logKey, keystoreKey } = await escrowKeysOf(world);
   const slots: Readonly<Record<string, Slots>> = {
     'a recovery code': none,
     escrow: [...none, escrowSlot(maker, { logKey, keystoreKey })],
