@@ -136,36 +136,20 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const stateDir = realpathSync(options.stateDir);
   const database = new AgentDatabase(path.join(stateDir, 'agent.db'));
   resources.defer(() => database.close());
-  const escrow = new EscrowPolicy(database, options.escrow?.keys);
-  if (options.escrow?.setting) escrow.hear(options.escrow.setting);
+  const escrow = escrowPolicyOf(database, options);
   const archive = DeviceArchive.open(stateDir, { clock, random }, escrow);
   resources.defer(() => archive.close());
   const others = (options.never ?? []).flatMap(withRealPath);
   const never = () => neverRead(stateDir, others, database);
-  if (database.sets().length === 0 && database.fact('sets.made') === undefined) {
-    database.addSet(parseBackupSet(defaultSet(options.protect), never()));
-    database.setFact('sets.made', 1);
-  }
-  const makePlace: MakePlace = (config) => {
-    if (config.kind === 'folder') return folderPlace(config);
-    if (!options.makePlace) throw destinationErrors.kind_unknown({ field: 'kind', kind: config.kind });
-    return options.makePlace(config);
-  };
+  makeFirstSet(database, options.protect, never());
+  const makePlace = placeMakerOf(options);
   const source = createLinuxSource();
   const places = database.destinations().map(makePlace);
   const memory = rememberIn(database, { clock, log });
   const gaps = new GapBook(database, archive.index);
   const keyLog = options.keyLog?.();
-  const onKeyLogHead = keyLog && ((note: string) => hearHead(keyLog, note, clock.now()));
-  const destinations = new Destinations(archive, places, {
-    clock,
-    random,
-    source,
-    signal,
-    memory,
-    gaps,
-    ...(onKeyLogHead && { onKeyLogHead }),
-  });
+  const onKeyLogHead = (note: string) => keyLog && hearHead(keyLog, note, clock.now());
+  const destinations = new Destinations(archive, places, { clock, random, source, signal, memory, gaps, onKeyLogHead });
   resources.defer(() => destinations.closeAll());
   const startWorker = options.startWorker ?? startBackupWorker;
   const workers = Math.max(1, Math.min(4, availableParallelism()));
@@ -178,6 +162,31 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const recoveryCode = new ShownRecoveryCode({ clock, random });
   resources.use(spareMemory());
   return { ...shared, passPorts, protector, recoveryCode, makePlace, stateDir, keyLog, escrow, random, signal };
+}
+
+function escrowPolicyOf(database: AgentDatabase, { escrow }: AgentOptions): EscrowPolicy {
+  const policy = new EscrowPolicy(database, escrow?.keys);
+  if (escrow?.setting) policy.hear(escrow.setting);
+  return policy;
+}
+
+/** The set that there is from the first start on, until a person removes it. */
+function makeFirstSet(
+  database: AgentDatabase,
+  protect: AgentOptions['protect'],
+  never: readonly ExclusionRule[],
+): void {
+  if (database.sets().length > 0 || database.fact('sets.made') !== undefined) return;
+  database.addSet(parseBackupSet(defaultSet(protect), never));
+  database.setFact('sets.made', 1);
+}
+
+function placeMakerOf({ makePlace }: AgentOptions): MakePlace {
+  return (config) => {
+    if (config.kind === 'folder') return folderPlace(config);
+    if (!makePlace) throw destinationErrors.kind_unknown({ field: 'kind', kind: config.kind });
+    return makePlace(config);
+  };
 }
 
 /** A rule for a path, and for what it leads to: a backup follows no link, and may come there by another way. */

@@ -52,10 +52,14 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
   const makePlace: MakePlace = (config) => cloudPlace(config, client, (receipt) => commitClock.note(receipt));
   const resources = new DisposableStack();
   resources.defer(() => client.close());
-  const { running, keyLog } = await start().catch((error: unknown) => {
-    resources.dispose();
-    throw error;
-  });
+  const escrow = await escrowOf(options, { client, enrollment });
+  const known = { enrollment, clock, resources };
+  const { running, keyLog } = await start({ commitClock, ...options, makePlace, ...escrow }, known).catch(
+    (error: unknown) => {
+      resources.dispose();
+      throw error;
+    },
+  );
   const stopping = new AbortController();
   const { signal } = stopping;
   const { agentVersion, os } = options;
@@ -88,32 +92,38 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
   });
   ended.catch(() => undefined);
   return { ...running, ended, stop: () => running.stop().then(() => ended) };
+}
 
-  async function start() {
-    const opened: KeyLogBook[] = [];
-    const open = () => {
-      const book = openKeyLog(options.stateDir, enrollment!, clock);
-      resources.defer(() => book.close());
-      opened.push(book);
-      return book;
-    };
-    const escrow = await escrowOf(options, { client, enrollment: enrollment! });
-    const agent = await startAgent({ commitClock, ...options, makePlace, keyLog: open, ...escrow });
-    const [book] = opened;
-    assert(book, 'a running agent has opened what it knows of the key log');
-    return { keyLog: book, running: agent };
-  }
+type Known = {
+  readonly enrollment: Enrollment;
+  readonly clock: Clock;
+  /** Closes what is opened. */
+  readonly resources: DisposableStack;
+};
+
+/** Starts the agent with what is known of the tenant's key log, which it opens once the state folder is its own. */
+async function start(options: AgentOptions, { enrollment, clock, resources }: Known) {
+  const opened: KeyLogBook[] = [];
+  const open = () => {
+    const book = openKeyLog(options.stateDir, enrollment, clock);
+    resources.defer(() => book.close());
+    opened.push(book);
+    return book;
+  };
+  const running = await startAgent({ ...options, keyLog: open });
+  const [keyLog] = opened;
+  assert(keyLog, 'a running agent has opened what it knows of the key log');
+  return { keyLog, running };
 }
 
 /** How long a new archive waits for what its organisation asks of it: without an answer it begins without escrow. */
 const FIRST_WORD_MS = 10_000;
 
-/** The keys for escrow slots that the enrolment has, if any; before an archive is made, what the organisation asks of it. */
+/** The keys for escrow slots that the enrolment has; before an archive is made, what the organisation asks of it. */
 async function escrowOf(
   { stateDir, agentVersion, os, log = silentLog }: EnrolledAgentOptions,
   { client, enrollment: { escrowKeys: text } }: { readonly client: CloudClient; readonly enrollment: Enrollment },
 ): Promise<Pick<AgentOptions, 'escrow'>> {
-  if (text === undefined) return {};
   const keys = escrowKeysOf(text);
   if (existsSync(path.join(stateDir, 'keys.json'))) return { escrow: { keys } };
   const body = { agentVersion, os };
