@@ -5,6 +5,7 @@ import { test, type TestContext } from 'node:test';
 import { enroll, EnrollmentStore, heartbeat } from '@holdfast/agent/cloud';
 import { CodedError, systemClock } from '@holdfast/base';
 import type { EnrollmentToken } from '@holdfast/contract';
+import { parseEscrowKeys } from '@holdfast/trust';
 import { sha256Of } from './example-log.ts';
 import { aboutDevice, enrollDevice, newFolder, startRunningCloud } from './running-cloud.ts';
 
@@ -30,6 +31,8 @@ test('a device enrols with a token, keeps a key that only it can read, and is he
   assert.equal(statSync(file).mode & 0o7777, 0o600);
   assert.deepEqual(device.store.load(), device.enrollment);
   assert.equal(device.enrollment.tenantUid, tenant.tenantUid);
+  const escrowKeys = parseEscrowKeys(device.enrollment.escrowKeys);
+  assert.deepEqual([escrowKeys.tenantUid, escrowKeys.number], [tenant.tenantUid, 1]);
   const word = await heartbeat(device.client, { agentVersion: '0.1.0', os: 'Linux' });
   assert.equal(word.orgUid, device.enrollment.orgUid);
   assert.ok(word.settings.backupSets.length > 0);
@@ -73,6 +76,13 @@ test('used, expired, revoked, foreign and broken tokens are refused, good ones b
     [{ token: 'A'.repeat(43) }, 'enrollment.token_unknown'],
     [{ installationId: '00000000-0000-4000-8000-000000000000' }, 'enrollment.proof_invalid'],
     [{ logKeySha256: '0'.repeat(64) }, 'cloud_link.log_key_mismatch'],
+    [{ escrowKeysSha256: '0'.repeat(64) }, 'cloud_link.escrow_keys_mismatch'],
+    [
+      { escrowKeysSha256: (await (await addTenant('other')).invite()).escrowKeysSha256 },
+      'cloud_link.escrow_keys_mismatch',
+    ],
+    [{ tenantUid: '00000000-0000-4000-8000-000000000000' }, 'cloud_link.escrow_keys_mismatch'],
+    [{ escrowKeysSha256: undefined as never }, 'cloud_link.token_invalid'],
     [{ caSha256: 'f'.repeat(64) }, 'cloud_link.ca_mismatch'],
     [{ caSha256: null }, 'certificate.untrusted'],
     [{ url: cloud.url.replace('https', 'http') }, 'cloud_link.token_invalid'],
@@ -143,6 +153,9 @@ test('an enrolment that others can read or that is damaged is refused, until it 
   }
   chmodSync(file, 0o600);
   const text = readFileSync(file, 'utf8');
+  const { escrowKeys: _, ...earlier } = JSON.parse(text) as Record<string, unknown>;
+  writeFileSync(file, JSON.stringify(earlier));
+  assert.throws(() => device.store.load(), { code: 'cloud_link.enrolled_without_escrow' });
   for (const broken of [text.slice(0, -9), '{}', '', text.replace('"version":1', '"version":9')]) {
     writeFileSync(file, broken);
     assert.throws(() => device.store.load(), { code: 'cloud_link.state_damaged' });

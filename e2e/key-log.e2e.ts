@@ -3,7 +3,9 @@ import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { CloudClient } from '@holdfast/agent/cloud';
 import { systemClock, type Clock } from '@holdfast/base';
+import { storageRoutes } from '@holdfast/contract';
 import { afterwards } from '@holdfast/testing';
 import {
   canonicalJson,
@@ -11,6 +13,7 @@ import {
   openCheckpoint,
   openHeadFile,
   parseCanonicalJson,
+  parseKeyLogLeaf,
   parseVerifierKey,
   rootAt,
 } from '@holdfast/trust';
@@ -69,10 +72,11 @@ test('two computers follow the key log of their tenant, each sees its own leaves
   await until(async () => (await isWhole(one)) && (await isWhole(other)), 'leaves about both archives', 60_000);
   for (const agent of [one, other]) {
     const log = await logOf(agent);
-    assert.deepEqual(new Set(kinds(log)), new Set(['key_registered', 'keyring_added']));
+    assert.deepEqual(new Set(kinds(log)), new Set(['escrow_keys_set', 'key_registered', 'keyring_added']));
     assert.deepEqual(log.faults, []);
     assert.ok(log.leaves > log.own.length, 'there are leaves about the other');
-    assert.ok(log.own[0]?.text.includes(agent.enrollment.deviceUid));
+    const registered = log.own.find(({ kind }) => kind === 'key_registered');
+    assert.ok(registered?.text.includes(agent.enrollment.deviceUid));
     const shown = await holdfast(agent.socketPath, 'key', 'log');
     assert.match(shown.stdout, /a device enrolled with its key/);
   }
@@ -120,6 +124,34 @@ test('a commit has the head of the key log that its writer verified last', async
   const { keyLogHead = '' } = (await view.newCommits()).at(-1)!;
   const head = openCheckpoint(keyLogHead, origin, [parseVerifierKey(enrollment.logKey)]);
   assert.ok(head.treeSize >= known.treeSize);
+});
+
+test('a new recovery code is a leaf about the archive that it opens, and so is each keyring that the server has', async (t) => {
+  const running = await startRunningCloud(t);
+  const tenant = await running.addTenant('home');
+  const { ask, enrollment } = await startAgent(t, tenant);
+  const logged = async () => {
+    const { leaves } = await tenant.client.keyLog.leaves({ query: {} });
+    return leaves.map(({ body }) => parseKeyLogLeaf(body)).filter(({ kind }) => kind === 'keyring_added');
+  };
+  await until(async () => (await logged()).length > 0, 'a leaf of the first keyring', 60_000);
+  const before = (await logged()).length;
+  const { code } = (await ask('key.show-recovery')) as { readonly code: string };
+  await ask('key.confirm-recovery', { code });
+  const keyringThere = async () => {
+    const client = new CloudClient(enrollment);
+    try {
+      return (await client.call(storageRoutes.list, {})).archives[0]?.keyring?.number ?? 0;
+    } finally {
+      client.close();
+    }
+  };
+  await until(async () => (await keyringThere()) > before, 'the next keyring at the server', 60_000);
+  const numbers = (await logged()).map((leaf) => leaf.kind === 'keyring_added' && leaf.keyringNumber);
+  assert.deepEqual(
+    numbers,
+    Array.from({ length: await keyringThere() }, (_, index) => index + 1),
+  );
 });
 
 /** A head file with one leaf changed. */

@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { BackupRequest, CommitClock, ExclusionRule } from '@holdfast/archive';
 import { type Clock, type Random, systemClock, systemRandom } from '@holdfast/base';
+import type { EscrowKeys } from '@holdfast/trust';
 import { DeviceArchive } from './archive/device-archive.ts';
 import { systemBootClock } from './clock/boot-clock.ts';
 import { ServerClock } from './clock/server-clock.ts';
@@ -17,6 +18,8 @@ import { folderPlace } from './destinations/folder-place.ts';
 import { spareMemory } from './engine/frugal-memory.ts';
 import { createLinuxSource } from './engine/linux-source.ts';
 import { startBackupWorker } from './engine/start-worker.ts';
+import { settleEscrow } from './keys/change-keys.ts';
+import { EscrowPolicy, type EscrowSetting } from './keys/escrow-policy.ts';
 import { ShownRecoveryCode } from './keys/recovery-code.ts';
 import { hearHead } from './keylog/hear-head.ts';
 import type { KeyLogBook } from './keylog/key-log-book.ts';
@@ -47,6 +50,8 @@ export type AgentOptions = {
   readonly commitClock?: CommitClock;
   /** What an enrolled agent knows of its tenant's key log. */
   readonly keyLog?: KeyLogBook;
+  /** Of an enrolled agent: its tenant's keys for escrow slots, and what its org asks for, where that was heard just now. */
+  readonly escrow?: { readonly keys: EscrowKeys; readonly setting?: EscrowSetting | undefined };
   readonly random?: Random;
   readonly log?: AgentLog;
 };
@@ -56,6 +61,8 @@ export type RunningAgent = {
   readonly socketPath: string;
   /** 16 bytes. */
   readonly archiveId: Uint8Array;
+  /** Takes down what the organisation asks of escrow, and does it as far as the user's choice leaves it. */
+  settleEscrow(setting: EscrowSetting): Promise<void>;
   /** Ends it: what is under way stops where it is, and goes on the next time. */
   stop(): Promise<void>;
   /** Resolves when it has ended; rejects where a fault ended it. */
@@ -78,6 +85,7 @@ export type AgentParts = {
   readonly commitClock: CommitClock;
   /** Where the agent is enrolled. */
   readonly keyLog: KeyLogBook | undefined;
+  readonly escrow: EscrowPolicy;
   readonly random: Random;
   readonly log: AgentLog;
   readonly signal: AbortSignal;
@@ -102,6 +110,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       socketPath: options.socketPath,
       archiveId: parts.archive.archiveId,
       ended,
+      settleEscrow: (setting) => settleEscrow(parts, setting),
       stop: () => {
         stopping.abort();
         return ended;
@@ -127,7 +136,9 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const stateDir = realpathSync(options.stateDir);
   const database = new AgentDatabase(path.join(stateDir, 'agent.db'));
   resources.defer(() => database.close());
-  const archive = DeviceArchive.open(stateDir, { clock, random });
+  const escrow = new EscrowPolicy(database, options.escrow?.keys);
+  if (options.escrow?.setting) escrow.hear(options.escrow.setting);
+  const archive = DeviceArchive.open(stateDir, { clock, random }, escrow);
   resources.defer(() => archive.close());
   const others = (options.never ?? []).flatMap(withRealPath);
   const never = () => neverRead(stateDir, others, database);
@@ -158,7 +169,7 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   resources.defer(() => protector.close());
   const recoveryCode = new ShownRecoveryCode({ clock, random });
   resources.use(spareMemory());
-  return { ...shared, passPorts, protector, recoveryCode, makePlace, stateDir, keyLog, random, signal };
+  return { ...shared, passPorts, protector, recoveryCode, makePlace, stateDir, keyLog, escrow, random, signal };
 }
 
 /** A rule for a path, and for what it leads to: a backup follows no link, and may come there by another way. */

@@ -23,13 +23,17 @@ const notShown: Readonly<Record<string, string>> = {
 /** Failures that say by themselves what to do, or bring it along. */
 const saysItself: Readonly<Record<string, string>> = {
   'command.invalid service.needs_root service.not_installed recovery.not_typed recover.several': 'its maker adds it',
-  'backup.incomplete recover.unproven verify.damaged verify.no_destination verify.incomplete': 'its maker adds it',
+  'backup.incomplete recover.several_ways recover.unproven verify.damaged verify.no_destination verify.incomplete':
+    'its maker adds it',
   'trust_store.needs_root up.no_folder up.not_ready up.other_options time.invalid': 'its maker adds it',
   'verify.rolled_back destinations.only_copy destinations.only_of_set restore.not_found': 'its maker adds it',
   'certificate.wrong_time certificate.untrusted': 'its maker adds it',
   'auth.missing auth.expired auth.wrong_kind auth.use_nonce auth.missing_permission request.cross_site': 'of the API',
   'head_check.too_few head_check.not_read head_check.other_log head_check.forked': 'its maker adds it',
+  'secret_input.none secret_input.several_lines secret_input.differs secret_input.other_key secret_input.stopped':
+    'its maker adds it',
   'devices.not_found enrollment.org_not_found enrollment.token_not_found enrollment.proof_invalid': 'of the API',
+  'keystore.bad_request keystore.tenant_unknown': 'said to the server, which asks it',
   'sets.invalid control.invalid browse.no_pattern restore.invalid_path restore.invalid_commit':
     'the field and the rule',
   'backup.volume_gone backup.file_replaced backup.folder_replaced': 'of one entry; looked at again by itself',

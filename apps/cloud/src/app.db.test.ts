@@ -90,7 +90,10 @@ test('one folder has one server, and its state outlives it', async (t) => {
   assert.equal(made.status, 'new');
   await assert.rejects(startCloud(configOf(homeDir), edges), { code: 'cloud.already_running', kind: 'conflict' });
   await assert.rejects(migrateCloud(configOf(homeDir), edges), { code: 'cloud.already_running' });
-  assert.deepEqual(await readiness(first), { status: 200, body: '{"ready":true,"checks":{"database":"ok"}}\n' });
+  assert.deepEqual(await readiness(first), {
+    status: 200,
+    body: '{"ready":true,"checks":{"database":"ok","keystore":"ok"}}\n',
+  });
   const states = (await examineCloud(configOf(homeDir))).map(({ subject, state }) => `${subject} ${state}`);
   assert.deepEqual(
     states.filter((state) => !state.startsWith('disk')),

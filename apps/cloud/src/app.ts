@@ -12,9 +12,11 @@ import {
   type Assembly,
   type CloudEdges,
 } from './assembly.ts';
-import { prepareInstallation, type BootstrapDeps } from './bootstrap.ts';
+import { prepareInstallation, type BootstrapDeps, type InstallationDeps } from './bootstrap.ts';
 import { caSha256Of, mountCaPage } from './ca-page.ts';
 import { redactConfig, type CloudConfig } from './config.ts';
+import { keystoreClient, type KeystoreClient } from './keystore/client.ts';
+import { giveEscrowKeys, startKeystoreRole, type KeystoreRole } from './keystore-role.ts';
 import { startJobsRole } from './jobs-role.ts';
 import type { ServerFacts } from './modules/devices/index.ts';
 import { databaseTargetOf } from './platform/database-url.ts';
@@ -123,7 +125,9 @@ export async function operateCloud<T>(
     const lock = lockFile(path.join(homeDir, 'cloud.lock'));
     if (lock) deferRelease(assembly, lock);
     const kms = await openKeys(assembly);
-    const bootstrap = lock ? (await openDatabases(assembly, kms)).bootstrap : openRunningDatabase(assembly, kms);
+    const bootstrap = lock
+      ? await openForOperator(assembly, kms)
+      : { ...openRunningDatabase(assembly, kms), keystore: keystoreClient(homeDir) };
     const installationId = await prepareInstallation(bootstrap);
     const address = await readServerAddress(homeDir);
     const url = config.publicUrl ?? address ?? `https://localhost:${config.listen.port}`;
@@ -133,8 +137,18 @@ export async function operateCloud<T>(
   });
 }
 
+/** What a server that does not run has, as its start would leave it: migrated, and no tenant without escrow keys. */
+async function openForOperator(assembly: Assembly, kms: KeyFileKms): Promise<BootstrapDeps> {
+  const keystore = startKeystoreRole(assembly, kms);
+  const { installation } = await openDatabases(assembly, kms);
+  const bootstrap = { ...installation, keystore: keystore.client };
+  keystore.order({ installationId: await prepareInstallation(installation) });
+  await giveEscrowKeys({ ...bootstrap, log: assembly.log }, keystore.process, AbortSignal.abort());
+  return bootstrap;
+}
+
 /** The database of a server that runs: the operator's, or the embedded one by its socket. */
-function openRunningDatabase({ config, log, clock, undo }: Assembly, kms: KeyFileKms): BootstrapDeps {
+function openRunningDatabase({ config, log, clock, undo }: Assembly, kms: KeyFileKms): InstallationDeps {
   const embedded = () => {
     const socket = openSocketHost(path.join(config.homeDir, 'postgres', 'data'));
     undo.defer('socket of the database', () => socket.close());
@@ -160,6 +174,7 @@ async function assemble(assembly: Assembly): Promise<Cloud> {
   log.info({ config: redactConfig(config), node: process.version }, 'starting');
   await takeHome(assembly);
   const kms = await openKeys(assembly);
+  const keystore = startKeystoreRole(assembly, kms);
   const metrics = createMetrics();
   const certificates = await openCertificates(assembly);
   const closing = { deadlineMs: STOP_DEADLINE_MS };
@@ -168,16 +183,24 @@ async function assemble(assembly: Assembly): Promise<Cloud> {
   undo.defer('listener', () => listener.close(0));
   const url = config.publicUrl ?? `https://localhost:${listener.port}`;
   const databases = await openDatabases(assembly, kms);
-  const readiness = () => checkReadiness(databases.api, databases.isReady);
-  const privateServer = await startPrivateServer({ address: privateAddressOf(config), metrics, readiness });
+  const bootstrap = { ...databases.installation, keystore: keystore.client };
+  keystore.order({ installationId: await prepareInstallation(bootstrap) });
+  const readiness = () => checkReadiness(databases, keystore.client);
+  const privateServer = await startPrivateServer({
+    address: privateAddressOf(config),
+    metrics,
+    readiness,
+    dispensable: ['keystore'],
+  });
   undo.defer('private listener', () => privateServer.close());
   const { caFile } = certificates;
   const api = await mountEverything(assembly, { listener, metrics, databases, kms, url, caFile });
-  const { target, systemPassword: password, bootstrap } = databases;
+  const { target, systemPassword: password } = databases;
   const jobs = await startJobsRole({ target, password, system: bootstrap.system, clock, log, metrics });
   const patienceMs = () => closing.deadlineMs + SETTLE_MS;
   undo.defer('jobs', () => jobs.stop(closing.deadlineMs), patienceMs);
   undo.defer('requests', () => listener.close(closing.deadlineMs), patienceMs);
+  await prepareKeystore(assembly, keystore, bootstrap);
   await writeServerAddress(config.homeDir, url);
   log.info({ port: listener.port }, 'ready');
   return {
@@ -195,6 +218,20 @@ async function assemble(assembly: Assembly): Promise<Cloud> {
   };
 }
 
+/** Waits for the keystore, within bounds; what tenants lack of it is given to them, now or when it is there. */
+async function prepareKeystore(
+  { log, undo }: Assembly,
+  keystore: KeystoreRole,
+  bootstrap: BootstrapDeps,
+): Promise<void> {
+  const stopping = new AbortController();
+  const { goingOn } = await giveEscrowKeys({ ...bootstrap, log }, keystore.process, stopping.signal);
+  undo.defer('escrow keys', () => {
+    stopping.abort();
+    return goingOn;
+  });
+}
+
 async function openCertificates({ config, clock, random }: Assembly): Promise<CertificateSource> {
   const files = config.certificateFiles;
   if (files) return certificateFiles(files.certFile, files.keyFile);
@@ -208,7 +245,7 @@ type Databases = {
   readonly api: Database;
   /** The connections of `hf_storage`. */
   readonly storage: Database;
-  readonly bootstrap: BootstrapDeps;
+  readonly installation: InstallationDeps;
   /** Where it is, and the password of `hf_system`, for the role jobs. */
   readonly target: DatabaseTarget;
   readonly systemPassword: string;
@@ -226,9 +263,9 @@ async function openDatabases(assembly: Assembly, kms: KeyFileKms): Promise<Datab
     undo.defer(`connections of ${login}`, () => database.close());
     return database;
   };
-  const bootstrap = { system: open('hf_system', 5), kms: kms.forRole('api'), clock };
-  await prepareInstallation(bootstrap);
-  const roles = { api: open('hf_api', 20), storage: open('hf_storage', 20), bootstrap };
+  const installation = { system: open('hf_system', 5), kms: kms.forRole('api'), clock };
+  await prepareInstallation(installation);
+  const roles = { api: open('hf_api', 20), storage: open('hf_storage', 20), installation };
   return { ...roles, target, systemPassword: passwords.hf_system, isReady, applied };
 }
 
@@ -275,9 +312,13 @@ function privateAddressOf({ homeDir, privateListen }: CloudConfig) {
   return privateListen ?? { socketFile: path.join(homeDir, PRIVATE_SOCKET) };
 }
 
-async function checkReadiness(database: Database, isReady: () => boolean): Promise<Readiness> {
-  if (!isReady()) return { database: 'the embedded database is being started again' };
-  return { database: await database.withoutTenant(async () => 'ok').catch(() => 'the database does not answer') };
+async function checkReadiness({ api, isReady }: Databases, keystore: KeystoreClient): Promise<Readiness> {
+  const askDatabase = () => api.withoutTenant(async () => 'ok').catch(() => 'the database does not answer');
+  const [database, keys] = await Promise.all([
+    isReady() ? askDatabase() : 'the embedded database is being started again',
+    keystore.checkReadiness(),
+  ]);
+  return { database, keystore: keys };
 }
 
 type Parts = {
@@ -293,7 +334,8 @@ type Parts = {
 export const BLOBS_DIR = 'blobs';
 
 /** The table of contents: one line per role. */
-async function mountEverything({ config, log, clock, random, disk, undo }: Assembly, parts: Parts): Promise<Api> {
+async function mountEverything(assembly: Assembly, parts: Parts): Promise<Api> {
+  const { config, log, clock, random, disk, findEscrowKeyIds, undo } = assembly;
   const { listener, metrics, databases, kms, url, caFile } = parts;
   const { publicUrl, trustedProxies } = config;
   const stopping = new AbortController();
@@ -306,6 +348,7 @@ async function mountEverything({ config, log, clock, random, disk, undo }: Assem
   const storage = await mountStorageRole(app, {
     ...about,
     ...(disk && { disk }),
+    ...(findEscrowKeyIds && { findEscrowKeyIds }),
     database: databases.storage,
     kms: kms.forRole('storage'),
     blobsDir: path.join(config.homeDir, BLOBS_DIR),

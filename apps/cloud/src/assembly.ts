@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { Disk } from '@holdfast/archive/log';
 import { defineErrors, systemClock, systemRandom, type Clock, type Random } from '@holdfast/base';
+import type { FindEscrowKeyIds } from './modules/storage/index.ts';
 import type { CloudConfig } from './config.ts';
 import { lockFile, type FileLock } from './platform/file-lock.ts';
 import type { Log } from './platform/log.ts';
@@ -21,6 +22,8 @@ export type CloudEdges = {
   readonly random?: Random;
   /** Where archives are kept; the machine's own disk when absent. */
   readonly disk?: Disk;
+  /** Which escrow keys devices were given; without it no escrow is demanded of anybody. */
+  readonly findEscrowKeyIds?: FindEscrowKeyIds;
 };
 
 /** A server while it is put together: what all its parts are made with, and how they are ended. */
@@ -30,15 +33,16 @@ export type Assembly = {
   readonly clock: Clock;
   readonly random: Random;
   readonly disk?: Disk;
+  readonly findEscrowKeyIds?: FindEscrowKeyIds;
   /** Ended in reverse order, by a failed start or by `stop`. */
   readonly undo: Teardown;
 };
 
 /** Begins one. */
 export function newAssembly(config: CloudConfig, edges: CloudEdges): Assembly {
-  const { clock = systemClock, random = systemRandom, log, disk } = edges;
+  const { clock = systemClock, random = systemRandom, log, disk, findEscrowKeyIds } = edges;
   const undo = new Teardown((part) => log.error({ part }, 'a part of the server did not end in time'));
-  return { config, log, clock, random, ...(disk && { disk }), undo };
+  return { config, log, clock, random, ...(disk && { disk }), ...(findEscrowKeyIds && { findEscrowKeyIds }), undo };
 }
 
 /** Ends all parts. @throws cloud.stop_incomplete, or what a part threw instead of ending */

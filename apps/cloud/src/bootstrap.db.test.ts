@@ -22,7 +22,7 @@ let deps: BootstrapDeps;
 before(async () => {
   cluster = await startTestCluster();
   cloud = await startTestCloud(cluster);
-  deps = { system: cloud.system, kms: cloud.kms.forRole('api'), clock: cloud.clock };
+  deps = cloud.bootstrap;
 });
 after(async () => {
   await cloud.stop();

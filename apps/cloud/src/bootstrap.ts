@@ -1,10 +1,12 @@
 import { newId, type Clock } from '@holdfast/base';
 import { addApiClient } from './modules/api-clients/index.ts';
 import { writeAudit } from './modules/audit/index.ts';
+import { addEscrowKeys, prepareEscrowKeys } from './modules/escrow/index.ts';
 import { insertLogKey, makeLogKey, type NewLogKey } from './modules/logs/index.ts';
 import { addUser, insertAssignment, type RoleId } from './modules/identity/index.ts';
 import { addOrg } from './modules/orgs/index.ts';
 import { addTenant, findInstallationId, insertInstallation, insertTenant, locate } from './modules/tenants/index.ts';
+import type { Keystore } from './keystore/operations.ts';
 import { operator } from './platform/context.ts';
 import type { Kms } from './platform/kms.ts';
 import { hashPassword } from './platform/password.ts';
@@ -12,10 +14,13 @@ import type { Database, TenantTx } from './platform/postgres.ts';
 import { newPassword, replaceCredentials } from './replace-credentials.ts';
 
 /**
- * What making tenants needs: the connections of `hf_system` and the `Kms` of the role api. Whoever has both is an operator:
+ * What preparing an installation needs: the connections of `hf_system` and the `Kms` of the role api. Whoever has both is an operator:
  * they come from the master keys alone, and the database lets no other login add a tenant.
  */
-export type BootstrapDeps = { readonly system: Database; readonly kms: Kms; readonly clock: Clock };
+export type InstallationDeps = { readonly system: Database; readonly kms: Kms; readonly clock: Clock };
+
+/** The same with the keystore, which makes its half of each tenant's escrow keys. */
+export type BootstrapDeps = InstallationDeps & { readonly keystore: Pick<Keystore, 'makeTenantKeys'> };
 
 /** A tenant that was made, with the credentials that are shown this once. */
 export type NewTenant = {
@@ -32,7 +37,7 @@ export type NewTenant = {
  *
  * The installation's tenant has the installation's id, no address and no people; its log holds what concerns no customer.
  */
-export async function prepareInstallation({ system, kms, clock }: BootstrapDeps): Promise<string> {
+export async function prepareInstallation({ system, kms, clock }: InstallationDeps): Promise<string> {
   const known = await system.withoutTenant((tx) => findInstallationId(tx));
   if (known !== undefined) return known;
   const installationId = newId<'installation'>(clock.now());
@@ -50,9 +55,9 @@ export async function prepareInstallation({ system, kms, clock }: BootstrapDeps)
 }
 
 /**
- * Makes a tenant: its log key, its root org, an administrator, and an API client with the administrator's role.
+ * Makes a tenant: its log key, its escrow keys, its root org, an administrator, and an API client with the administrator's role.
  *
- * @throws tenants.slug_taken, tenants.slug_invalid
+ * @throws tenants.slug_taken, tenants.slug_invalid, keystore.away
  */
 export async function createTenant(
   deps: BootstrapDeps,
@@ -62,6 +67,7 @@ export async function createTenant(
   const installationId = await prepareInstallation(deps);
   const tenantId = newId<'tenant'>(clock.now());
   const logKey = await makeLogKey(kms, installationId, tenantId);
+  const escrowKeys = await prepareEscrowKeys({ ...deps, installationId }, { tenantId, logVerifier: logKey.verifier });
   const adminPassword = newPassword();
   const passwordHash = await hashPassword(adminPassword);
   const at = new Date(clock.now());
@@ -85,6 +91,7 @@ export async function createTenant(
       target,
       after,
     });
+    await addEscrowKeys(tx, { tenantId, at }, escrowKeys);
     return {
       tenantUid: tenantId,
       slug: wanted.slug,

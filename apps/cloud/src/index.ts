@@ -1,5 +1,7 @@
 /** The server as a library: what the command line and whole-server tests start. */
 export { cloudErrors, type CloudEdges } from './assembly.ts';
+export type { EscrowKeyIds } from './modules/policies/index.ts';
+export type { FindEscrowKeyIds } from './modules/storage/index.ts';
 export {
   MASTER_KEY_FILE,
   migrateCloud,
@@ -22,4 +24,5 @@ export { inviteDevices } from './invite.ts';
 export { openSocketHost } from './platform/embedded-postgres.ts';
 export { lockFile, type FileLock } from './platform/file-lock.ts';
 export { createLog, logLevels, rotatingFile, silentLog, type Log, type LogLevel } from './platform/log.ts';
+export { SupervisedChild, type SupervisedOptions } from './platform/supervised-child.ts';
 export { runCloud, watchForStop, type StopReason, type StopWatch } from './run-cloud.ts';

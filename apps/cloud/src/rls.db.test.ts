@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import pg from 'pg';
 import { apiClientTables } from './modules/api-clients/index.ts';
 import { auditTables } from './modules/audit/index.ts';
+import { escrowTables } from './modules/escrow/index.ts';
 import { deviceTables } from './modules/devices/index.ts';
 import { holdTables } from './modules/holds/index.ts';
 import { identityTables } from './modules/identity/index.ts';
@@ -240,11 +241,11 @@ test('the owner of the tables is held by row security too, and changes all tenan
   }
 });
 
-test('nobody but hf_migrate can change or remove what the audit log and the key log consist of', async () => {
+test('nobody but hf_migrate can change or remove what the audit log, the key log and escrow keys consist of', async () => {
   const { tenant } = await makeWorld(cloud, 'rls-audit');
   const shared = ['log_nodes', 'log_heads', 'log_signed_heads', 'log_keys'];
   const ofKeys = ['key_log_leaves', 'key_log_subjects', 'key_log_daily_heads'];
-  const names = ['audit_entries', 'audit_leaves', ...ofKeys, ...shared];
+  const names = ['audit_entries', 'audit_leaves', 'escrow_keys', ...ofKeys, ...shared];
   const tables = names.map((name) => `public.${name}`);
   for (const login of logins.filter((name) => name !== 'hf_migrate')) {
     for (const table of tables) {
@@ -323,6 +324,7 @@ test('the stores describe every table as the database has it', async () => {
     ...logTables,
     ...auditTables,
     ...keyLogTables,
+    ...escrowTables,
     ...storageTables,
     ...holdTables,
   };

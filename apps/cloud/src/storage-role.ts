@@ -4,7 +4,14 @@ import type { FastifyInstance } from 'fastify';
 import { writeAudit } from './modules/audit/index.ts';
 import { readDeviceState } from './modules/devices/index.ts';
 import { createAuthenticate } from './modules/identity/index.ts';
-import { BodyMemory, mountStorage, OpenArchives, openReceiptSigner, Quotas } from './modules/storage/index.ts';
+import {
+  BodyMemory,
+  type FindEscrowKeyIds,
+  mountStorage,
+  OpenArchives,
+  openReceiptSigner,
+  Quotas,
+} from './modules/storage/index.ts';
 import { findInstallationId } from './modules/tenants/index.ts';
 import { createNonces, createTokenKeys, type Nonces } from './modules/tokens/index.ts';
 import type { Kms } from './platform/kms.ts';
@@ -31,6 +38,8 @@ export type StorageOptions = {
   readonly stopping: AbortSignal;
   /** The machine's own disk when absent. */
   readonly disk?: Disk;
+  /** Which escrow keys devices were given; without it no escrow is demanded of anybody. */
+  readonly findEscrowKeyIds?: FindEscrowKeyIds;
 };
 
 /** The role storage, mounted. */
@@ -63,7 +72,10 @@ export async function mountStorageRole(app: FastifyInstance, options: StorageOpt
     clock,
     log,
   });
-  const adapters = { hasRoom, installationId, archives, receipts, memory, quotas: new Quotas(), clock, log };
+  const { findEscrowKeyIds } = options;
+  const quotas = new Quotas();
+  const demanded = findEscrowKeyIds && { findEscrowKeyIds };
+  const adapters = { hasRoom, installationId, archives, receipts, memory, quotas, clock, log, ...demanded };
   const refusals = new RefusalLog({ database, writeAudit, clock });
   mountStorage(app, { ...about, authenticate, writeAudit, refusals, stopping, adapters });
   const closeUnused = async () => {

@@ -45,6 +45,7 @@ export {
   type Keyring,
   type KeyringSlot,
   parseKeyring,
+  parseRing,
   type Writer,
   type WriterOrigin,
   writerOfCommit,

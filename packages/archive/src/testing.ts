@@ -14,3 +14,4 @@ export { type GoldenArchive, goldenEntropy, goldenRecoveryCode } from './testing
 export { goldenFiles, readFiles, writeGolden } from './testing/golden-folder.ts';
 export { createMemoryDestination, type MemoryDestination } from './testing/memory-destination.ts';
 export { createMemoryRecords, type MemoryRecords } from './testing/memory-records.ts';
+export { customKeySlot, escrowSlot, passwordSlot, recoverySlot } from './testing/made-slots.ts';

@@ -21,8 +21,8 @@ export const EnrollmentToken = z.strictObject({
   caSha256: Sha256Hex.nullable(),
   /** SHA-256 of the verifier key (its text) of the tenant's log. */
   logKeySha256: Sha256Hex,
-  /** SHA-256 of the tenant's escrow keys (their document), where the tenant has some. */
-  escrowKeysSha256: Sha256Hex.optional(),
+  /** SHA-256 of the tenant's escrow keys (their document). */
+  escrowKeysSha256: Sha256Hex,
 });
 export type EnrollmentToken = z.infer<typeof EnrollmentToken>;
 
@@ -46,6 +46,7 @@ export const enrollmentErrors = defineErrors('enrollment', {
   token_expired: ['conflict', 'The enrolment token has expired'],
   token_revoked: ['conflict', 'The enrolment token was revoked'],
   proof_invalid: ['invalid', 'The device did not prove that it holds its key'],
+  keys_not_made: ['unavailable', 'The escrow keys of the tenant are not made yet: the keystore of the server is away'],
 });
 
 /** Failures about devices. */
@@ -86,7 +87,7 @@ export const enrollmentRoutes = {
     }),
     status: 201,
     reply: EnrollmentTokenFacts.extend({ enrollmentToken: EnrollmentToken }),
-    errors: [enrollmentErrors.org_not_found],
+    errors: [enrollmentErrors.org_not_found, enrollmentErrors.keys_not_made],
   }),
   list: defineRoute({
     method: 'GET',
@@ -116,8 +117,8 @@ export const EnrolledDevice = z.object({
   installationId: z.uuid(),
   /** The verifier key of the tenant's log; the enrolment token has its SHA-256. */
   logKey: z.string(),
-  /** The tenant's escrow keys (a document of canonical JSON), where the enrolment token has their SHA-256. */
-  escrowKeys: z.string().max(2_048).optional(),
+  /** The tenant's escrow keys (a document of canonical JSON); the enrolment token has their SHA-256. */
+  escrowKeys: z.string().max(2_048),
   serverTime: Instant,
 });
 export type EnrolledDevice = z.infer<typeof EnrolledDevice>;

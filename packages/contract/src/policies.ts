@@ -56,8 +56,11 @@ export type BackupSet = z.infer<typeof BackupSet>;
 /** Everything a policy can decide; each field is inherited on its own. */
 export const PolicySettings = z.strictObject({
   backupSets: z.array(BackupSet).max(50),
-  /** Whether the key is wrapped for the keystore, so that the tenant can open the archive. */
-  escrow: z.enum(['required', 'off']),
+  /**
+   * Whether the key is wrapped for the keystore, so that the tenant can open the archive: `required` unless its user chose
+   * an archive key password or a custom key, `always` whatever the user chose, or `off`.
+   */
+  escrow: z.enum(['always', 'required', 'off']),
   /** Days an archive is kept after its device was deactivated. */
   coldStorageDays: z.number().int().min(0).max(3_650),
   /** Bytes at rest one archive may take; no limit when null. */

@@ -10,6 +10,8 @@ export const MAX_FRAGMENT_BYTES = 9 * 1024 * 1024;
 export const MAX_READ_ORDINALS = 65_536;
 /** Fragments that may be under way at once. */
 export const FRAGMENT_WINDOW = 8;
+/** Most characters of base64 of the keyrings after the first that an archive begins with. */
+export const MAX_BEGINNING_BYTES = 1_400_000;
 
 const count = z.number().int().min(0);
 
@@ -39,6 +41,10 @@ export const storageErrors = defineErrors('storage', {
   archive_exists: ['conflict', 'This device has another archive already'],
   header_invalid: ['invalid', 'The records are not the header and first keyring of a new archive'],
   keyring_refused: ['conflict', 'The keyring does not follow the newest one, or is not signed as it must be'],
+  keyring_lacks_escrow: [
+    'conflict',
+    'The archive has no slot for the keys of its organisation, whose policy asks for one',
+  ],
   session_superseded: ['conflict', 'A newer session writes to this archive'],
   fragment_order: ['conflict', 'The fragment is not the next one'],
   fragment_differs: ['conflict', 'A fragment number came again with other bytes'],
@@ -102,11 +108,22 @@ export const storageRoutes = {
     method: 'POST',
     path: '/v1/archives',
     summary: 'Begin the archive of the device; sending the same records again changes nothing',
-    body: z.strictObject({ header: record, keyring: record }),
-    maxBodyBytes: 600_000,
+    body: z.strictObject({
+      header: record,
+      keyring: record,
+      /** The keyrings after the first, where there are some already: the last has to be what the policy asks for. */
+      more: z.array(record).max(1_000).optional(),
+    }),
+    maxBodyBytes: MAX_BEGINNING_BYTES + 600_000,
     status: 201,
     reply: Archive,
-    errors: [...always, storageErrors.archive_exists, storageErrors.header_invalid, storageErrors.full],
+    errors: [
+      ...always,
+      storageErrors.archive_exists,
+      storageErrors.header_invalid,
+      storageErrors.keyring_lacks_escrow,
+      storageErrors.full,
+    ],
   }),
   addKeyring: defineRoute({
     ...ours,
@@ -118,7 +135,13 @@ export const storageRoutes = {
     maxBodyBytes: 300_000,
     status: 201,
     reply: Archive,
-    errors: [...always, storageErrors.keyring_refused, storageErrors.ordinal_known, storageErrors.full],
+    errors: [
+      ...always,
+      storageErrors.keyring_refused,
+      storageErrors.keyring_lacks_escrow,
+      storageErrors.ordinal_known,
+      storageErrors.full,
+    ],
   }),
   openSession: defineRoute({
     ...ours,
@@ -158,6 +181,7 @@ export const storageRoutes = {
       storageErrors.fragment_differs,
       storageErrors.record_invalid,
       storageErrors.record_refused,
+      storageErrors.keyring_lacks_escrow,
       storageErrors.ordinal_known,
       storageErrors.quota_exceeded,
       storageErrors.full,

@@ -49,8 +49,17 @@ export type DailyHeads = About & {
   readonly root: string;
 };
 
+/** The keys to which the tenant's escrow slots are sealed were set, or followed those before. */
+export type EscrowKeysSet = About & {
+  readonly kind: 'escrow_keys_set';
+  /** That of the document. */
+  readonly number: number;
+  /** `escrowKeysSha256` of the document. */
+  readonly sha256: string;
+};
+
 /** One leaf of a tenant's key log. A new kind is a new member here, with a reader and subjects of its own. */
-export type KeyLogLeaf = KeyRegistered | KeyEnded | KeyringAdded | DailyHeads;
+export type KeyLogLeaf = KeyRegistered | KeyEnded | KeyringAdded | DailyHeads | EscrowKeysSet;
 
 /** A leaf before it has time and nonce. */
 export type KeyLogFact<Leaf extends KeyLogLeaf = KeyLogLeaf> = Leaf extends KeyLogLeaf
@@ -103,6 +112,7 @@ const shapes: Readonly<Record<KeyLogKind, Readonly<Record<string, Field>>>> = {
     archives: isCount(1),
     root: hex32,
   },
+  escrow_keys_set: { ...about, number: isCount(1), sha256: hex32 },
 };
 
 /** The text of a leaf: canonical JSON (RFC 8785). @throws key_log_leaf.malformed, canonical_json.not_representable */

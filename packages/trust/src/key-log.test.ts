@@ -52,6 +52,12 @@ const anyLeaf: fc.Arbitrary<KeyLogLeaf> = fc.oneof(
     archives: fc.integer({ min: 1 }),
     root: hex(32),
   }),
+  fc.record({
+    ...about,
+    kind: fc.constant('escrow_keys_set' as const),
+    number: fc.integer({ min: 1 }),
+    sha256: hex(32),
+  }),
 );
 
 const isMalformed = (work: () => unknown) => assert.throws(work, { code: 'key_log_leaf.malformed' });

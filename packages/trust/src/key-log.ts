@@ -55,6 +55,7 @@ const subjectsByKind: { readonly [K in KeyLogKind]: (leaf: Extract<KeyLogLeaf, {
   ],
   keyring_added: ({ archiveId }) => [subject.archive(archiveId)],
   daily_heads: () => [subject.everyone],
+  escrow_keys_set: () => [subject.everyone],
 };
 
 /** Whom a leaf is about. */

@@ -19,6 +19,7 @@ import {
 } from '@holdfast/archive';
 import { CodedError } from '@holdfast/base';
 import { makeArchive, type KeyPorts } from '../keys/archive-keyring.ts';
+import type { EscrowFacts } from '../keys/escrow-policy.ts';
 import { KeyStore, type StoredKeys } from '../keys/key-store.ts';
 
 type Reading = Pick<ReadableDestination, 'read'>;
@@ -45,16 +46,17 @@ export class DeviceArchive {
   }
 
   /**
-   * Opens the archive of a state folder; where there is no key file, a new archive is made.
+   * Opens the archive of a state folder; where there is no key file, a new archive is made, with the escrow that is asked for.
    *
    * @throws keys.exposed, keys.other_owner, keys.damaged
    */
-  static open(stateDir: string, ports: KeyPorts): DeviceArchive {
+  static open(stateDir: string, ports: KeyPorts, escrow?: EscrowFacts): DeviceArchive {
     const store = new KeyStore(path.join(stateDir, 'keys.json'));
     const before = store.load();
     const { index } = LocalIndex.open(path.join(stateDir, 'index.db'));
     if (before) return new DeviceArchive(store, before, index);
-    const stored = makeArchive(ports);
+    const isAsked = escrow?.setting !== undefined && escrow.setting !== 'off';
+    const stored = makeArchive(ports, undefined, isAsked ? escrow.keys : undefined);
     // Whatever an index of that name knows is of another archive.
     index.clear();
     store.save(stored);

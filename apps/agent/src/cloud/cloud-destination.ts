@@ -3,6 +3,7 @@ import { parseRecordHeader, recordLengthOf, type CommitName, type Ordinal } from
 import { CodedError, formatUuid, retryDelayMs, Semaphore, systemClock, type Clock } from '@holdfast/base';
 import {
   FRAGMENT_WINDOW,
+  MAX_BEGINNING_BYTES,
   MAX_READ_ORDINALS,
   ReceiptClaims,
   storageErrors,
@@ -90,9 +91,12 @@ export class CloudDestination implements DestinationSession {
     const openOnce = () => client.call(storageRoutes.openSession, { params, body, ...signal });
     const opened = await openOnce().catch(async (error: unknown) => {
       const isMissing = isCode(error, storageErrors.not_found.code);
-      const [header, keyring] = facts.keyRecords.map((record) => Buffer.from(record).toString('base64'));
+      const [header, keyring, ...more] = facts.keyRecords.map((record) => Buffer.from(record).toString('base64'));
       if (!isMissing || header === undefined || keyring === undefined) throw error;
-      await client.call(storageRoutes.create, { body: { header, keyring }, ...signal });
+      const isShort = more.reduce((sum, { length }) => sum + length, 0) <= MAX_BEGINNING_BYTES;
+      // What is too long to come at once follows by the session.
+      const body = { header, keyring, ...(more.length > 0 && isShort && { more }) };
+      await client.call(storageRoutes.create, { body, ...signal });
       return openOnce();
     });
     return new CloudDestination(client, facts, opened);

@@ -36,7 +36,7 @@ const signerOf = (tenant: string) =>
 function enrolled() {
   const signer = signerOf(tenantUid);
   const logKey = formatVerifierKey(signer.key);
-  const about = { version: 1, url: 'https://localhost', orgUid: stranger, caPem: null } as const;
+  const about = { version: 1, url: 'https://localhost', orgUid: stranger, caPem: null, escrowKeys: '' } as const;
   const enrollment: Enrollment = { ...about, installationId, tenantUid, deviceUid, deviceKey: newKey(), logKey };
   const identity = { installationId, tenantUid, deviceUid, keyThumbprint: thumbprintOf(enrollment.deviceKey) };
   return { enrollment, signer, identity };

@@ -54,14 +54,8 @@ export async function enroll(
     const { installationId, tenantUid } = token;
     const { deviceUid, orgUid, logKey } = reply;
     const escrowKeys = pinnedEscrowKeys(token, reply.escrowKeys);
-    const server = { version: 1, url: token.url, installationId, tenantUid, logKey, caPem } as const;
-    const enrollment = {
-      ...server,
-      ...(escrowKeys && { escrowKeys }),
-      orgUid,
-      deviceUid,
-      deviceKey: pending.deviceKey,
-    };
+    const server = { version: 1, url: token.url, installationId, tenantUid, logKey, escrowKeys, caPem } as const;
+    const enrollment = { ...server, orgUid, deviceUid, deviceKey: pending.deviceKey };
     store.save(enrollment);
     return enrollment;
   } finally {
@@ -69,13 +63,9 @@ export async function enroll(
   }
 }
 
-/** The tenant's escrow keys: those whose hash the token has, or none. @throws cloud_link.escrow_keys_mismatch */
-function pinnedEscrowKeys(
-  { escrowKeysSha256: expected, ...token }: EnrollmentToken,
-  text?: string,
-): string | undefined {
-  if (expected === undefined) return undefined;
-  if (text === undefined || escrowKeysSha256(text) !== expected) throw cloudErrors.escrow_keys_mismatch();
+/** The tenant's escrow keys, if they are those whose hash the token has. @throws cloud_link.escrow_keys_mismatch */
+function pinnedEscrowKeys({ escrowKeysSha256: expected, ...token }: EnrollmentToken, text: string): string {
+  if (escrowKeysSha256(text) !== expected) throw cloudErrors.escrow_keys_mismatch();
   const { installationId, tenantUid } = parseEscrowKeys(text);
   if (installationId !== token.installationId || tenantUid !== token.tenantUid)
     throw cloudErrors.escrow_keys_mismatch();

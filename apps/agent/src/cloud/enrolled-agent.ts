@@ -1,12 +1,14 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { CodedError, formatUuid, systemClock, type Clock } from '@holdfast/base';
-import { deviceErrors } from '@holdfast/contract';
+import { deviceErrors, deviceRoutes } from '@holdfast/contract';
 import { keyLogOrigin, subject } from '@holdfast/trust';
 import { startAgent, type AgentOptions, type RunningAgent } from '../agent.ts';
 import { type BootClock, systemBootClock } from '../clock/boot-clock.ts';
 import { ServerClock } from '../clock/server-clock.ts';
 import { remedyOf } from '../control/remedies.ts';
 import { beside } from '../keylog/beside.ts';
+import { escrowKeysOf, type EscrowSetting } from '../keys/escrow-policy.ts';
 import { followKeyLog } from '../keylog/follow-key-log.ts';
 import { KeyLogBook } from '../keylog/key-log-book.ts';
 import { silentLog, type AgentLog } from '../log.ts';
@@ -57,6 +59,8 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
   const { signal } = stopping;
   const { agentVersion, os } = options;
   const following = beside(() => follow({ client, book: keyLog, ...whoIs(enrollment, running), clock, signal }, log));
+  let asked: EscrowSetting = 'off';
+  const settling = beside(() => settle(running, asked, log));
   const beats = keepHeartbeats({
     client,
     agentVersion,
@@ -64,7 +68,11 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
     signal,
     clock,
     keyLogHead: () => keyLog.head()?.note,
-    onWord: () => following.start(),
+    onWord: ({ settings }) => {
+      following.start();
+      asked = settings.escrow;
+      settling.start();
+    },
     onSilence: (error) => tellSilence(log, error),
   }).then(async (outcome) => {
     if (outcome !== 'deauthorized') return;
@@ -74,7 +82,7 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
   });
   const ended = endWith(running.ended, async () => {
     stopping.abort();
-    await Promise.all([beats, following.settle()]);
+    await Promise.all([beats, following.settle(), settling.settle()]);
     resources.dispose();
   });
   ended.catch(() => undefined);
@@ -83,8 +91,37 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
   async function start() {
     const keyLog = openKeyLog(options.stateDir, enrollment!, clock);
     resources.defer(() => keyLog.close());
-    return { keyLog, running: await startAgent({ commitClock, ...options, makePlace, keyLog }) };
+    const escrow = await escrowOf(options, { client, enrollment: enrollment! });
+    return { keyLog, running: await startAgent({ commitClock, ...options, makePlace, keyLog, ...escrow }) };
   }
+}
+
+/** How long a new archive waits for what its organisation asks of it: without an answer it begins without escrow. */
+const FIRST_WORD_MS = 10_000;
+
+/** The keys for escrow slots that the enrolment has, if any; before an archive is made, what the organisation asks of it. */
+async function escrowOf(
+  { stateDir, agentVersion, os, log = silentLog }: EnrolledAgentOptions,
+  { client, enrollment: { escrowKeys: text } }: { readonly client: CloudClient; readonly enrollment: Enrollment },
+): Promise<Pick<AgentOptions, 'escrow'>> {
+  if (text === undefined) return {};
+  const keys = escrowKeysOf(text);
+  if (existsSync(path.join(stateDir, 'keys.json'))) return { escrow: { keys } };
+  const body = { agentVersion, os };
+  const word = await client
+    .call(deviceRoutes.heartbeat, { body, signal: AbortSignal.timeout(FIRST_WORD_MS) })
+    .catch((error: unknown) => {
+      log.warn('what is asked of a new archive is not known yet', { error: String(error) });
+      return undefined;
+    });
+  return { escrow: { keys, setting: word?.settings.escrow } };
+}
+
+/** What keeps the keyring as it is now is tried again with the next word of the server. */
+async function settle(running: RunningAgent, setting: EscrowSetting, log: AgentLog): Promise<void> {
+  await running
+    .settleEscrow(setting)
+    .catch((error: unknown) => log.warn('escrow is not as the organisation asks', { error: String(error) }));
 }
 
 /** What is known of the tenant's key log, under the log key that was pinned at enrolment. */

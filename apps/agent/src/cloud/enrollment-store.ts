@@ -27,10 +27,13 @@ const Enrollment = z.strictObject({
   /** The verifier key of the tenant's log. */
   logKey: z.string(),
   /** The tenant's escrow keys (a document of canonical JSON), as the enrolment token pinned them. */
-  escrowKeys: z.string().optional(),
+  escrowKeys: z.string(),
 });
 /** What a device keeps of its enrolment. */
 export type Enrollment = z.infer<typeof Enrollment>;
+
+/** The same as it was before there were escrow keys: their hash is in no such enrolment's token, so none can be believed. */
+const EarlierEnrollment = Enrollment.omit({ escrowKeys: true });
 
 const PendingEnrollment = z.strictObject({
   version: z.literal(1),
@@ -52,9 +55,15 @@ export class EnrollmentStore {
     this.#pendingFile = path.join(stateDir, 'enrollment.pending.json');
   }
 
-  /** The enrolment; undefined where there is none. @throws cloud_link.state_exposed, cloud_link.state_damaged */
+  /**
+   * The enrolment; undefined where there is none.
+   *
+   * @throws cloud_link.state_exposed, cloud_link.state_damaged, cloud_link.enrolled_without_escrow
+   */
   load(): Enrollment | undefined {
-    return read(this.#file, Enrollment);
+    const found = read(this.#file, z.union([Enrollment, EarlierEnrollment]));
+    if (found && !('escrowKeys' in found)) throw cloudErrors.enrolled_without_escrow({ file: this.#file });
+    return found;
   }
 
   save(enrollment: Enrollment): void {

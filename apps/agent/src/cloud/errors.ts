@@ -12,6 +12,7 @@ export const cloudErrors = defineErrors('cloud_link', {
   not_enrolled: ['not_found', 'This computer is not enrolled'],
   state_damaged: ['corrupt', 'The file of the enrolment cannot be read'],
   state_exposed: ['forbidden', 'The file of the enrolment belongs to another user, or others can reach it'],
+  enrolled_without_escrow: ['conflict', 'This computer was enrolled before its server had escrow keys'],
   receipt_invalid: ['corrupt', 'The server acknowledged with a receipt that does not hold'],
   reply_invalid: ['corrupt', 'The server answered with bytes that are not records'],
   reply_slow: ['unavailable', 'The answer of the server comes too slowly'],

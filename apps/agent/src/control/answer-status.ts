@@ -2,12 +2,14 @@ import type { AgentParts } from '../agent.ts';
 import type { Caller } from '../browse/caller.ts';
 import { pathToText } from '../browse/path-text.ts';
 import { isBoundTo } from '../destinations/bindings.ts';
-import { hasRecoverySlot } from '../keys/archive-keyring.ts';
+import { hasOwnKeySlot, hasRecoverySlot, newestKeyring } from '../keys/archive-keyring.ts';
 import type { NumberedSet } from '../sets/backup-set.ts';
 import { minuteOf } from '../schedule/due.ts';
 import type { DestinationConfig, DestinationLoss } from '../state/agent-database.ts';
 import type { KnownDamage } from '../verify/known-damage.ts';
 import { shownKeyLog } from './answer-key-log.ts';
+import { escrowSlotKind } from '@holdfast/trust';
+import { shownEscrow } from './shown-escrow.ts';
 import { shownNameOf } from './holder-away.ts';
 import { judgeStanding } from './standing.ts';
 import type { Asking } from './requests.ts';
@@ -32,6 +34,7 @@ export function answerStatus(parts: AgentParts, _given: object, { caller }: Aski
     ...(view.wholeAtMs !== undefined && { lookedAtAllAt: new Date(view.wholeAtMs).toISOString() }),
     ...(caller.isPrivileged && {
       recoveryCode: recoveryCodeOf(parts),
+      keys: { choice: archive.stored.choice ?? 'standard', escrow: shownEscrow(archive.stored, parts.escrow) },
       problems: unread
         .slice(0, listedProblems)
         .map(({ path, code, message }) => ({ path: pathToText(path), code, message })),
@@ -40,11 +43,14 @@ export function answerStatus(parts: AgentParts, _given: object, { caller }: Aski
   };
 }
 
-/** Whether anybody but this computer could open its backups: nothing for those who may not. */
+/** Whether its user could open the backups without this computer: nothing for those who may not. */
 function recoveryCodeOf({ archive }: AgentParts) {
   if (hasRecoverySlot(archive.stored)) return { state: 'confirmed' };
+  if (archive.stored.choice || hasOwnKeySlot(archive.stored)) return { state: 'missing' };
   const remedy = 'keep a recovery code: holdfast key show-recovery';
-  return { state: 'missing', reason: 'only this computer can open its backups', remedy };
+  const hasEscrow = newestKeyring(archive.stored).slots.some(({ kind }) => kind === escrowSlotKind);
+  const who = hasEscrow ? 'only this computer and its organisation' : 'only this computer';
+  return { state: 'missing', reason: `${who} can open its backups`, remedy };
 }
 
 /** Every set at every destination that it is bound to, or was. Without a destination each set stands alone. */

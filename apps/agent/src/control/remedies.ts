@@ -56,6 +56,8 @@ const remedies: Readonly<Record<string, string>> = {
   'archive.too_large': report,
   'storage.full': `make room on the disk of the server; ${byItself}`,
   'storage.quota_exceeded': `ask who runs the server for more room; ${byItself}`,
+  'storage.keyring_lacks_escrow':
+    'where the user chose a key of their own, ask the administrator to allow that, or let the organisation in: holdfast key use-standard; else wait: it is added with the next word of the server',
   'storage.busy': wait,
   'storage.unavailable': askOperator,
   'storage.records_unreadable': askOperator,

@@ -7,6 +7,7 @@ import { controlErrors } from './errors.ts';
 import { answerFind, answerList, answerVersions, answerWhy } from './answer-browse.ts';
 import { answerDestinationAdd, answerDestinationList, answerDestinationRemove } from './answer-destinations.ts';
 import { answerKeyLog, answerKeyLogHead } from './answer-key-log.ts';
+import { answerKeyList, answerKeyUseOwn, answerKeyUseStandard, UseOwn } from './answer-key-use.ts';
 import { answerKeyConfirm, answerKeyExport, answerKeyShow } from './answer-keys.ts';
 import { answerBackup } from './answer-backup.ts';
 import { answerSetAdd, answerSetChange, answerSetList, answerSetRemove } from './answer-sets.ts';
@@ -81,6 +82,9 @@ export const requests: Readonly<Record<string, Definition>> = {
   ),
   'key.show-recovery': define('privileged', z.strictObject({}), answerKeyShow),
   'key.confirm-recovery': define('privileged', z.strictObject({ code: z.string().max(2000) }), answerKeyConfirm),
+  'key.list': define('privileged', z.strictObject({}), answerKeyList),
+  'key.use-own': define('privileged', UseOwn, answerKeyUseOwn),
+  'key.use-standard': define('privileged', z.strictObject({ dryRun: z.boolean().optional() }), answerKeyUseStandard),
   'key.export': define('privileged', z.strictObject({}), answerKeyExport),
   'key.log': define('privileged', z.strictObject({}), answerKeyLog),
   'key.log-head': define('privileged', z.strictObject({}), answerKeyLogHead),

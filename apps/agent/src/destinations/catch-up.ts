@@ -217,12 +217,22 @@ async function expectUnmixed({ to, sources, signal, isProof }: CatchUp, ordinals
   }
 }
 
-/** Sends the header and the keyrings that a destination lacks. */
+/**
+ * Sends the header and the keyrings that a destination lacks: as one fragment, so that a place which asks something of an
+ * archive's keyring judges the newest one and not those on the way there.
+ */
 export async function sendKeyRecords(session: DestinationSession, keyRecords: readonly Uint8Array[]): Promise<void> {
   const present = session.keyringNumber;
   const isThere = new Set<number>();
   if (present === 0) for await (const { ordinal } of session.list(RecordKind.header)) isThere.add(ordinal);
   // The first is the header, the keyring of number n is the one at n.
-  const lacking = keyRecords.filter((_, place) => (place === 0 ? present === 0 : place > present));
-  for (const record of lacking) if (!isThere.has(parseRecordHeader(record).ordinal)) await session.append(record);
+  const lacking = keyRecords
+    .filter((_, place) => (place === 0 ? present === 0 : place > present))
+    .filter((record) => !isThere.has(parseRecordHeader(record).ordinal));
+  const { signal } = new AbortController();
+  await appendRecords(session, inTurn(lacking), { signal, onAppended: () => undefined });
+}
+
+async function* inTurn(records: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* records;
 }

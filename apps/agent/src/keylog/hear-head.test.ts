@@ -30,10 +30,9 @@ test('a heard head over other leaves is kept as proof of two logs', async (t) =>
   const heads = [noteOf(entries.with(1, leaf())), noteOf([leaf(), ...entries.slice(1, 3)])];
   for (const note of heads) hearHead(scene.book, note, scene.nowMs);
   assert.deepEqual(codesIn(scene), ['key_log.forked']);
-  assert.deepEqual(
-    [...scene.book.evidence()].map(({ note }) => note),
-    heads,
-  );
+  // Both came within one millisecond.
+  const kept = [...scene.book.evidence()].map(({ note }) => note);
+  assert.deepEqual(kept.toSorted(), heads.toSorted());
 });
 
 test('a longer head that was heard is missed until the server shows its leaves', async (t) => {

@@ -7,6 +7,7 @@ import {
   introductionMessage,
   isRecordSignedBy,
   isSignedBy,
+  type Keyring,
   type KeyringSlot,
   parseKeyring,
   sealKeyring,
@@ -19,21 +20,30 @@ import {
 import { assert, type Clock, type Random } from '@holdfast/base';
 import {
   customKeySlotKind,
+  type EscrowKeys,
   escrowSlotKind,
   makeRecoverySlot,
   passwordSlotKind,
+  prepareEscrowSlot,
   recoverySlotKind,
   rewrapSlot,
+  wrapSlot,
 } from '@holdfast/trust';
 import type { StoredKeys } from './key-store.ts';
 
 /** Where time and chance come from. */
 export type KeyPorts = { readonly clock: Clock; readonly random: Random };
 
-/** A new archive. With the 32 bytes of a recovery code it has a slot for it from the start. */
-export function makeArchive(ports: KeyPorts, recoverySecret?: Uint8Array): StoredKeys {
-  const wrapSlots: WrapSlots = (place, ringKey) =>
-    recoverySecret ? [makeRecoverySlot(place, ringKey, recoverySecret, ports.random)] : [];
+/**
+ * A new archive. With the 32 bytes of a recovery code it has a slot for it from the start, with a tenant's escrow keys one
+ * for these.
+ */
+export function makeArchive(ports: KeyPorts, recoverySecret?: Uint8Array, escrow?: EscrowKeys): StoredKeys {
+  const { random } = ports;
+  const wrapSlots: WrapSlots = (place, ringKey) => [
+    ...(recoverySecret ? [makeRecoverySlot(place, ringKey, recoverySecret, random)] : []),
+    ...(escrow ? [wrapSlot(prepareEscrowSlot(place.archiveId, escrow, random), place, ringKey, random)] : []),
+  ];
   const { keys, header, keyring } = createArchive(ports.clock, wrapSlots, ports.random);
   return {
     keys,
@@ -66,7 +76,8 @@ export function withRecoveryCode(
     wrapSlots,
     beginsEpoch: others.length < slots.length,
   });
-  return { keys, keyRecords: [...stored.keyRecords, record], recoveryConfirmedAtMs: ports.clock.now() };
+  const keyRecords = [...stored.keyRecords, record];
+  return { ...stored, keys, keyRecords, recoveryConfirmedAtMs: ports.clock.now() };
 }
 
 /** The next keyring: with this device as a new writer from the commit after `headNumber` on. */
@@ -139,7 +150,13 @@ export function hasRecoverySlot(stored: StoredKeys): boolean {
   return newestKeyring(stored).slots.some(({ kind }) => kind === recoverySlotKind);
 }
 
-function newestKeyring({ keyRecords }: StoredKeys) {
+/** Whether an archive key password or a custom key opens the newest keyring. */
+export function hasOwnKeySlot(stored: StoredKeys): boolean {
+  return newestKeyring(stored).slots.some(({ kind }) => kind === passwordSlotKind || kind === customKeySlotKind);
+}
+
+/** The newest keyring at hand, as everybody can read it. */
+export function newestKeyring({ keyRecords }: Pick<StoredKeys, 'keyRecords'>): Keyring {
   const newest = keyRecords.at(-1);
   assert(newest !== undefined, 'a key file holds at least a header and a keyring');
   return parseKeyring(splitRecord(newest).open);
@@ -153,16 +170,28 @@ const rewrappedKinds: ReadonlySet<number> = new Set([
   customKeySlotKind,
 ]);
 
+/** The slots of the newest keyring that the next one can have, too: of a known kind, with a public key in the ring. */
+export function carriedSlots(stored: StoredKeys): readonly KeyringSlot[] {
+  return newestKeyring(stored).slots.filter((slot) => isCarried(stored, slot));
+}
+
+function isCarried(stored: StoredKeys, slot: KeyringSlot): boolean {
+  return rewrappedKinds.has(slot.kind) && publicKeyOf(stored, slot) !== undefined;
+}
+
+function publicKeyOf({ keys }: StoredKeys, { slotId }: KeyringSlot): Uint8Array | undefined {
+  return keys.ring.slotKeys.find((slotKey) => Buffer.compare(slotKey.slotId, slotId) === 0)?.publicKey;
+}
+
 /**
  * Wraps the slots whose public key the ring has: nobody's secret is asked for, and what an older ring holds opens none of
  * them. One that another life of the device added, or of a kind that is not known, cannot be kept.
  */
-function rewrapping(stored: StoredKeys, slots: readonly KeyringSlot[], random: Random): WrapSlots {
-  const { slotKeys } = stored.keys.ring;
+export function rewrapping(stored: StoredKeys, slots: readonly KeyringSlot[], random: Random): WrapSlots {
   return (place, ringKey) =>
     slots.flatMap((slot) => {
       if (!rewrappedKinds.has(slot.kind)) return [];
-      const publicKey = slotKeys.find(({ slotId }) => Buffer.compare(slotId, slot.slotId) === 0)?.publicKey;
+      const publicKey = publicKeyOf(stored, slot);
       return publicKey ? [{ slot: rewrapSlot(slot, place, { ringKey, publicKey }, random), publicKey }] : [];
     });
 }

@@ -8,5 +8,8 @@ export const keyErrors = defineErrors('keys', {
   missing: ['not_found', 'This computer has no archive yet'],
   no_code_shown: ['conflict', 'No recovery code was shown that could be confirmed'],
   code_differs: ['invalid', 'What was typed is not the recovery code that was shown'],
+  no_way_in: ['conflict', 'After this nothing but this computer could open the archive'],
+  escrow_demanded: ['conflict', 'The organisation of this computer has to be able to open the archive'],
+  unsettled: ['unavailable', 'What this computer knew of its archive was lost, and no destination gave it back yet'],
   export_exists: ['conflict', 'There is a file of that name already'],
 });

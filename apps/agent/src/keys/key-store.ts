@@ -18,7 +18,15 @@ export type StoredKeys = {
   readonly keyRecords: readonly Uint8Array[];
   /** When a recovery code was last typed back, in milliseconds since 1970; absent where none was. */
   readonly recoveryConfirmedAtMs?: number;
+  /** What the user chose in place of the standard policy; kept here, where no server decides it. */
+  readonly choice?: OwnKeyChoice;
 };
+
+/** Keys that a user may choose to be the only way into an archive, besides the recovery code. */
+export const ownKeyChoices = ['password', 'custom'] as const;
+
+/** An archive key password, or a custom key. */
+export type OwnKeyChoice = (typeof ownKeyChoices)[number];
 
 const Hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
 const Moment = z.object({ seconds: z.number().int(), nanoseconds: z.number().int() });
@@ -37,6 +45,7 @@ const KeyFileContent = z.strictObject({
   slotKeys: z.array(z.strictObject({ slotId: Hex(16), publicKey: Hex(32) })),
   keyRecords: z.array(z.base64()).min(2),
   recoveryConfirmedAtMs: z.number().optional(),
+  choice: z.enum(ownKeyChoices).optional(),
 });
 
 /** The key file at one path. */
@@ -90,7 +99,7 @@ export class KeyStore {
   }
 }
 
-function toContent({ keys, keyRecords, recoveryConfirmedAtMs }: StoredKeys): z.infer<typeof KeyFileContent> {
+function toContent({ keys, keyRecords, recoveryConfirmedAtMs, choice }: StoredKeys): z.infer<typeof KeyFileContent> {
   return {
     version: 1,
     archiveId: hex(keys.archiveId),
@@ -109,6 +118,7 @@ function toContent({ keys, keyRecords, recoveryConfirmedAtMs }: StoredKeys): z.i
     })),
     keyRecords: keyRecords.map((record) => Buffer.from(record).toString('base64')),
     ...(recoveryConfirmedAtMs !== undefined && { recoveryConfirmedAtMs }),
+    ...(choice && { choice }),
   };
 }
 
@@ -123,7 +133,7 @@ function fromContent(content: z.infer<typeof KeyFileContent>): StoredKeys {
     slotId: Uint8Array.fromHex(slotId),
     publicKey: Uint8Array.fromHex(publicKey),
   }));
-  const { writerNumber, keyring, recoveryConfirmedAtMs } = content;
+  const { writerNumber, keyring, recoveryConfirmedAtMs, choice } = content;
   return {
     keys: {
       archiveId: Uint8Array.fromHex(content.archiveId),
@@ -134,6 +144,7 @@ function fromContent(content: z.infer<typeof KeyFileContent>): StoredKeys {
     },
     keyRecords: content.keyRecords.map((record) => new Uint8Array(Buffer.from(record, 'base64'))),
     ...(recoveryConfirmedAtMs !== undefined && { recoveryConfirmedAtMs }),
+    ...(choice && { choice }),
   };
 }
 

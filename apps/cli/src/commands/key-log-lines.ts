@@ -40,6 +40,7 @@ const kindTexts: Readonly<Record<string, string>> = {
   key_ended: 'the key of a device was ended',
   keyring_added: 'a keyring with these slots was added',
   daily_heads: 'the newest commits of all archives',
+  escrow_keys_set: 'the keys that archives can be escrowed to were set',
 };
 
 /** A leaf as people read it. Its text is the server's words: nothing in it may move the cursor or turn the direction. */

@@ -7,9 +7,12 @@ import { absolutePath } from '../agent-socket.ts';
 import { bytesText } from '../figures.ts';
 import { createOutput } from '../output.ts';
 import { createProgress } from '../progress.ts';
+import { readPassword } from '../read-secret.ts';
 
 type Options = {
   readonly key?: string;
+  readonly password?: boolean;
+  readonly customKey?: string;
   readonly to: string;
   readonly at?: string;
   readonly path?: readonly string[];
@@ -20,6 +23,7 @@ type Options = {
 
 const recoverErrors = defineErrors('recover', {
   no_key_file: ['not_found', 'The key file cannot be read'],
+  several_ways: ['invalid', 'Several ways to open the archive are named'],
   several: ['invalid', 'There are several archives in the folder'],
   no_archive: ['not_found', 'There is no archive in the folder'],
   incomplete: ['corrupt', 'Not everything could be recovered'],
@@ -30,7 +34,9 @@ const recoverErrors = defineErrors('recover', {
 export function registerRecover(program: Command): void {
   program
     .command('recover')
-    .description("restore from an archive's files with a key file or recovery code: no server, no agent, no network")
+    .description(
+      "restore from an archive's files with what opens it (recovery code, key file, password, custom key): no server, no agent, no network",
+    )
     .argument(
       '<dir>',
       'folder of the archive, or one above it: a destination folder, or HOLDFAST_HOME/blobs of a server',
@@ -39,6 +45,8 @@ export function registerRecover(program: Command): void {
       '--key <file>',
       'key file (key export); without it the 24 words of the recovery code are read from standard input',
     )
+    .option('--password', 'with the archive key password: it is asked for, or read as one line of standard input')
+    .option('--custom-key <file>', 'with the custom key in this file')
     .requiredOption('--to <out>', 'an empty folder, or one that does not exist yet')
     .option('--at <time>', 'as it was then: 2026-03-01, "2026-03-01 14:00", "2 days ago", "yesterday 14:00"')
     .option('--path <path...>', 'only these paths, as they were on the computer')
@@ -52,7 +60,7 @@ export function registerRecover(program: Command): void {
       const folder = archiveFolder(absolutePath(dir));
       const request = {
         folder,
-        secret: await readSecret(options.key, output),
+        secret: await readSecret(options, output),
         outDir: absolutePath(options.to),
         ...(at && { at }),
         ...(options.path && { paths: options.path }),
@@ -78,12 +86,21 @@ export function registerRecover(program: Command): void {
         reportToJson(report) as object,
         `${reportToText(report)}\n${bytesText(report.counts.bytes)} recovered`,
       );
-      if (!report.complete) {
-        const remedy = 'the lines LOST say what is missing and why; another copy of the archive may have it';
-        throw recoverErrors.incomplete({ lostFiles: report.counts.lostFiles, remedy });
-      }
-      if (!report.proven) throw recoverErrors.unproven({ remedy: 'the lines NOT PROVEN say what is missing and why' });
+      expectWhole(report);
     });
+}
+
+/** @throws recover.incomplete, recover.unproven */
+function expectWhole(report: {
+  readonly complete: boolean;
+  readonly proven: boolean;
+  readonly counts: { readonly lostFiles: number };
+}): void {
+  if (!report.complete) {
+    const remedy = 'the lines LOST say what is missing and why; another copy of the archive may have it';
+    throw recoverErrors.incomplete({ lostFiles: report.counts.lostFiles, remedy });
+  }
+  if (!report.proven) throw recoverErrors.unproven({ remedy: 'the lines NOT PROVEN say what is missing and why' });
 }
 
 const mostDepth = 3;
@@ -113,15 +130,27 @@ function foldersIn(dir: string): readonly string[] {
   }
 }
 
-async function readSecret(keyFile: string | undefined, output: { note(text: string): void }) {
-  if (keyFile !== undefined) {
-    try {
-      return { keyFile: readFileSync(path.resolve(keyFile), 'utf8') };
-    } catch (error) {
-      throw recoverErrors.no_key_file({ file: keyFile, problem: (error as Error).message }, error);
-    }
+/** What opens the archive: by one way alone. */
+async function readSecret({ key, password, customKey }: Options, output: { note(text: string): void }) {
+  if ([key, password, customKey].filter((way) => way !== undefined).length > 1) {
+    throw recoverErrors.several_ways({ remedy: 'name one of --key, --password and --custom-key' });
   }
+  if (key !== undefined) return { keyFile: readKeyFile(key) };
+  if (customKey !== undefined) return { customKey: readKeyFile(customKey) };
+  if (password) return { password: await readPassword({ ask: 'Archive key password: ' }) };
   output.note('Type the 24 words of the recovery code, then press Enter:');
+  return { recoveryCode: await readWords() };
+}
+
+function readKeyFile(file: string): string {
+  try {
+    return readFileSync(path.resolve(file), 'utf8');
+  } catch (error) {
+    throw recoverErrors.no_key_file({ file, problem: (error as Error).message }, error);
+  }
+}
+
+async function readWords(): Promise<string> {
   const lines = createInterface({ input: process.stdin, terminal: false });
   let words: string[] = [];
   for await (const line of lines) {
@@ -130,7 +159,7 @@ async function readSecret(keyFile: string | undefined, output: { note(text: stri
   }
   lines.close();
   process.stdin.pause();
-  return { recoveryCode: words.join(' ') };
+  return words.join(' ');
 }
 
 async function timeOf(text: string | undefined, output: { note(text: string): void }): Promise<Date | undefined> {

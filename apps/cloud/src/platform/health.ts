@@ -11,6 +11,14 @@ export type PrivateAddress = { readonly socketFile: string } | { readonly host: 
 /** The outcome of each readiness check by name; `ok`, or what is wrong. */
 export type Readiness = Readonly<Record<string, string>>;
 
+/** What the private server tells. */
+export type PrivateFacts = {
+  readonly metrics: Metrics;
+  readonly readiness: () => Promise<Readiness>;
+  /** Checks whose failure is told, and keeps the server from nothing that computers wait for. */
+  readonly dispensable?: readonly string[];
+};
+
 /** The listener for operators. */
 export type PrivateServer = {
   /** Path of the socket, or `host:port` as bound. */
@@ -23,11 +31,9 @@ export type PrivateServer = {
  *
  * `/livez` says that the process turns; `/readyz` answers 503 and names the failing check while it cannot serve.
  */
-export async function startPrivateServer(options: {
-  address: PrivateAddress;
-  metrics: Metrics;
-  readiness: () => Promise<Readiness>;
-}): Promise<PrivateServer> {
+export async function startPrivateServer(
+  options: PrivateFacts & { readonly address: PrivateAddress },
+): Promise<PrivateServer> {
   const server = createServer((request, reply) => {
     answer(options, request, reply).catch(() => reply.writeHead(500).end('the check itself failed\n'));
   });
@@ -38,7 +44,7 @@ export async function startPrivateServer(options: {
 }
 
 async function answer(
-  { metrics, readiness }: { metrics: Metrics; readiness: () => Promise<Readiness> },
+  { metrics, readiness, dispensable = [] }: PrivateFacts,
   request: IncomingMessage,
   reply: ServerResponse,
 ): Promise<void> {
@@ -50,7 +56,7 @@ async function answer(
   }
   if (pathname !== '/readyz') return void reply.writeHead(404).end('/livez, /readyz or /metrics\n');
   const checks = await readiness();
-  const ready = Object.values(checks).every((outcome) => outcome === 'ok');
+  const ready = Object.entries(checks).every(([name, outcome]) => outcome === 'ok' || dispensable.includes(name));
   reply
     .writeHead(ready ? 200 : 503, { 'content-type': 'application/json' })
     .end(`${JSON.stringify({ ready, checks })}\n`);

@@ -45,11 +45,24 @@ const KeyFile = z.strictObject({
     .array(z.strictObject({ keyId: z.string().regex(/^[0-9a-f]{16}$/), key: z.base64(), createdAt: z.iso.datetime() }))
     .min(1),
 });
-type MasterKey = { readonly keyId: string; readonly key: Uint8Array };
+type MasterKey = RoleKey;
+
+/** A key that follows from a master key for one role alone: no other role's key, and no password, follows from it. */
+export type RoleKey = {
+  /** Of the master key it follows from. */
+  readonly keyId: string;
+  /** 32 bytes. */
+  readonly key: Uint8Array;
+};
+
+/** Roles that are processes of their own: they are handed their keys, and never see a master key. */
+export type SeparateRole = 'keystore';
 
 /** A master key file that was opened: gives each role its own `Kms`. */
 export type KeyFileKms = {
   forRole(role: KmsRole): Kms;
+  /** All that a role which is a process of its own needs for `openRoleKms`, oldest first. */
+  roleKeys(role: SeparateRole): readonly RoleKey[];
   /**
    * A secret that follows from the oldest master key, such as the password of a database of our own; 43 characters.
    *
@@ -71,12 +84,23 @@ export async function openKeyFileKms(
   const random = options.random ?? systemRandom;
   const keys = (await readKeys(filePath)) ?? (await createKeys(filePath, options.nowMs, random));
   return {
-    forRole: (role) => roleKms(keys, role, random),
+    forRole: (role) => roleKms(role === 'keystore' ? roleKeysOf(keys, role) : keys, role, random),
+    roleKeys: (role) => roleKeysOf(keys, role),
     derivePassword: (purpose) =>
       Buffer.from(hkdfSync('sha256', keys[0]!.key, new Uint8Array(), `holdfast password ${purpose}`, 32)).toString(
         'base64url',
       ),
   };
+}
+
+/** The `Kms` of a role from the keys it was handed, oldest first; what it wraps names the master key. */
+export function openRoleKms(role: SeparateRole, keys: readonly RoleKey[], random: Random = systemRandom): Kms {
+  return roleKms(keys, role, random);
+}
+
+function roleKeysOf(keys: readonly MasterKey[], role: SeparateRole): readonly RoleKey[] {
+  const derive = (key: Uint8Array) => hkdfSync('sha256', key, new Uint8Array(), `holdfast role key v1 ${role}`, 32);
+  return keys.map(({ keyId, key }) => ({ keyId, key: new Uint8Array(derive(key)) }));
 }
 
 async function readKeys(filePath: string): Promise<readonly MasterKey[] | undefined> {
@@ -138,13 +162,15 @@ async function syncFolder(folder: string): Promise<void> {
 const SALT_BYTES = 32;
 const TAG_BYTES = 16;
 
-function roleKms(keys: readonly MasterKey[], role: KmsRole, random: Random): Kms {
+function roleKms(keys: readonly RoleKey[], role: KmsRole, random: Random): Kms {
   return {
     role,
     async wrap(secret, context) {
       const { keyId, key } = keys.at(-1)!;
       const salt = random(SALT_BYTES);
-      const cipher = createCipheriv('aes-256-gcm', ...subkey(key, salt, role));
+      const [sealingKey, nonce] = subkey(key, salt, role);
+      const cipher = createCipheriv('aes-256-gcm', sealingKey, nonce);
+      sealingKey.fill(0);
       cipher.setAAD(associatedData(keyId, role, context));
       const sealed = Buffer.concat([salt, cipher.update(secret), cipher.final(), cipher.getAuthTag()]);
       return `hfw1.${keyId}.${role}.${sealed.toString('base64url')}`;
@@ -157,14 +183,19 @@ function roleKms(keys: readonly MasterKey[], role: KmsRole, random: Random): Kms
       if (!master) throw kmsErrors.unknown_key(facts);
       const sealed = Buffer.from(body, 'base64url');
       if (sealed.length < SALT_BYTES + TAG_BYTES) throw kmsErrors.not_opened(facts);
-      const decipher = createDecipheriv('aes-256-gcm', ...subkey(master.key, sealed.subarray(0, SALT_BYTES), role));
+      const [key, nonce] = subkey(master.key, sealed.subarray(0, SALT_BYTES), role);
+      const decipher = createDecipheriv('aes-256-gcm', key, nonce);
+      key.fill(0);
       decipher.setAAD(associatedData(keyId, role, context));
       decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
+      const opened = decipher.update(sealed.subarray(SALT_BYTES, -TAG_BYTES));
       try {
-        const secret = [decipher.update(sealed.subarray(SALT_BYTES, -TAG_BYTES)), decipher.final()];
-        return new Uint8Array(Buffer.concat(secret));
+        decipher.final();
+        return new Uint8Array(opened);
       } catch (error) {
         throw kmsErrors.not_opened(facts, error);
+      } finally {
+        opened.fill(0);
       }
     },
   };

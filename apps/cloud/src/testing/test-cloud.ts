@@ -7,7 +7,8 @@ import { systemClock, systemRandom, type Clock } from '@holdfast/base';
 import { createClient, clientCredentials, type Client, type Credentials } from '@holdfast/sdk';
 import { mountApi, type Api } from '../api.ts';
 import { mountStorageRole, type Storage } from '../storage-role.ts';
-import { createTenant, prepareInstallation, type NewTenant } from '../bootstrap.ts';
+import type { FindEscrowKeyIds } from '../modules/storage/index.ts';
+import { createTenant, prepareInstallation, type BootstrapDeps, type NewTenant } from '../bootstrap.ts';
 import { prepareHttp } from '../platform/http.ts';
 import { openKeyFileKms, type KeyFileKms } from '../platform/kms.ts';
 import { createPublicApp } from '../platform/listen-app.ts';
@@ -16,6 +17,7 @@ import { silentLog, type Log } from '../platform/log.ts';
 import { createMetrics } from '../platform/metrics.ts';
 import type { Database } from '../platform/postgres.ts';
 import type { TestCluster, TestDatabase } from './test-cluster.ts';
+import { localKeystore } from './local-keystore.ts';
 
 /** The whole server in this process, over plain HTTP on loopback, on a database of its own. */
 export type TestCloud = {
@@ -25,6 +27,8 @@ export type TestCloud = {
   readonly database: Database;
   readonly system: Database;
   readonly kms: KeyFileKms;
+  /** What making tenants needs; the keystore in it works in this process. */
+  readonly bootstrap: BootstrapDeps;
   readonly api: Api;
   /** The role storage as mounted; its archives are below `homeDir`. */
   readonly storage: Storage;
@@ -42,14 +46,19 @@ export type TestCloud = {
 };
 
 /** Starts a server on a fresh copy of the cluster's database. */
-export async function startTestCloud(cluster: TestCluster, options: { clock?: Clock } = {}): Promise<TestCloud> {
-  const clock = options.clock ?? systemClock;
+export async function startTestCloud(
+  cluster: TestCluster,
+  options: { readonly clock?: Clock; readonly findEscrowKeyIds?: FindEscrowKeyIds } = {},
+): Promise<TestCloud> {
+  const { clock = systemClock, ...edges } = options;
   const testDatabase = await cluster.copyDatabase();
   const [database, system] = [testDatabase.open('hf_api'), testDatabase.open('hf_system')];
   const homeDir = await mkdtemp(path.join(tmpdir(), 'holdfast cloud '));
   const kms = await openKeyFileKms(path.join(homeDir, 'master-keys.json'), { nowMs: clock.now() });
-  const bootstrap = { system, kms: kms.forRole('api'), clock };
-  await prepareInstallation(bootstrap);
+  const installation = { system, kms: kms.forRole('api'), clock };
+  const installationId = await prepareInstallation(installation);
+  const ofKeystore = { database: testDatabase.open('hf_keystore'), kms: kms.forRole('keystore'), clock };
+  const bootstrap = { ...installation, keystore: localKeystore({ ...ofKeystore, installationId }) };
   const faults: unknown[] = [];
   const log: Log = { ...silentLog, error: (facts) => faults.push(facts) };
   const listener = await listenPlainly();
@@ -65,7 +74,7 @@ export async function startTestCloud(cluster: TestCluster, options: { clock?: Cl
     random: systemRandom,
   });
   prepareHttp(app, { log, clock });
-  const about = { publicUrl: () => url, clock, log, stopping: stopping.signal };
+  const about = { ...edges, publicUrl: () => url, clock, log, stopping: stopping.signal };
   const api = await mountApi(app, { ...about, database, kms: kms.forRole('api'), caSha256: null });
   const storage = await mountStorageRole(app, {
     ...about,
@@ -81,6 +90,7 @@ export async function startTestCloud(cluster: TestCluster, options: { clock?: Cl
     database,
     system,
     kms,
+    bootstrap,
     api,
     storage,
     homeDir,

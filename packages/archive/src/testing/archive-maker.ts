@@ -82,6 +82,7 @@ export class ArchiveMaker {
   #sinceCheckpoint: MapEntry[] = [];
   readonly #corrected = new Map<number, Time>();
   #keyring: { readonly number: number; readonly sha256: Uint8Array } = { number: 0, sha256: zeroHash };
+  #keyringBefore = this.#keyring;
   #lives = 0;
 
   /** Writes the header. `entropy` is what the recovery code stands for. */
@@ -157,8 +158,14 @@ export class ArchiveMaker {
     const raw = encodeRing({ epochs, slotKeys });
     const content = { kind: 'keyring', epoch: newestOf(epochs).number, open, raw } as const;
     const bytes = this.#seal({ ...content, ordinal: this.#nextOrdinal(this.writer) }, this.archiveId, ringKey);
+    this.#keyringBefore = this.#keyring;
     this.#keyring = { number, sha256: hash('sha256', bytes, 'buffer') };
     return newestOf(this.records);
+  }
+
+  /** Goes on from the keyring before: the newest one was taken by nobody. */
+  takeBackKeyring(): void {
+    this.#keyring = this.#keyringBefore;
   }
 
   /** Seals raw bytes as a block, bundle, list or tree record. */

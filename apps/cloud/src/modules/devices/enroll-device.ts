@@ -11,6 +11,7 @@ import type { AuditActor, OpenContext, WriteAudit } from '../../platform/context
 import { sha256 } from '../../platform/digest.ts';
 import type { Database, TenantTx } from '../../platform/postgres.ts';
 import type { RefusalLog } from '../../platform/refusal-log.ts';
+import { findEscrowKeys } from '../escrow/index.ts';
 import { findLogVerifier } from '../logs/index.ts';
 import { appendKeyLogLeaf } from '../keylog/index.ts';
 import { addLocator, isTenantActive, locate } from '../tenants/index.ts';
@@ -49,7 +50,7 @@ type Enrolling = {
  * It is nobody's: until its user has signed in, or an administrator confirmed, it sees nothing that exists. A request that
  * comes again, its answer having been lost, gets the same answer and takes no second use.
  * @throws enrollment.token_unknown, enrollment.token_used, enrollment.token_expired, enrollment.token_revoked,
- * enrollment.proof_invalid, devices.key_taken, devices.deauthorized
+ * enrollment.proof_invalid, enrollment.keys_not_made, devices.key_taken, devices.deauthorized
  */
 export async function enrollDevice(
   deps: EnrollDeps,
@@ -71,11 +72,14 @@ export async function enrollDevice(
     await writeAudit(tx, { ...entry, actor, outcome: 'done', eventType: 'device.enrolled', facts });
     const { deviceId: deviceUid, orgId: orgUid } = enrolled;
     const logKey = await findLogVerifier(tx, tenantId);
+    const escrowKeys = await findEscrowKeys(tx, tenantId);
+    if (escrowKeys === undefined) throw enrollmentErrors.keys_not_made();
     if (!enrolled.isRepeated) {
       const publicKey = request.publicJwk.x;
       await appendKeyLogLeaf(tx, { tenantId, at }, { kind: 'key_registered', deviceUid, publicKey });
     }
-    return { deviceUid, orgUid, tenantUid: tenantId, installationId, logKey, serverTime: at.toISOString() };
+    const server = { tenantUid: tenantId, installationId, logKey, escrowKeys };
+    return { deviceUid, orgUid, ...server, serverTime: at.toISOString() };
   });
   if (!('refusal' in outcome)) return outcome;
   const facts = { code: outcome.refusal.code, tokenId: outcome.tokenId };

@@ -1,8 +1,10 @@
 import { newId, systemRandom } from '@holdfast/base';
 import { enrollmentErrors, type EnrollmentToken, type EnrollmentTokenFacts } from '@holdfast/contract';
+import { escrowKeysSha256 } from '@holdfast/trust';
 import type { TxContext } from '../../platform/context.ts';
 import { sha256 } from '../../platform/digest.ts';
 import type { TenantTx } from '../../platform/postgres.ts';
+import { findEscrowKeys } from '../escrow/index.ts';
 import { findLogVerifier } from '../logs/index.ts';
 import { mayOver } from '../identity/index.ts';
 import { findPath, findRootOrgId } from '../orgs/index.ts';
@@ -23,7 +25,7 @@ export type NewEnrollmentToken = EnrollmentTokenFacts & { readonly enrollmentTok
 
 const DAY_MS = 86_400_000;
 
-/** Makes an invitation into an org the caller reaches. @throws enrollment.org_not_found */
+/** Makes an invitation into an org the caller reaches. @throws enrollment.org_not_found, enrollment.keys_not_made */
 export async function createEnrollmentToken(
   ctx: TxContext,
   server: ServerFacts,
@@ -40,7 +42,7 @@ export async function createEnrollmentToken(
   return made;
 }
 
-/** Adds an invitation into an org; the token is in what is returned and nowhere kept. */
+/** Adds an invitation into an org; the token is in what is returned and nowhere kept. @throws enrollment.keys_not_made */
 export async function addEnrollmentToken(
   tx: TenantTx,
   server: ServerFacts,
@@ -65,6 +67,8 @@ export async function addEnrollmentToken(
   await store.insertToken(tx, { tenant_id: tenantId, token_sha256: sha256(token), ...row });
   await addLocator(tx, tenantId, 'enrollment_token', token);
   const logKey = await findLogVerifier(tx, tenantId);
+  const escrowKeys = await findEscrowKeys(tx, tenantId);
+  if (escrowKeys === undefined) throw enrollmentErrors.keys_not_made();
   const enrollmentToken = {
     version: 1,
     url: server.publicUrl(),
@@ -73,6 +77,7 @@ export async function addEnrollmentToken(
     token,
     caSha256: server.caSha256,
     logKeySha256: sha256(logKey).toString('hex'),
+    escrowKeysSha256: escrowKeysSha256(escrowKeys),
   } as const;
   return { ...factsOf({ ...row, revoked_at: null }), enrollmentToken };
 }

@@ -85,7 +85,8 @@ test('the tree the database keeps is the one that follows from the leaves, and i
   );
   assert.deepEqual(
     appended.map(({ logIndex }) => logIndex).toSorted((a, b) => a - b),
-    appended.map((_, index) => index),
+    // The first leaf came with the tenant.
+    appended.map((_, index) => index + 1),
   );
   const leaves = await leavesOf({ cloud, tenant });
   for (const { logIndex, leaf } of appended) assert.deepEqual(leaves[logIndex]?.leaf, leaf);
@@ -117,8 +118,8 @@ test('a proof for a size the log never had is refused, and one for each size it 
   const { keyLog } = cloud.clientOf(tenant);
   const text = (size: number) => String(size);
   for (const [logIndex, treeSize, fromSize, toSize] of [
-    [0, 4, 0, 4],
-    [3, 3, 3, 2],
+    [0, 5, 0, 5],
+    [4, 4, 4, 3],
     [9, 2, 9, 9],
   ] as const) {
     const wrong = { code: 'request.invalid' };
@@ -126,16 +127,17 @@ test('a proof for a size the log never had is refused, and one for each size it 
     await assert.rejects(keyLog.inclusion(inclusion), wrong);
     await assert.rejects(keyLog.consistency({ query: { fromSize: text(fromSize), toSize: text(toSize) } }), wrong);
   }
-  for (const size of [1, 2, 3]) {
+  for (const size of [1, 2, 3, 4]) {
     await keyLog.inclusion({ query: { logIndex: text(size - 1), treeSize: text(size) } });
     await keyLog.consistency({ query: { fromSize: text(size - 1), toSize: text(size) } });
   }
 });
 
 test('a log without a leaf has a signed head, too', async () => {
-  const { tenant } = await makeWorld(cloud, 'empty');
-  const { treeSize, note, verifier } = await cloud.clientOf(tenant).keyLog.head({});
-  const origin = keyLogOrigin(cloud.api.installationId, tenant.tenantUid);
+  // That of the installation, which has no archives and no escrow keys.
+  const { installationId } = signing;
+  const { treeSize, note, verifier } = await signHead(signing, { tenantId: installationId, log: 'key' });
+  const origin = keyLogOrigin(installationId, installationId);
   const head = openCheckpoint(note, origin, [parseVerifierKey(verifier)]);
   assert.deepEqual([treeSize, head.root], [0, rootOf(emptyTree)]);
 });
@@ -146,12 +148,12 @@ test('what is rolled back leaves no leaf and no gap', async () => {
   await append({ cloud, tenant }, ending(device.deviceId));
   const failing = cloud.database.withTenant(tenantId, async (tx) => {
     const { logIndex } = await appendKeyLogLeaf(tx, { tenantId, at: new Date() }, ending(device.deviceId));
-    assert.equal(logIndex, 1);
+    assert.equal(logIndex, 2);
     throw new Error('rolled back');
   });
   await assert.rejects(failing, /rolled back/);
-  assert.equal((await append({ cloud, tenant }, ending(device.deviceId))).logIndex, 1);
-  assert.equal((await leavesOf({ cloud, tenant })).length, 2);
+  assert.equal((await append({ cloud, tenant }, ending(device.deviceId))).logIndex, 2);
+  assert.equal((await leavesOf({ cloud, tenant })).length, 3);
 });
 
 test('the audit log and the key log of a tenant are two: the head of one never reads as that of the other', async () => {
@@ -161,8 +163,8 @@ test('the audit log and the key log of a tenant are two: the head of one never r
   const { note, verifier, treeSize } = await client.keyLog.head({});
   await signHead(signing, { tenantId: tenant.tenantUid, log: 'audit' });
   const { heads } = await client.audit.heads({ query: {} });
-  assert.equal(treeSize, 1);
-  assert.ok(heads.length > 0 && heads.every((head) => head.treeSize > 1 && head.verifier === verifier));
+  assert.equal(treeSize, 2);
+  assert.ok(heads.length > 0 && heads.every((head) => head.treeSize > 2 && head.verifier === verifier));
   const key = [parseVerifierKey(verifier)];
   const [keys, audit] = [keyLogOrigin(signing.installationId, tenant.tenantUid), parseVerifierKey(verifier).name];
   openCheckpoint(note, keys, key);
@@ -236,9 +238,9 @@ test('who may not read the key log gets nothing of it, who may gets it, and of a
   for (const proof of [(await signInAs(ours, ours.member)).proof, (await signInAs(ours, orgAdmin)).proof])
     assert.deepEqual(await ask(proof), [403, undefined]);
   assert.notEqual((await ask(powerless))[0], 200);
-  assert.deepEqual(await ask((await signInAs(ours, ours.admin)).proof), [200, 1]);
-  assert.deepEqual(await ask(await clientProof(ours)), [200, 1]);
-  assert.deepEqual(await ask(await clientProof(theirs)), [200, 0]);
+  assert.deepEqual(await ask((await signInAs(ours, ours.admin)).proof), [200, 2]);
+  assert.deepEqual(await ask(await clientProof(ours)), [200, 2]);
+  assert.deepEqual(await ask(await clientProof(theirs)), [200, 1]);
 });
 
 test('a device that came back and names its archive sees what is about that, and about no other', async () => {
@@ -251,8 +253,9 @@ test('a device that came back and names its archive sees what is about that, and
     const { leaves } = await askAs<{ leaves: { body?: string }[] }>(proof, `/v1/key-log/own/leaves?${query}`);
     return leaves.map(({ body }) => body !== undefined);
   };
-  assert.deepEqual(await shown('from=0'), [false, false]);
-  assert.deepEqual(await shown(`from=0&archiveId=${archiveId}`), [true, false]);
+  // The first is about everybody: the tenant's escrow keys.
+  assert.deepEqual(await shown('from=0'), [true, false, false]);
+  assert.deepEqual(await shown(`from=0&archiveId=${archiveId}`), [true, true, false]);
 });
 
 test('a page for a device ends early where texts are long, and goes on from there', async () => {
@@ -273,10 +276,10 @@ test('a page for a device ends early where texts are long, and goes on from ther
     const { leaves } = await askAs<{ leaves: { body?: string }[] }>(proof, path);
     return leaves.map(({ body = '' }) => (JSON.parse(body) as { number: number }).number);
   };
-  const first = await read(0);
+  const first = await read(1);
   assert.equal(first.length, 65, 'four mebibytes and the leaf that is more');
   assert.deepEqual(
-    [...first, ...(await read(first.length))],
+    [...first, ...(await read(1 + first.length))],
     Array.from({ length: 70 }, (_, index) => index + 1),
   );
 });
@@ -371,8 +374,8 @@ test('a leaf gets the place that the tree gives it, and its entry has to be that
       'insert into key_log_leaves (tenant_id, log_index, body, outline) values ($1, 99, $2, $3) returning log_index::int',
       [tenantId, text, entry],
     );
-  assert.deepEqual((await insert(outline)).rows, [{ log_index: 2 }]);
+  assert.deepEqual((await insert(outline)).rows, [{ log_index: 3 }]);
   await assert.rejects(insert(outline.with(0, outline[0]! ^ 1)), /check constraint/);
   await assert.rejects(insert(outline.subarray(0, 47)), /check constraint/);
-  assert.equal((await leavesOf({ cloud, tenant })).length, 3);
+  assert.equal((await leavesOf({ cloud, tenant })).length, 4);
 });

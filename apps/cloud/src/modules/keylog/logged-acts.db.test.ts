@@ -20,6 +20,7 @@ const asSuperuser = (statement: string) => cluster.asSuperuser(cloud.testDatabas
 
 test('enrolling a device is a leaf about it, once, and a refused one is none', async () => {
   const world = await makeWorld(cloud, 'enrols');
+  const before = (await leavesOf(world)).length;
   const { body } = await makeEnrollment(world);
   const enroll = (json: object) =>
     sendRaw(cloud.url, {
@@ -30,11 +31,12 @@ test('enrolling a device is a leaf about it, once, and a refused one is none', a
     });
   const reply = await enroll(body);
   assert.equal(reply.status, 201, reply.text);
-  assert.equal((await leavesOf(world)).length, 1);
+  const fromHere = async () => (await leavesOf(world)).slice(before).map(({ leaf }) => leaf);
+  assert.equal((await fromHere()).length, 1);
   assert.equal((await enroll(body)).status, 201, 'again: the answer was lost');
   const again = (await makeEnrollment(world, { token: body.token })).body;
   assert.equal((await enroll(again)).status, 409, 'the invitation is used');
-  const leaves = (await leavesOf(world)).map(({ leaf }) => leaf);
+  const leaves = await fromHere();
   assert.equal(leaves.length, 1);
   const { deviceUid } = reply.json as { deviceUid: string };
   const { at: _, nonce: __, ...fact } = leaves[0]!;
@@ -121,6 +123,21 @@ test('a keyring that is refused last is no leaf, and one that was announced befo
   const refused = [maker.keyring(time).bytes];
   for (const keyring of [...refused, ...refused, ...refused]) assert.equal(await send(keyring), 409);
   assert.equal(await count(), before + 2);
+});
+
+test('a keyring that a session brings is a leaf, too, and no way in passes the limit of slots', async () => {
+  const world = await makeWorld(cloud, 'in-fragments');
+  const archive = await exampleArchive(world);
+  const numbers = async () =>
+    (await leavesOf(world, archive.archiveId)).map(({ leaf }) => leaf.kind === 'keyring_added' && leaf.keyringNumber);
+  const send = await archive.openAppending();
+  const time = { seconds: 1_780_000_000, nanoseconds: 0 };
+  assert.equal(await send(await archive.nextKeyring()), 'stored');
+  assert.deepEqual(await numbers(), [1, 2]);
+  assert.equal(await send(Buffer.concat([archive.maker.keyring(time).bytes, archive.newBlock(100)])), 'stored');
+  assert.deepEqual(await numbers(), [1, 2, 3]);
+  assert.equal(await send(archive.maker.keyring(time, [], 256).bytes), 'storage.record_refused');
+  assert.deepEqual(await numbers(), [1, 2, 3]);
 });
 
 test('a keyring of more slots than a leaf can name is refused and no leaf', async () => {

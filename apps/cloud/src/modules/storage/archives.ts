@@ -1,6 +1,7 @@
 import {
   checkRecords,
   emptyLogState,
+  type Keyring,
   logErrors,
   parseKeyring,
   parseRecordHeader,
@@ -17,14 +18,27 @@ import type { TenantTx } from '../../platform/postgres.ts';
 import { findDevice } from '../devices/index.ts';
 import { isHeld } from '../holds/index.ts';
 import { appendKeyLogLeaf, findNewestKeyring } from '../keylog/index.ts';
-import { resolveForOrg } from '../policies/index.ts';
+import { type EscrowKeyIds, lacksEscrow, resolveForOrg } from '../policies/index.ts';
 import { declaring } from './declared-errors.ts';
 import type { OpenArchive } from './open-archive.ts';
 import type { OpenArchives } from './open-archives.ts';
 import * as store from './store.ts';
 
+/** A device of a tenant. */
+export type DeviceOfTenant = { readonly tenantId: string; readonly deviceId: string };
+
+/**
+ * The escrow keys that a device was given when it enrolled, and those that follow them; none where it was given none, since
+ * it could make no slot for them.
+ */
+export type FindEscrowKeyIds = (tx: TenantTx, device: DeviceOfTenant) => Promise<readonly EscrowKeyIds[]>;
+
 /** What use cases of archives need besides transactions. */
-export type StorageAdapters = { readonly archives: OpenArchives };
+export type StorageAdapters = {
+  readonly archives: OpenArchives;
+  /** Which escrow keys devices were given; without it no escrow is demanded of anybody. */
+  readonly findEscrowKeyIds?: FindEscrowKeyIds;
+};
 
 /** The archive of the device that asks: one, or none yet. */
 export async function listOwnArchives(ctx: IoContext<StorageAdapters>): Promise<{ archives: Archive[] }> {
@@ -37,17 +51,18 @@ export async function listOwnArchives(ctx: IoContext<StorageAdapters>): Promise<
 }
 
 /**
- * Begins the archive of the device that asks, with its header and its first keyring.
+ * Begins the archive of the device that asks, with its header and its keyrings, of which the last is judged.
  *
- * The same records again change nothing. @throws storage.header_invalid, storage.archive_exists
+ * The same records again change nothing. @throws storage.header_invalid, storage.archive_exists, storage.keyring_lacks_escrow
  */
 export async function createArchive(
   ctx: IoContext<StorageAdapters>,
-  sent: { readonly header: string; readonly keyring: string },
+  sent: { readonly header: string; readonly keyring: string; readonly more?: readonly string[] | undefined },
 ): Promise<Archive> {
-  const [header, keyring] = [Buffer.from(sent.header, 'base64'), Buffer.from(sent.keyring, 'base64')];
+  const header = Buffer.from(sent.header, 'base64');
+  const keyrings = [sent.keyring, ...(sent.more ?? [])].map((text) => Buffer.from(text, 'base64'));
   const id = new Uint8Array(sha256(header)).subarray(0, 16);
-  expectBeginning(id, [header, keyring]);
+  expectBeginning(id, header, keyrings);
   const { tenantId, principal } = ctx;
   const deviceId = principal.principalId;
   const archiveId = formatUuid(id);
@@ -69,16 +84,16 @@ export async function createArchive(
   // Another device's archive of that id, or another archive of this device: neither is touched.
   if (rows[0]?.archive_id !== archiveId) throw storageErrors.archive_exists();
   return withOwnArchive(ctx, archiveId, async (archive) => {
-    await archive.appendKeys(Buffer.concat([header, keyring]), () => announceKeyring(ctx, archiveId, keyring));
+    await archive.appendKeys(Buffer.concat([header, ...keyrings]), (records) => admitKeyrings(ctx, archive, records));
     return describe(ctx, archive);
   });
 }
 
-function expectBeginning(id: Uint8Array, records: readonly [header: Uint8Array, keyring: Uint8Array]): void {
+function expectBeginning(id: Uint8Array, header: Uint8Array, keyrings: readonly Uint8Array[]): void {
   let fact: unknown = 'the keyring is not one';
-  const [header, keyring] = records;
-  const isWhole = isOne(header, RecordKind.header) && isOne(keyring, RecordKind.keyring);
-  if (!isWhole) throw storageErrors.header_invalid({ fact: 'they are not one header and one keyring' });
+  const records = [header, ...keyrings];
+  const isWhole = isOne(header, RecordKind.header) && keyrings.every((keyring) => isOne(keyring, RecordKind.keyring));
+  if (!isWhole) throw storageErrors.header_invalid({ fact: 'they are not one header and keyrings' });
   try {
     const verdict = checkRecords(
       emptyLogState,
@@ -105,13 +120,13 @@ function isOne(bytes: Uint8Array, kind: number): boolean {
   }
 }
 
-/** Adds the next keyring. @throws storage.keyring_refused, storage.not_found */
+/** Adds the next keyring. @throws storage.keyring_refused, storage.keyring_lacks_escrow, storage.not_found */
 export async function addKeyring(ctx: IoContext<StorageAdapters>, archiveId: string, sent: string): Promise<Archive> {
   return withOwnArchive(ctx, archiveId, async (archive) => {
     const keyring = Buffer.from(sent, 'base64');
     try {
       if (!isOne(keyring, RecordKind.keyring)) throw storageErrors.keyring_refused({ fact: 'it is not one keyring' });
-      await archive.appendKeys(keyring, () => announceKeyring(ctx, archiveId, keyring));
+      await archive.appendKeys(keyring, (records) => admitKeyrings(ctx, archive, records));
     } catch (error) {
       const codes = ['log.record_refused', 'log.keyring_known', 'log.record_invalid'];
       if (error instanceof CodedError && codes.includes(error.code))
@@ -123,22 +138,51 @@ export async function addKeyring(ctx: IoContext<StorageAdapters>, archiveId: str
 }
 
 /**
- * Says in the tenant's key log which slots the next keyring of an archive has, before it is added: what opens an archive is
- * there for all who follow the log, also where the server stops in between.
+ * Lets keyrings in that are to be added next, or refuses them: the newest one has to be what the policy asks for. Says of
+ * each in the tenant's key log which slots it has, before it is added: what opens an archive is there for all who follow the
+ * log, also where the server stops in between.
  *
- * Nothing is said twice of a keyring that was said of last and did not reach the disk then. @throws log.record_refused
+ * Nothing is said twice of a keyring that was said of last and did not reach the disk then.
+ * @throws log.record_refused, storage.keyring_lacks_escrow
  */
-async function announceKeyring(ctx: IoContext, archiveId: string, keyring: Uint8Array): Promise<void> {
-  const { tenantId } = ctx;
-  const keyringSha256 = sha256(keyring).toString('hex');
-  const { number: keyringNumber, slots } = parseKeyring(splitRecord(keyring).open);
+export async function admitKeyrings(
+  ctx: IoContext<StorageAdapters>,
+  { row }: OpenArchive,
+  records: readonly Uint8Array[],
+): Promise<void> {
+  const { tenantId, findEscrowKeyIds: findKeyIds } = ctx;
+  const { archive_id: archiveId, device_id: deviceId } = row;
+  const keyrings = records.map((record) => ({ keyring: parseKeyring(splitRecord(record).open), record }));
+  const newest = keyrings.at(-1);
+  if (!newest) return;
+  const facts = keyrings.map(({ keyring, record }) => keyringFact(archiveId, keyring, record));
+  await ctx.transact(async ({ tx, now: at }) => {
+    await expectEscrow(tx, { tenantId, deviceId }, { keyring: newest.keyring, findKeyIds });
+    const said = await findNewestKeyring(tx, tenantId, archiveId);
+    const saidAt = facts.findIndex(({ keyringSha256 }) => keyringSha256 === said);
+    for (const fact of facts.slice(saidAt + 1)) await appendKeyLogLeaf(tx, { tenantId, at }, fact);
+  });
+}
+
+/** Refuses a keyring without the escrow that the device's org asks for. @throws storage.keyring_lacks_escrow */
+async function expectEscrow(
+  tx: TenantTx,
+  device: DeviceOfTenant,
+  { keyring, findKeyIds }: { readonly keyring: Keyring; readonly findKeyIds: FindEscrowKeyIds | undefined },
+): Promise<void> {
+  const keyIds = (await findKeyIds?.(tx, device)) ?? [];
+  if (keyIds.length === 0) return;
+  const found = await findDevice(tx, device.tenantId, device.deviceId);
+  const policy = found && (await resolveForOrg(tx, device.tenantId, found.org_id));
+  const escrow = policy?.settings.escrow ?? 'off';
+  if (lacksEscrow(keyring, escrow, keyIds)) throw storageErrors.keyring_lacks_escrow({ escrow });
+}
+
+function keyringFact(archiveId: string, { number: keyringNumber, slots }: Keyring, record: Uint8Array) {
   if (slots.length > MAX_LOGGED_SLOTS) throw logErrors.record_refused({ fact: 'it has too many slots' });
   const named = slots.map(({ slotId, kind: slotKind }) => ({ slotId: Buffer.from(slotId).toString('hex'), slotKind }));
-  const fact = { kind: 'keyring_added', archiveId, keyringNumber, keyringSha256, slots: named } as const;
-  await ctx.transact(async ({ tx, now: at }) => {
-    if ((await findNewestKeyring(tx, tenantId, archiveId)) === keyringSha256) return;
-    await appendKeyLogLeaf(tx, { tenantId, at }, fact);
-  });
+  const keyringSha256 = sha256(record).toString('hex');
+  return { kind: 'keyring_added', archiveId, keyringNumber, keyringSha256, slots: named } as const;
 }
 
 /**

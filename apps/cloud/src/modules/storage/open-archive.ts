@@ -40,8 +40,15 @@ export type OpenArchiveOptions = {
   readonly log: Log;
 };
 
-/** How much an archive may hold. */
-export type Limits = { readonly quotaBytes: number | null };
+/** Lets keyrings in that are to be added, or refuses them: between the last thing that could and the first that is written. */
+export type AdmitKeyrings = (records: readonly Uint8Array[]) => Promise<void>;
+
+/** What an archive may take in. */
+export type Limits = {
+  /** How much it may hold; no limit when null. */
+  readonly quotaBytes: number | null;
+  readonly admit: AdmitKeyrings;
+};
 
 /** What has reached stable storage, and when that was known. */
 export type Durable = { readonly state: LogState; readonly at: Date };
@@ -165,7 +172,7 @@ export class OpenArchive {
    * Adds a fragment once those before it are there; returns when it is durable, or was before. `bytes` may be used again then.
    *
    * @throws log.fenced, log.fragment_order with `nextFragment`, log.fragment_differs, log.record_refused,
-   * storage.quota_exceeded, and what `ArchiveFolder.append` throws
+   * storage.quota_exceeded, what `ArchiveFolder.append` throws, and what `limits.admit` does
    */
   async append(place: FragmentPlace, bytes: Uint8Array, limits: Limits): Promise<Durable> {
     const name = { sessionEpoch: place.session, sequence: place.sequence, sha256: fingerprintOf(bytes) };
@@ -188,13 +195,12 @@ export class OpenArchive {
   }
 
   /**
-   * Adds records that belong to no session: the header and first keyring, or the next keyring. `announce` comes between
-   * the last thing that could refuse them and the first that is written.
+   * Adds records that belong to no session: the header and first keyrings, or the next keyring.
    */
-  async appendKeys(bytes: Uint8Array, announce: () => Promise<void>): Promise<Durable> {
+  async appendKeys(bytes: Uint8Array, admit: AdmitKeyrings): Promise<Durable> {
     await this.#turn.use(async () => {
       this.#expectSound();
-      this.#state = await this.#store(bytes, { quotaBytes: null }, announce);
+      this.#state = await this.#store(bytes, { quotaBytes: null, admit });
     });
     return this.#persisting.run();
   }
@@ -229,14 +235,15 @@ export class OpenArchive {
     return { status: 'stored' };
   }
 
-  async #store(bytes: Uint8Array, limits: Limits, announce?: () => Promise<void>): Promise<LogState> {
+  async #store(bytes: Uint8Array, limits: Limits): Promise<LogState> {
     const examined = await this.folder.examine(bytes);
     const { records } = examined;
     const verdict = checkRecords(this.#state, this.#options.archiveId, records);
     if (verdict.status === 'refused') throw logErrors.record_refused({ ordinal: verdict.ordinal, fact: verdict.fact });
     this.#expectIntroduced(records);
     const addedBytes = await this.#expectRoom(records, limits);
-    await announce?.();
+    const keyrings = records.flatMap((record) => (isNewKeyring(record) ? [record.bytes] : []));
+    if (keyrings.length > 0) await limits.admit(keyrings);
     await this.folder.append(examined);
     this.#storedBytes += addedBytes;
     this.#noteLiveSets(records);
@@ -266,23 +273,26 @@ export class OpenArchive {
 
   /** A new writer must be brought in by one that was there: the device's token alone is not enough. */
   #expectIntroduced(records: Examined): void {
-    const known = this.#state.writers;
-    if (known.length === 0) return;
-    for (const { bytes, isKnown } of records) {
-      if (isKnown || parseRecordHeader(bytes).kind !== RecordKind.keyring) continue;
-      for (const writer of parseKeyring(splitRecord(bytes).open).writers.slice(known.length)) {
+    let known: readonly { readonly publicKey: Uint8Array }[] = this.#state.writers.map(({ publicKey }) => ({
+      publicKey: Uint8Array.fromHex(publicKey),
+    }));
+    for (const record of records) {
+      if (!isNewKeyring(record)) continue;
+      const { writers } = parseKeyring(splitRecord(record.bytes).open);
+      for (const writer of known.length === 0 ? [] : writers.slice(known.length)) {
         const message = introductionMessage(this.#options.archiveId, writer);
         const { introduction } = writer;
         const isIntroduced =
-          introduction !== undefined &&
-          known.some(({ publicKey }) => isSignedBy(Uint8Array.fromHex(publicKey), message, introduction));
+          introduction !== undefined && known.some(({ publicKey }) => isSignedBy(publicKey, message, introduction));
         if (!isIntroduced) throw logErrors.record_refused({ fact: 'nobody who was there introduces the new writer' });
       }
+      // It fits what is there: its writers are those, and at most one more. The next may be introduced by that one.
+      known = writers;
     }
   }
 
   /** Over the quota blocks and bundles are refused, all else is taken: or there would be no way to let anything go. */
-  async #expectRoom(records: Examined, { quotaBytes }: Limits): Promise<number> {
+  async #expectRoom(records: Examined, { quotaBytes }: Pick<Limits, 'quotaBytes'>): Promise<number> {
     const fresh = records.filter(({ isKnown }) => !isKnown).map(({ bytes }) => bytes);
     const addedBytes = fresh.reduce((sum, bytes) => sum + bytes.length, 0);
     const isOver = () => quotaBytes !== null && this.countedBytes + addedBytes > quotaBytes;
@@ -336,6 +346,10 @@ export class OpenArchive {
   #expectSound(): void {
     if (this.#broken) throw logErrors.poisoned({}, this.#broken.cause);
   }
+}
+
+function isNewKeyring({ bytes, isKnown }: Examined[number]): boolean {
+  return !isKnown && parseRecordHeader(bytes).kind === RecordKind.keyring;
 }
 
 function isContent(record: Uint8Array): boolean {

@@ -2,7 +2,7 @@ import { CodedError, type Clock } from '@holdfast/base';
 import { MAX_FRAGMENT_BYTES, storageErrors, type CommitName, type OpenedSession } from '@holdfast/contract';
 import type { IoContext } from '../../platform/context.ts';
 import type { HasRoom } from '../../platform/room.ts';
-import { quotaOf, withOwnArchive, type StorageAdapters } from './archives.ts';
+import { admitKeyrings, quotaOf, withOwnArchive, type StorageAdapters } from './archives.ts';
 import type { FragmentPlace, OpenArchive } from './open-archive.ts';
 import type { ReceiptSigner } from './receipts.ts';
 import { receiveBody, type BodyMemory } from './receive-body.ts';
@@ -61,7 +61,10 @@ export function appendFragment(
     const body = await receiveBody(stream, ctx.memory, expected);
     try {
       const durable = await withinQuota(ctx, archive, (quotaBytes) =>
-        archive.append({ session, sequence }, body.bytes, { quotaBytes }),
+        archive.append({ session, sequence }, body.bytes, {
+          quotaBytes,
+          admit: (keyrings) => admitKeyrings(ctx, archive, keyrings),
+        }),
       );
       const { head: newest } = durable.state;
       const head = newest ? { number: newest.number, sha256: newest.sha256 } : null;

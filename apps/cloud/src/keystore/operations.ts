@@ -1,0 +1,21 @@
+import type { z } from 'zod';
+import { makeTenantKeys } from './make-tenant-keys.ts';
+import { publicKeys } from './public-keys.ts';
+
+/** All that the keystore can be asked for, by name. There is nothing else: whatever is not here does not exist. */
+export const operations = { makeTenantKeys, publicKeys } as const;
+
+/** The name of an operation. */
+export type OperationName = keyof typeof operations;
+
+type Shapes = typeof operations;
+
+/** The keystore as callers see it: a function for each operation, wherever the work is done. */
+export type Keystore = {
+  readonly [N in OperationName]: (request: z.input<Shapes[N]['request']>) => Promise<z.output<Shapes[N]['reply']>>;
+};
+
+/** Whether there is an operation of that name. */
+export function isOperation(name: string): name is OperationName {
+  return Object.hasOwn(operations, name);
+}

@@ -1,0 +1,84 @@
+import { systemRandom, type Clock, type Random } from '@holdfast/base';
+import { escrowKeysSha256, formatEscrowKeys, importHpkeKey } from '@holdfast/trust';
+import type { Keystore } from '../../keystore/operations.ts';
+import type { Kms } from '../../platform/kms.ts';
+import type { Database, TenantTx } from '../../platform/postgres.ts';
+import { appendKeyLogLeaf } from '../keylog/index.ts';
+import { findLogVerifier } from '../logs/index.ts';
+import * as store from './store.ts';
+
+const purpose = 'log-sealing-key';
+
+/** What making escrow keys needs. */
+export type EscrowDeps = {
+  readonly installationId: string;
+  /** The `Kms` of the role api. */
+  readonly kms: Kms;
+  readonly keystore: Pick<Keystore, 'makeTenantKeys'>;
+  readonly random?: Random;
+};
+
+/** Escrow keys, ready to be stored. */
+export type PreparedEscrowKeys = {
+  readonly number: number;
+  /** `TenantEscrowKeys` as text. */
+  readonly document: string;
+  readonly wrappedLogSealingKey: string;
+};
+
+/**
+ * Makes the first escrow keys of a tenant: the log's half here, the keystore's half there. Nothing is stored here yet.
+ *
+ * Whoever stores them does so in a transaction of its own, for the keystore is elsewhere. The keystore answers the same when
+ * asked again, so what was cut off between the two is just done anew.
+ * @throws keystore.away, keystore.other_log
+ */
+export async function prepareEscrowKeys(
+  { installationId, kms, keystore, random = systemRandom }: EscrowDeps,
+  { tenantId, logVerifier }: { readonly tenantId: string; readonly logVerifier: string },
+): Promise<PreparedEscrowKeys> {
+  const { number, keystoreKey, keystoreVerifier } = await keystore.makeTenantKeys({ tenantUid: tenantId, logVerifier });
+  const secret = random(32);
+  try {
+    const logSealingKey = Buffer.from(importHpkeKey(secret).publicKey).toString('base64url');
+    const keys = { keystoreKey, keystoreVerifier, logSealingKey };
+    const document = formatEscrowKeys({ version: 1, installationId, tenantUid: tenantId, number, ...keys });
+    return { number, document, wrappedLogSealingKey: await kms.wrap(secret, { purpose, tenantId }) };
+  } finally {
+    secret.fill(0);
+  }
+}
+
+/** Stores escrow keys and says so in the key log, both or neither; false when the tenant has those of that number. Call it last. */
+export async function addEscrowKeys(
+  tx: TenantTx,
+  { tenantId, at }: { readonly tenantId: string; readonly at: Date },
+  { number, document, wrappedLogSealingKey }: PreparedEscrowKeys,
+): Promise<boolean> {
+  const row = { tenant_id: tenantId, number, document, wrapped_log_sealing_key: wrappedLogSealingKey, created_at: at };
+  if (!(await store.insertKeys(tx, row))) return false;
+  const sha256 = escrowKeysSha256(document);
+  await appendKeyLogLeaf(tx, { tenantId, at }, { kind: 'escrow_keys_set', number, sha256 });
+  return true;
+}
+
+/** Gives a tenant its escrow keys where it has none; says whether it was given some. @throws keystore.away, keystore.other_log */
+export async function ensureEscrowKeys(
+  deps: EscrowDeps & { readonly system: Database; readonly clock: Clock },
+  tenantId: string,
+): Promise<boolean> {
+  const { system, clock } = deps;
+  const found = await system.withTenant(tenantId, async (tx) => ({
+    keys: await store.findNewestKeys(tx, tenantId),
+    logVerifier: await findLogVerifier(tx, tenantId),
+  }));
+  if (found.keys) return false;
+  const prepared = await prepareEscrowKeys(deps, { tenantId, logVerifier: found.logVerifier });
+  const at = new Date(clock.now());
+  return system.withTenant(tenantId, (tx) => addEscrowKeys(tx, { tenantId, at }, prepared));
+}
+
+/** The document of a tenant's escrow keys in force; undefined before they are made. */
+export async function findEscrowKeys(tx: TenantTx, tenantId: string): Promise<string | undefined> {
+  return (await store.findNewestKeys(tx, tenantId))?.document;
+}

@@ -1,0 +1,54 @@
+import type { TenantTx } from '../../platform/postgres.ts';
+import { instant, integer, text, uuid, type Columns, type Rows } from '../../platform/table.ts';
+
+/** Tables owned by this module. No other module reads or writes them. */
+export const tables = {
+  escrow_keys: {
+    tenant_id: uuid,
+    number: integer,
+    document: text,
+    wrapped_log_sealing_key: text,
+    created_at: instant,
+  },
+} as const satisfies Readonly<Record<string, Columns>>;
+
+/** Whose tenants there are; other modules' tables, read only. */
+type Tenants = { tenants: { tenant_id: string; created_at: Date }; installation: { installation_id: string } };
+type Tables = Rows<typeof tables> & Tenants;
+const db = (tx: TenantTx) => tx.withTables<Tables>();
+
+/** The keys in force of a tenant: those of the highest number. */
+export function findNewestKeys(tx: TenantTx, tenantId: string) {
+  return db(tx)
+    .selectFrom('escrow_keys')
+    .selectAll()
+    .where('tenant_id', '=', tenantId)
+    .orderBy('number', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+}
+
+/** Adds keys; false when the tenant has keys of that number. */
+export async function insertKeys(
+  tx: TenantTx,
+  row: { tenant_id: string; number: number; document: string; wrapped_log_sealing_key: string; created_at: Date },
+): Promise<boolean> {
+  const result = await db(tx)
+    .insertInto('escrow_keys')
+    .values(row)
+    .onConflict((c) => c.doNothing())
+    .executeTakeFirst();
+  return result.numInsertedOrUpdatedRows === 1n;
+}
+
+/** The tenants that have no escrow keys yet, oldest first; not the installation's own, which has no archives. For `hf_system`. */
+export async function listTenantsWithoutEscrowKeys(tx: TenantTx): Promise<readonly string[]> {
+  const rows = await db(tx)
+    .selectFrom('tenants')
+    .select('tenant_id')
+    .where('tenant_id', 'not in', (inner) => inner.selectFrom('escrow_keys').select('tenant_id'))
+    .where('tenant_id', 'not in', (inner) => inner.selectFrom('installation').select('installation_id'))
+    .orderBy('created_at')
+    .execute();
+  return rows.map((row) => row.tenant_id);
+}
