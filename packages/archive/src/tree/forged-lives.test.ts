@@ -127,6 +127,11 @@ const attacks: Readonly<Record<string, Attack>> = {
     return withCommit(life, scene.first, life.keyring(99));
   },
   'an ended writer’s keyring behind the newest one': (scene) => withKeyring(ended(scene), scene, 3, scene.two),
+  'the same as of the newest epoch, without slots': (scene) => {
+    const life = ended(scene);
+    life.slots = [];
+    return [life.keyring(3, scene.two, { epoch: 1 }).record];
+  },
   'an ended writer that goes on where it ended': (scene) => {
     const life = ended(scene);
     const second = life.keyring(2, scene.one);
@@ -154,6 +159,14 @@ const attacks: Readonly<Record<string, Attack>> = {
     const life = stranger(scene, now(scene));
     return [life.keyring(3, scene.two, { epoch: 1 }).record];
   },
+  'a stranger behind the newest keyring, by a key that only his other life has': (scene) => {
+    const other = stranger(scene, scene.known).beginEpoch();
+    const life = stranger(scene, { ...now(scene), epochs: other.epochs, slots: [] });
+    return [
+      other.keyring(2, scene.one).record,
+      ...withCommit(life, newestOf(scene.maker.commits), life.keyring(3, scene.two)),
+    ];
+  },
   'a stranger behind a gap, with the old ring': (scene) => {
     const life = stranger(scene, now(scene));
     return withCommit(life, newestOf(scene.maker.commits), life.keyring(99));
@@ -174,7 +187,7 @@ for (const [name, attack] of Object.entries(attacks))
   });
 
 /** A successor by code can be told from what hangs behind its own keyring, or on nothing, and from no other life. */
-const untold = /where it ended|another beginning|great number|without slots/;
+const untold = /where it ended|another beginning|great number|named by a commit|other life/;
 const tellable = Object.entries(attacks).filter(([name]) => !untold.test(name));
 
 for (const [name, attack] of tellable)
