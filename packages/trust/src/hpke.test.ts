@@ -146,7 +146,7 @@ test('sealing leaves what it seals as it is, and overwrites what the ephemeral k
 
 /** An X25519 key's u coordinate in another spelling, which is reduced to the same: RFC 7748, section 5. */
 test('a public key is taken in its one spelling alone, since its holder could not open what is sealed to another', () => {
-  const spell = (u: bigint) => Uint8Array.fromHex(u.toString(16).padStart(64, '0')).reverse();
+  const spell = (u: bigint) => Uint8Array.fromHex(u.toString(16).padStart(64, '0')).toReversed();
   const p = 2n ** 255n - 19n;
   const seal = (publicKey: Uint8Array) => sealHpke(publicKey, { info: text('purpose') }, text('secret'), systemRandom);
   for (let own = 2n; own < 19n; own += 1n) {

@@ -1,4 +1,4 @@
-import { CodedError } from '@holdfast/base';
+import { assert, CodedError } from '@holdfast/base';
 import { sealErrors } from '../crypto/errors.ts';
 import { hkdfWeb, importHkdfSecret } from '../crypto/derive-web.ts';
 import { openHpkeWeb } from '../crypto/hpke-web.ts';
@@ -24,6 +24,9 @@ export async function openRecoverySlot(
   entropy: Uint8Array,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
   if (slot.kind !== slotKinds.recoveryCode) return undefined;
+  const isNumber = Number.isSafeInteger(place.keyringNumber) && place.keyringNumber >= 1;
+  // A greater one would be written as if it were another keyring's.
+  assert(isNumber && place.keyringNumber <= 0xffff_ffff, 'keyrings are numbered from 1 to 2^32 - 1');
   const salt = joinBytes(place.archiveId, slot.slotId);
   expectNoParameters(slot);
   const slotKey = await hkdfWeb(await importHkdfSecret(joinBytes(entropy)), salt, 'holdfast v1 recovery slot');
