@@ -144,11 +144,11 @@ const attacks: Readonly<Record<string, Attack>> = {
     return [first.record, ...withCommit(life, scene.first, life.beginEpoch().keyring(2, first.named.sha256))];
   },
   'a stranger behind the newest keyring, with the old ring': (scene) => {
-    const life = stranger(scene, now(scene));
+    const life = stranger(scene, now(scene), 4);
     return withCommit(life, newestOf(scene.maker.commits), life.keyring(3, scene.two));
   },
   'the same, as of the newest epoch, with a key of its own': (scene) => {
-    const life = stranger(scene, now(scene)).beginEpoch();
+    const life = stranger(scene, now(scene), 4).beginEpoch();
     const third = life.keyring(3, scene.two);
     // A second one, without slots, that only the key of the first one's ring speaks for.
     life.slots = [];
@@ -156,19 +156,19 @@ const attacks: Readonly<Record<string, Attack>> = {
     return [third.record, ...withCommit(life, newestOf(scene.maker.commits), other)];
   },
   'the same, as of the newest epoch, which is not in its ring': (scene) => {
-    const life = stranger(scene, now(scene));
+    const life = stranger(scene, now(scene), 4);
     return [life.keyring(3, scene.two, { epoch: 1 }).record];
   },
   'a stranger behind the newest keyring, by a key that only his other life has': (scene) => {
     const other = stranger(scene, scene.known).beginEpoch();
-    const life = stranger(scene, { ...now(scene), epochs: other.epochs, slots: [] });
+    const life = stranger(scene, { ...now(scene), epochs: other.epochs, slots: [] }, 4);
     return [
       other.keyring(2, scene.one).record,
       ...withCommit(life, newestOf(scene.maker.commits), life.keyring(3, scene.two)),
     ];
   },
   'a stranger behind a gap, with the old ring': (scene) => {
-    const life = stranger(scene, now(scene));
+    const life = stranger(scene, now(scene), 4);
     return withCommit(life, newestOf(scene.maker.commits), life.keyring(99));
   },
 };
@@ -281,7 +281,7 @@ test('a line with a lost keyring is read behind the gap, which is said, and not 
   await scene.scene.commit({ time: golden(60) });
   const keyrings = maker.records.filter(({ kind }) => kind === 'keyring');
   const records = maker.records.filter((record) => record !== keyrings[1]);
-  const life = stranger(scene, now(scene));
+  const life = stranger(scene, now(scene), 4);
   const forged = life.keyring(99);
   for (const [by, access] of Object.entries(accessesOf(scene)))
     for (const more of [[], [forged.record]]) {
