@@ -1,7 +1,7 @@
-/** Tries keyrings that anybody can add before those whose writers vouch for each other: their slots use a reader's tries up. */
+/** Tries keyrings by their number, newest first: slots that anybody can add use the tries of a reader up. */
 export const mutant = {
   file: 'packages/archive/src/tree/open-ring.ts',
-  find: 'if (await isVouchedFor(candidate.keyring, by.archiveId, by.tools)) vouched.add(candidate);',
-  replace: 'vouched.add(candidate);',
+  find: 'await openPlainLine(await plainLine(candidates, by.lists), attempt);',
+  replace: 'await openPlainLine(candidates, attempt);',
   test: 'packages/archive/src/tree/open-ring.test.ts',
 };

@@ -132,6 +132,8 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'keys.other_owner': ({ file }) => `run it as the user that owns ${String(file)}`,
   'keys.damaged': ({ file }) =>
     `put a copy of ${String(file)} back; without one, restore with a recovery code or key file`,
+  'keys.older_draft': () =>
+    'restore what it holds with the version that made it; then remove the state folder and enrol the computer anew',
   'keys.missing': () => 'wait until the first backup has begun: holdfast status',
   'keys.no_code_shown': () => 'holdfast key show-recovery shows one',
   'keys.code_differs': () => 'run it again, and type the words that it shows',

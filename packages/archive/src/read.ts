@@ -22,9 +22,18 @@ export type { Time } from './format/time.ts';
 export { compareTimes, millisecondsOf, timeOfMilliseconds } from './format/time.ts';
 export type { Xattr } from './format/xattrs.ts';
 export { parseXattrs } from './format/xattrs.ts';
+export type { KeyringFork } from './tree/choose-keyring.ts';
 export type { OpenedArchive } from './tree/open-archive.ts';
 export { openArchive } from './tree/open-archive.ts';
-export type { OpenSlot, ReadAccess, ReadProblem, ReadTools, RecordSource, SlotEffort } from './tree/record-source.ts';
+export type {
+  OpenSlot,
+  ReadAccess,
+  ReadChoice,
+  ReadProblem,
+  ReadTools,
+  RecordSource,
+  SlotEffort,
+} from './tree/record-source.ts';
 export type { DirectoryPlace, FoundPath, FoundRow, ListedRow, PathVersion } from './tree/state.ts';
 export { ArchiveState, placeOf, rootDirectory } from './tree/state.ts';
 export type { StreamPiece } from './tree/stream-reader.ts';

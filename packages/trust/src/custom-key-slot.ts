@@ -26,23 +26,20 @@ const base64Shape = /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/;
 /**
  * The 32 bytes of a custom key file's text; white space around them does not count.
  *
- * @throws custom_key.malformed, custom_key.not_random
+ * Whatever they are: an archive may have a slot for them.
+ * @throws custom_key.malformed
  */
 export function parseCustomKey(text: string): Uint8Array {
-  const key = decode(text.trim());
-  if (key.every((byte) => byte === key[0])) throw customKeyErrors.not_random();
-  return key;
-}
-
-function decode(digits: string): Uint8Array {
+  const digits = text.trim();
   if (hexShape.test(digits)) return Uint8Array.fromHex(digits);
   if (base64Shape.test(digits)) return Uint8Array.fromBase64(digits);
   throw customKeyErrors.malformed({ characters: digits.length });
 }
 
-/** Makes the slot that a custom key of 32 bytes opens. */
+/** Makes the slot that a custom key of 32 bytes opens. @throws custom_key.not_random */
 export function prepareCustomKeySlot(archiveId: Uint8Array, key: Uint8Array, random: Random): PreparedSlot {
   assert(key.length === 32, 'a custom key has 32 bytes');
+  if (key.every((byte) => byte === key[0])) throw customKeyErrors.not_random();
   const slotId = random(16);
   const slotKey = deriveSlotKey({ archiveId, slotId }, key, label);
   return prepareSlot(archiveId, { slotId, kind: customKeySlotKind }, slotKey);

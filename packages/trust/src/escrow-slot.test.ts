@@ -206,6 +206,22 @@ test('a slot made from views of larger memory opens, and its slot key is none of
   assert.deepEqual(openSlotWithKey(slot, place, slotKey), ringKey);
 });
 
+test('of the random bytes that become a slot key no copy is left', () => {
+  const drawn: Uint8Array[] = [];
+  const random = (bytes: number) => {
+    const fresh = systemRandom(bytes);
+    drawn.push(fresh);
+    return fresh;
+  };
+  const { slot } = prepareEscrowSlot(archiveId, keys, random);
+  // The slot id is public and stays.
+  assert.deepEqual(
+    drawn.filter((bytes) => bytes.some((byte) => byte !== 0)),
+    [slot.slotId],
+  );
+  assert.equal(drawn.length, 4);
+});
+
 test('bytes cannot be shifted from the archive id to the slot id of an escrow slot', () => {
   const { slot } = newSlot();
   const shifted = { ...slot, slotId: new Uint8Array([...slot.slotId, 0xa1]) };

@@ -48,7 +48,9 @@ export function prepareEscrowSlot(
   { logKey, keystoreKey }: EscrowKeys,
   random: Random,
 ): PreparedSlot {
-  const [slotId, slotKey] = [random(16), new Uint8Array(random(hpkeBytes.key))];
+  const [slotId, drawn] = [random(16), random(hpkeBytes.key)];
+  const slotKey = new Uint8Array(drawn);
+  drawn.fill(0);
   const info = (label: keyof typeof labels) => ({ info: infoOf(label, archiveId, slotId) });
   const inner = sealHpke(keystoreKey, info('inner'), slotKey, random);
   const sealed = sealHpke(logKey, info('outer'), inner, random);

@@ -137,21 +137,37 @@ test('a key is named by the first 8 bytes of its SHA-256', () => {
   assert.equal(hpkeKeyId(text('abc')).toHex(), 'ba7816bf8f01cfea');
 });
 
-test('sealing leaves the bytes it was given as they are', () => {
+test('sealing leaves what it seals as it is, and overwrites what the ephemeral key was derived from', () => {
   const key = importHpkeKey(systemRandom(32));
   const [secret, chance] = [text('secret'), new Uint8Array(32).fill(7)];
   sealHpke(key.publicKey, { info: text('purpose') }, secret, () => chance);
-  assert.deepEqual([secret, chance], [text('secret'), new Uint8Array(32).fill(7)]);
+  assert.deepEqual([secret, chance], [text('secret'), new Uint8Array(32)]);
 });
 
-test('bytes that are views of larger memory are sealed alone, and left as they are', () => {
+/** An X25519 key's u coordinate in another spelling, which is reduced to the same: RFC 7748, section 5. */
+test('a public key is taken in its one spelling alone, since its holder could not open what is sealed to another', () => {
+  const spell = (u: bigint) => Uint8Array.fromHex(u.toString(16).padStart(64, '0')).toReversed();
+  const p = 2n ** 255n - 19n;
+  const seal = (publicKey: Uint8Array) => sealHpke(publicKey, { info: text('purpose') }, text('secret'), systemRandom);
+  for (let own = 2n; own < 19n; own += 1n) {
+    for (const u of [p + own, 2n ** 255n + own, 2n ** 255n + p + own])
+      assert.throws(() => seal(spell(u)), { code: 'hpke.bad_public_key' }, String(u));
+    assert.equal(seal(spell(own)).length, 6 + hpkeBytes.overhead, String(own));
+  }
+  for (const u of [p - 2n, p - 19n, 2n ** 254n, 2n ** 255n - 2n ** 248n])
+    assert.equal(seal(spell(u)).length, 6 + hpkeBytes.overhead, String(u));
+});
+
+test('bytes that are views of larger memory are sealed alone, and what is around them is left as it is', () => {
   const key = importHpkeKey(systemRandom(32));
-  const [secret, chance] = [Buffer.from('a secret of a pool'), Buffer.from(systemRandom(32))];
-  const kept = [Buffer.from(secret).toString('hex'), chance.toString('hex')];
+  const around = Buffer.alloc(96, 0x5a);
+  const [secret, chance] = [Buffer.from('a secret of a pool'), around.subarray(32, 64)];
+  const kept = secret.toString('hex');
   const context = { info: Buffer.from('purpose'), associatedData: Buffer.from('data') };
   const sealed = sealHpke(Buffer.from(key.publicKey), context, secret, () => chance);
   assert.equal(sealed.length, secret.length + hpkeBytes.overhead);
-  assert.deepEqual([secret.toString('hex'), chance.toString('hex')], kept);
+  assert.equal(secret.toString('hex'), kept);
+  assert.deepEqual(around, Buffer.concat([Buffer.alloc(32, 0x5a), Buffer.alloc(32), Buffer.alloc(32, 0x5a)]));
   assert.deepEqual(openHpke(key, context, Buffer.from(sealed)), new Uint8Array(secret));
   assert.throws(() => sealHpke(key.publicKey, context, secret, () => chance.subarray(1)), /32 bytes/);
 });

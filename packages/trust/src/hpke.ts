@@ -60,10 +60,11 @@ export function sealHpke(
   plaintext: Uint8Array,
   random: Random,
 ): Uint8Array {
+  if (!isHpkePublicKey(publicKey)) throw hpkeErrors.bad_public_key();
   const chance = random(hpkeBytes.key);
   assert(chance.length === hpkeBytes.key, 'an ephemeral key is derived from 32 bytes');
   const ephemeral = deriveKeyPair(chance);
-  const shared = publicKey.length === hpkeBytes.key ? exchange(ephemeral, publicKey) : undefined;
+  const shared = exchange(ephemeral, publicKey);
   if (shared === undefined) throw hpkeErrors.bad_public_key();
   const { key, nonce } = schedule(shared, [ephemeral.publicKey, publicKey], context.info);
   const cipher = createCipheriv('aes-256-gcm', key, nonce);
@@ -99,6 +100,15 @@ export function openHpke(own: HpkeKey, context: HpkeContext, sealed: Uint8Array)
   }
 }
 
+/**
+ * Whether 32 bytes are a public key as X25519 writes them: below 2^255 - 19. Another spelling of the same point gives the
+ * same shared secret, but its holder, who knows the one spelling alone, could not open what was sealed to it.
+ */
+function isHpkePublicKey(publicKey: Uint8Array): boolean {
+  if (publicKey.length !== hpkeBytes.key || publicKey[31]! > 0x7f) return false;
+  return publicKey[31]! < 0x7f || publicKey[0]! < 0xed || publicKey.subarray(1, 31).some((byte) => byte !== 0xff);
+}
+
 const tagBytes = hpkeBytes.overhead - hpkeBytes.key;
 /** DER of an X25519 key up to its 32 bytes (RFC 8410). */
 const pkcs8Head = Uint8Array.fromHex('302e020100300506032b656e04220420');
@@ -109,11 +119,12 @@ const kemSuite = Buffer.from('KEM\x00\x20', 'latin1');
 const suite = Buffer.from('HPKE\x00\x20\x00\x01\x00\x02', 'latin1');
 const none = new Uint8Array();
 
-/** RFC 9180, 7.1.3: DeriveKeyPair. */
+/** RFC 9180, 7.1.3: DeriveKeyPair. What it is derived from is overwritten. */
 function deriveKeyPair(chance: Uint8Array): HpkeKey {
-  const derived = expand(kemSuite, extract(kemSuite, none, 'dkp_prk', chance), { label: 'sk', lengthBytes: 32 });
+  const pseudorandom = extract(kemSuite, none, 'dkp_prk', chance);
+  const derived = expand(kemSuite, pseudorandom, { label: 'sk', lengthBytes: 32 });
   const pair = importHpkeKey(derived);
-  derived.fill(0);
+  for (const bytes of [chance, pseudorandom, derived]) bytes.fill(0);
   return pair;
 }
 

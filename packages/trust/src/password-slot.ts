@@ -53,15 +53,15 @@ export type PasswordOpener = {
    * @throws slot.bad_parameters, slot.corrupt, archive_password.no_memory, archive_password.too_many_slots
    */
   readonly open: (slot: Slot, place: SlotPlace, effort?: SlotEffort) => Promise<Uint8Array | undefined>;
-  /** Overwrites what was worked out; nothing opens afterwards. */
+  /** Overwrites what was worked out; nothing opens afterwards, nor what is being opened. */
   readonly close: () => void;
 };
 
 const leastCharacters = 12;
 const mostBytes = 1_024;
-/** Different salts and costs that one password is tried with. A slot keeps its own in every keyring. */
-const mostDerivations = 16;
-/** KiB times passes that one password is worked out for: four slots of the greatest cost, or any 16 of the default one. */
+/** Different salts and costs that one password is tried with, unless more are asked for. A slot keeps its own in every keyring. */
+const standardTries = 16;
+/** KiB times passes that so many tries of one password is worked out for: four slots of the greatest cost, or any 16 of the default one. */
 const mostKibibytePasses = 4 * passwordCostBounds.memoryKibibytes[1] * passwordCostBounds.passes[1];
 const label = 'holdfast v1 password slot';
 const workOut = promisify(argon2);
@@ -103,45 +103,50 @@ export function parsePasswordParameters({ kind, parameters }: Pick<Slot, 'kind' 
 
 /**
  * Takes a password to try. Bounds are checked before any work: at most 16 different slots are worked out, one at a time,
- * which together cost no more than four of the greatest cost, so forged keyrings cost a bounded time.
+ * which together cost no more than four of the greatest cost, so forged keyrings cost a bounded time. With more tries
+ * they may cost so many times more.
  *
  * @throws archive_password.too_long, archive_password.not_text
  */
-export function createPasswordOpener(password: string): PasswordOpener {
+export function createPasswordOpener(password: string, mostTries: number = standardTries): PasswordOpener {
+  assert(Number.isSafeInteger(mostTries) && mostTries > 0, 'at least one slot is tried');
   messageOf(password).fill(0);
-  const stretched = createStretcher(password);
+  const stretched = createStretcher(password, mostTries);
   const open: PasswordOpener['open'] = async (slot, place, effort = 'any') => {
     if (slot.kind !== passwordSlotKind) return undefined;
     const secret = await stretched.secretFor(parsePasswordParameters(slot), effort);
+    stretched.expectOpen();
     return openDerivedSlot(slot, place, { secret, label });
   };
   return { open, close: stretched.close };
 }
 
 /** What a password was worked out to, by salt and cost. */
-function createStretcher(password: string) {
+function createStretcher(password: string, mostTries: number) {
+  const mostCost = mostKibibytePasses * Math.max(1, mostTries / standardTries);
   const known = new Map<string, { readonly secret: Promise<Uint8Array>; readonly kibibytePasses: number }>();
   let last: Promise<unknown> = Promise.resolve();
   let isClosed = false;
+  const expectOpen = (): void => assert(!isClosed, 'the opener was not closed');
   const begin = (parameters: PasswordParameters) => {
     const before = last;
     const secret = (async () => {
       await before.catch(() => undefined);
-      assert(!isClosed, 'the opener was not closed');
+      expectOpen();
       return stretch(password, parameters);
     })();
     last = secret;
     return secret;
   };
   const secretFor = (parameters: PasswordParameters, effort: SlotEffort): Promise<Uint8Array> => {
-    assert(!isClosed, 'the opener was not closed');
+    expectOpen();
     const { salt, memoryKibibytes, passes, lanes } = parameters;
     const name = `${salt.toHex()} ${memoryKibibytes} ${passes} ${lanes}`;
     const found = known.get(name);
     if (found) return found.secret;
     const kibibytePasses = memoryKibibytes * passes;
     const spent = known.values().reduce((sum, one) => sum + one.kibibytePasses, kibibytePasses);
-    if (effort === 'none' || known.size >= mostDerivations || spent > mostKibibytePasses)
+    if (effort === 'none' || known.size >= mostTries || spent > mostCost)
       throw archivePasswordErrors.too_many_slots({ tried: known.size });
     const secret = begin(parameters);
     known.set(name, { secret, kibibytePasses });
@@ -158,7 +163,7 @@ function createStretcher(password: string) {
       );
     known.clear();
   };
-  return { secretFor, close };
+  return { secretFor, expectOpen, close };
 }
 
 /** Argon2id (RFC 9106, version 0x13), 32 bytes. */
@@ -169,7 +174,9 @@ async function stretch(password: string, parameters: PasswordParameters): Promis
   try {
     const derived = await workOut('argon2id', { message, nonce: salt, memory, passes, parallelism, tagLength: 32 });
     assert(derived.length === 32, 'as many bytes come back as were asked for');
-    return new Uint8Array(derived);
+    const secret = new Uint8Array(derived);
+    derived.fill(0);
+    return secret;
   } catch (cause) {
     if (!isOutOfMemory(cause)) throw cause;
     throw archivePasswordErrors.no_memory({ memoryKibibytes: memory }, cause);

@@ -176,3 +176,11 @@ test('a wrong line of a key file is named by its number, and a lost character by
     7,
   );
 });
+
+test('keyrings are numbered from 1 to 2^32 - 1, and a slot for another number is not made', () => {
+  const { secret } = newSlot();
+  const at = (keyringNumber: number) => makeRecoverySlot({ ...place, keyringNumber }, ringKey, secret, systemRandom);
+  for (const number of [0, -1, 1.5, Number.NaN, 2 ** 32, 2 ** 32 + 3]) assert.throws(() => at(number), /2\^32 - 1/);
+  for (const keyringNumber of [1, 2, 2 ** 31, 2 ** 32 - 1])
+    assert.deepEqual(openSlot(at(keyringNumber).slot, { ...place, keyringNumber }, secret), ringKey);
+});

@@ -174,6 +174,9 @@ export function isCommitted(
 /** What a ring key is sealed with: a slot of another archive, keyring or id does not give it. */
 function infoOf(slot: Slot, place: SlotPlace): Uint8Array {
   const [archiveId, slotId] = slotNameOf({ ...place, slotId: slot.slotId });
+  const isNumber = Number.isSafeInteger(place.keyringNumber) && place.keyringNumber >= 1;
+  // A greater one would be written as if it were another keyring's.
+  assert(isNumber && place.keyringNumber <= 0xffff_ffff, 'keyrings are numbered from 1 to 2^32 - 1');
   const number = new Uint8Array(4);
   new DataView(number.buffer).setUint32(0, place.keyringNumber, true);
   return joined(new TextEncoder().encode('holdfast v1 slot'), archiveId, number, slotId);

@@ -101,7 +101,8 @@ export function withNewWriter(
 /**
  * Takes over keyrings that another life of this device wrote: those that follow ours, by rising number, each signed by
  * the newest writer it lists, with the known writers as they were and every new one introduced by the writer before it. Others are
- * left out.
+ * left out, as is one of an epoch whose key is not ours: what would follow it from here could not hold that key, and would
+ * seal on with the one that was struck.
  */
 export function withForeignKeyrings(stored: StoredKeys, records: readonly Uint8Array[]): StoredKeys {
   let taken = stored;
@@ -109,6 +110,7 @@ export function withForeignKeyrings(stored: StoredKeys, records: readonly Uint8A
     const { open, header } = splitRecord(record);
     const { number, previous, writers } = parseKeyring(open);
     const { archiveId, keyring } = taken.keys;
+    if (header.epoch > taken.keys.ring.epochs.at(-1)!.number) break;
     if (number !== keyring.number + 1 || Buffer.compare(previous, keyring.sha256) !== 0) break;
     const signer = writers.at(-1);
     if (signer?.number !== writerOf(header.ordinal) || !isRecordSignedBy(record, archiveId, signer.publicKey)) break;

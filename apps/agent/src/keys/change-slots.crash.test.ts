@@ -43,7 +43,7 @@ test('whoever is killed while keys change goes on with the keyring before or the
     const keyring = newestKeyring(stored);
     assert.equal(keyring.number, number);
     const place = { archiveId: stored.keys.archiveId, keyringNumber: number };
-    const custom = new Uint8Array(32).fill(number % 251);
+    const custom = new Uint8Array(32).fill(number % 251).with(0, 255);
     const opened = keyring.slots.map((slot) => openSlot(slot, place, code) ?? openCustomKeySlot(slot, place, custom));
     assert.deepEqual([opened.length, opened.every((ringKey) => ringKey?.length === 32)], [2, true]);
     assert.equal(stored.choice, 'custom');

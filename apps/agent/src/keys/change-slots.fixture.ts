@@ -10,8 +10,12 @@ const store = new KeyStore(file);
 for (;;) {
   const before = store.load()!;
   const number = before.keys.keyring.number + 1;
-  // The key of each keyring is its number over and over.
-  const slot = prepareCustomKeySlot(before.keys.archiveId, new Uint8Array(32).fill(number % 251), systemRandom);
+  // The key of each keyring is its number over and over, but for the first byte.
+  const slot = prepareCustomKeySlot(
+    before.keys.archiveId,
+    new Uint8Array(32).fill(number % 251).with(0, 255),
+    systemRandom,
+  );
   const ports = { clock: systemClock, random: systemRandom, ordinal: number + 1 };
   store.save(withOwnKey(before, { choice: 'custom', slot, keepsEscrow: false }, ports));
   writeSync(1, `${number}\n`);

@@ -5,6 +5,10 @@ export const keyErrors = defineErrors('keys', {
   exposed: ['forbidden', 'Others can read or write the file with the keys of the archive'],
   other_owner: ['forbidden', 'The file with the keys of the archive belongs to another user'],
   damaged: ['corrupt', 'The file with the keys of the archive cannot be read'],
+  older_draft: [
+    'corrupt',
+    'The keys are of an archive of an older draft of the format, which this version does not read',
+  ],
   missing: ['not_found', 'This computer has no archive yet'],
   no_code_shown: ['conflict', 'No recovery code was shown that could be confirmed'],
   code_differs: ['invalid', 'What was typed is not the recovery code that was shown'],

@@ -28,11 +28,14 @@ export const ownKeyChoices = ['password', 'custom'] as const;
 /** An archive key password, or a custom key. */
 export type OwnKeyChoice = (typeof ownKeyChoices)[number];
 
+/** What version 1 held of slots opens in no archive of this draft. */
+const keyFileVersion = 2;
+
 const Hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
 const Moment = z.object({ seconds: z.number().int(), nanoseconds: z.number().int() });
 
 const KeyFileContent = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(keyFileVersion),
   archiveId: Hex(16),
   writerNumber: z.number().int().min(0).max(65_535),
   signingSeed: Hex(32),
@@ -48,6 +51,8 @@ const KeyFileContent = z.strictObject({
   choice: z.enum(ownKeyChoices).optional(),
 });
 
+const OlderContent = z.object({ version: z.literal(1) });
+
 /** The key file at one path. */
 export class KeyStore {
   readonly path: string;
@@ -56,14 +61,17 @@ export class KeyStore {
     this.path = file;
   }
 
-  /** The keys; undefined where there is no file. @throws keys.exposed, keys.other_owner, keys.damaged */
+  /** The keys; undefined where there is no file. @throws keys.exposed, keys.other_owner, keys.damaged, keys.older_draft */
   load(): StoredKeys | undefined {
     const text = this.#read();
     if (text === undefined) return undefined;
+    let content: unknown;
     try {
-      return fromContent(KeyFileContent.parse(JSON.parse(text)));
+      content = JSON.parse(text);
+      return fromContent(KeyFileContent.parse(content));
     } catch {
       // The parser's own error is not kept as the cause: it may quote what the file says.
+      if (OlderContent.safeParse(content).success) throw keyErrors.older_draft({ file: this.path });
       throw keyErrors.damaged({ file: this.path });
     }
   }
@@ -101,7 +109,7 @@ export class KeyStore {
 
 function toContent({ keys, keyRecords, recoveryConfirmedAtMs, choice }: StoredKeys): z.infer<typeof KeyFileContent> {
   return {
-    version: 1,
+    version: keyFileVersion,
     archiveId: hex(keys.archiveId),
     writerNumber: keys.writerNumber,
     signingSeed: hex(keys.signingSeed),

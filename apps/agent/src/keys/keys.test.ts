@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey, sign } from 'node:crypto';
-import { chmodSync, chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -94,7 +94,7 @@ test("another user's key file is refused", { skip: process.getuid?.() !== 0 && '
 
 test('a damaged key file is said to be damaged, without what it holds', (t) => {
   const store = newStore(t);
-  for (const text of ['', '{', '[]', '{"version":2}', '{"version":1,"signingSeed":"secret"}', '\u0000']) {
+  for (const text of ['', '{', '[]', '{"version":2}', '{"version":2,"signingSeed":"secret"}', '\u0000']) {
     writeFileSync(store.path, text, { mode: 0o600 });
     assert.throws(
       () => store.load(),
@@ -178,6 +178,35 @@ test("the keyrings of a clone's other life are taken over as far as they follow 
     1,
     'nobody introduced it',
   );
+});
+
+test('a keyring of an epoch that is not ours is not taken over: a code that another life struck stays struck', () => {
+  const before = makeArchive(ports, systemRandom(32));
+  const { writerNumber } = before.keys;
+  const struck = withRecoveryCode(before, systemRandom(32), { ...ports, ordinal: ordinalOf(writerNumber, 9) });
+  assert.equal(struck.keys.ring.epochs.length, 2);
+  assert.equal(withForeignKeyrings(before, struck.keyRecords.slice(2)).keys.keyring.number, 1);
+  // Nor is what follows it.
+  const later = withNewWriter(struck, { headNumber: 3, origin: 'state_lost' }, ports);
+  assert.equal(withForeignKeyrings(before, later.keyRecords.slice(2)).keys.keyring.number, 1);
+  const same = withNewWriter(before, { headNumber: 3, origin: 'state_lost' }, ports);
+  assert.equal(withForeignKeyrings(before, same.keyRecords.slice(2)).keys.keyring.number, 2);
+  assert.equal(withForeignKeyrings(struck, later.keyRecords.slice(3)).keys.keyring.number, 3);
+});
+
+test('a key file of the draft before is named as such, and one that is damaged is not', (t) => {
+  const store = newStore(t);
+  store.save(makeArchive(ports, systemRandom(32)));
+  const content = JSON.parse(readFileSync(store.path, 'utf8')) as object;
+  const load = (changed: unknown) => {
+    writeFileSync(store.path, JSON.stringify(changed));
+    return () => store.load();
+  };
+  for (const older of [{ ...content, version: 1 }, { version: 1 }])
+    assert.throws(load(older), { code: 'keys.older_draft' });
+  for (const damaged of [{ ...content, version: 3 }, { ...content, archiveId: '' }, 1, null])
+    assert.throws(load(damaged), { code: 'keys.damaged' });
+  assert.ok(load(content)()?.keys.archiveId);
 });
 
 /** A keyring after `from` by its newest writer, whose list of writers is changed by hand. */

@@ -32,6 +32,7 @@ export async function openHpkeWeb(privateKey: Bytes, info: Bytes, sealed: Bytes)
     const shared = await exchange(privateKey, encapsulated);
     const { key, nonce } = await schedule(shared, joinBytes(encapsulated, own), info);
     const opener = await crypto.subtle.importKey('raw', key, 'AES-GCM', false, ['decrypt']);
+    for (const bytes of [shared, key]) bytes.fill(0);
     const parameters = { name: 'AES-GCM', iv: nonce, tagLength: 8 * tagBytes };
     return new Uint8Array(await crypto.subtle.decrypt(parameters, opener, sealed.subarray(keyBytes)));
   } catch (cause) {
@@ -44,6 +45,7 @@ export async function openHpkeWeb(privateKey: Bytes, info: Bytes, sealed: Bytes)
 async function exchange(privateKey: Bytes, other: Bytes): Promise<Bytes> {
   const der = joinBytes(pkcs8Head, privateKey);
   const own = await crypto.subtle.importKey('pkcs8', der, { name: 'X25519' }, false, ['deriveBits']);
+  der.fill(0);
   const point = await crypto.subtle.importKey('raw', other, { name: 'X25519' }, false, []);
   return new Uint8Array(await crypto.subtle.deriveBits({ name: 'X25519', public: point }, own, 8 * keyBytes));
 }
@@ -62,6 +64,7 @@ async function schedule(
   const scheduled = await extract(suite, secret, { label: 'secret', keyMaterial: none });
   const key = await expand(suite, scheduled, { label: 'key', info: context, lengthBytes: 32 });
   const nonce = await expand(suite, scheduled, { label: 'base_nonce', info: context, lengthBytes: 12 });
+  for (const bytes of [eae, secret, scheduled]) bytes.fill(0);
   return { key, nonce };
 }
 

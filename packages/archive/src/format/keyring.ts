@@ -3,6 +3,9 @@ import { ByteWriter } from './cursor.ts';
 import { defineFields, FieldReader, FieldWriter, type WithUnknown } from './fields.ts';
 import type { Time } from './time.ts';
 
+/** Slots that one keyring may have: more would only hold a reader up. */
+export const mostSlots = 64;
+
 /** Kinds of slots by the numbers of the format. */
 export const slotKinds = { recoveryCode: 1, escrow: 2, password: 3, customKey: 4 } as const;
 
@@ -94,10 +97,11 @@ export function parseKeyring(open: Uint8Array): Keyring {
   while (fields.next()) {
     if (fields.tag === 1) number = fields.number(0xffffffff);
     else if (fields.tag === 2) previous = fields.exactly(32);
-    else if (fields.tag === 3) slots.push(parseSlot(fields.bytes()));
+    else if (fields.tag === 3) slots.push(parseNextSlot(fields, slots.length));
     else if (fields.tag === 4) writers.push(parseWriter(fields.bytes()));
     else madeAt = fields.time();
   }
+  if (number === 0) throw corrupt('keyring: there is none of number 0');
   if (writers.length === 0) throw corrupt('keyring: it has no writer');
   expectRising(writers, 'writers');
   return {
@@ -117,6 +121,11 @@ export function encodeKeyring(keyring: Keyring): Uint8Array<ArrayBuffer> {
   for (const slot of keyring.slots) fields.bytes(3, encodeSlot(slot));
   for (const writer of keyring.writers) fields.bytes(4, encodeWriter(writer));
   return fields.time(5, keyring.madeAt).finish();
+}
+
+function parseNextSlot(fields: FieldReader, before: number): KeyringSlot {
+  if (before === mostSlots) throw corrupt('keyring: it has more slots than there may be');
+  return parseSlot(fields.bytes());
 }
 
 const knownKinds: ReadonlySet<number> = new Set(Object.values(slotKinds));
@@ -180,7 +189,8 @@ function parseWriter(bytes: Uint8Array): Writer {
   };
 }
 
-function encodeWriter(writer: Writer): Uint8Array {
+/** The bytes of a writer in a keyring: equal writers have equal ones. */
+export function encodeWriter(writer: Writer): Uint8Array {
   return new FieldWriter(writerFields, writer.unknown)
     .number(1, writer.number)
     .bytes(2, writer.publicKey)
@@ -258,14 +268,9 @@ function expectRising(items: readonly { readonly number: number }[], what: strin
   }
 }
 
-/** The writer whose commits of this number count: the one with the greatest first commit not above it. */
+/** The writer whose commits of this number count: the last listed whose first commit is not above it. */
 export function writerOfCommit(writers: readonly Writer[], commit: number): Writer | undefined {
-  return writers
-    .filter((writer) => writer.firstCommit <= commit)
-    .reduce<Writer | undefined>(
-      (best, writer) => (best && best.firstCommit > writer.firstCommit ? best : writer),
-      undefined,
-    );
+  return writers.findLast((writer) => writer.firstCommit <= commit);
 }
 
 /** What the writer before signs to introduce the next one. */

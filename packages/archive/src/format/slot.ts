@@ -1,3 +1,5 @@
+import { assert, CodedError } from '@holdfast/base';
+import { sealErrors } from '../crypto/errors.ts';
 import { hkdfWeb, importHkdfSecret } from '../crypto/derive-web.ts';
 import { openHpkeWeb } from '../crypto/hpke-web.ts';
 import { archiveErrors } from '../errors.ts';
@@ -22,16 +24,26 @@ export async function openRecoverySlot(
   entropy: Uint8Array,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
   if (slot.kind !== slotKinds.recoveryCode) return undefined;
+  const isNumber = Number.isSafeInteger(place.keyringNumber) && place.keyringNumber >= 1;
+  // A greater one would be written as if it were another keyring's.
+  assert(isNumber && place.keyringNumber <= 0xffff_ffff, 'keyrings are numbered from 1 to 2^32 - 1');
   const salt = joinBytes(place.archiveId, slot.slotId);
   expectNoParameters(slot);
   const slotKey = await hkdfWeb(await importHkdfSecret(joinBytes(entropy)), salt, 'holdfast v1 recovery slot');
-  if (!equalBytes(await commitmentOf(slotKey, salt), slot.commitment)) return undefined;
+  if (!equalBytes(await commitmentOf(slotKey, salt), slot.commitment)) {
+    slotKey.fill(0);
+    return undefined;
+  }
   const info = new ByteWriter(64).put(label('holdfast v1 slot')).put(place.archiveId);
   info.u32(place.keyringNumber).put(slot.slotId);
   try {
     return await openHpkeWeb(slotKey, info.written(), joinBytes(slot.wrappedRingKey));
   } catch (error) {
+    // What else is thrown, as by a browser without X25519, is not the archive's fault.
+    if (!(error instanceof CodedError) || error.code !== sealErrors.not_authentic.code) throw error;
     throw archiveErrors.not_authentic({ keyring: place.keyringNumber }, error);
+  } finally {
+    slotKey.fill(0);
   }
 }
 

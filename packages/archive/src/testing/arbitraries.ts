@@ -234,7 +234,7 @@ const rising = <T extends { readonly number: number }>(items: readonly T[]): T[]
 /** The open part of a keyring. */
 export const keyring: fc.Arbitrary<Keyring> = partial<Keyring>(
   {
-    number: u32,
+    number: u32.map((n) => Math.max(1, n)),
     previous: hash,
     slots: fc.array(slot, { maxLength: 3 }),
     writers: fc.array(writer, { minLength: 1, maxLength: 4 }).map(rising),

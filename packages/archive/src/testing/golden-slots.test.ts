@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 
 import { hkdf } from '../crypto/derive.node.ts';
+import { archiveErrors } from '../errors.ts';
 import { openHpkeWeb } from '../crypto/hpke-web.ts';
 import { ByteWriter, equalBytes, joinBytes } from '../format/cursor.ts';
 import { defineFields, FieldReader } from '../format/fields.ts';
@@ -82,7 +83,9 @@ async function keyringOpen(number: number): Promise<Uint8Array> {
 test('the golden archive of slots opens by each password, by the custom key and by each slot key', async () => {
   for (const { password, keyring, head } of expected.secrets.passwords) {
     const opened = await open({ openSlot: byPassword(password) });
-    assert.deepEqual([opened.keyring, opened.head], [keyring, head]);
+    // A password that was struck reads no later commit; who may write is told by the keyrings that follow.
+    const said = keyring < 4 ? ['no commit that opens names keyring 4: that its writers count is not proven'] : [];
+    assert.deepEqual([opened.keyring, opened.head, opened.problems.slice(0, 1)], [4, head, said]);
   }
   const newest = { head: 3, keyring: 4, problems: [] };
   assert.deepEqual(await open({ openSlot: byCustomKey(Uint8Array.fromBase64(expected.secrets.customKey)) }), newest);
@@ -101,11 +104,15 @@ test('a secret that fits no slot of the golden archive opens nothing', async () 
 test('a slot that throws is said and passed over, and the one behind it opens the keyring', async () => {
   const good = byCustomKey(Uint8Array.fromBase64(expected.secrets.customKey));
   const openSlot: OpenSlot = (slot, place, effort) => {
-    if (slot.kind === slotKinds.password) throw new Error('of no use');
+    if (slot.kind === slotKinds.password) throw archiveErrors.corrupt();
     return good(slot, place, effort);
   };
   const opened = await open({ openSlot });
-  assert.deepEqual(opened, { head: 3, keyring: 4, problems: ['a slot of a keyring does not open'] });
+  const problems = Array.from({ length: 2 }, () => 'a slot of a keyring does not open');
+  assert.deepEqual(opened, { head: 3, keyring: 4, problems });
+  // What nobody declared is a defect, or something that is missing where it runs: it ends the reading.
+  const broken: OpenSlot = () => Promise.reject(new TypeError('of no use'));
+  await assert.rejects(open({ openSlot: broken }), TypeError);
 });
 
 test('its newest keyring has a slot of every kind, as expected.json writes them, and one that no version knows', async () => {

@@ -1,18 +1,20 @@
 import { archiveErrors } from '../errors.ts';
-import { hkdfWeb, importHkdfSecret } from '../crypto/derive-web.ts';
-import type { XaesOpener } from '../crypto/xaes.ts';
 import { equalBytes, joinBytes } from '../format/cursor.ts';
 import { type ArchiveHeader, parseHeader } from '../format/header.ts';
 import { type Keyring, parseKeyring } from '../format/keyring.ts';
-import { keyLabels, keyUseOf } from '../format/keys.ts';
 import { isRecordSigned, type RecordOpeners, sha256Of } from '../format/open.ts';
 import { type Ordinal, writerOf } from '../format/ordinal.ts';
 import { RecordKind, splitRecord } from '../format/record.ts';
 import { openRecoverySlot } from '../format/slot.ts';
-import { chooseKeyring, type KeyringCandidate, noteTwins } from './choose-keyring.ts';
+import { type KeyringFork, LineChooser } from './choose-keyring.ts';
+import { openersOf } from './epoch-keys.ts';
+import { growTree, type KeyringCandidate, standAlone } from './keyring-tree.ts';
 import { noteProblem } from './note-problem.ts';
-import { type OpenedRing, openerFor, openNewestRing, type RingOpening } from './open-ring.ts';
-import type { OpenSlot, ReadAccess, ReadProblem, ReadTools, RecordSource } from './record-source.ts';
+import { noteProof, noteTwins } from './note-proof.ts';
+import { type OpenedRings, openRings, type RingOpening } from './open-ring.ts';
+import type { OpenSlot, ReadAccess, ReadChoice, ReadProblem, ReadTools, RecordSource } from './record-source.ts';
+import { hasCommitFrom, spokenForByCommits } from './spoken-for.ts';
+import { WriterLists } from './writer-lists.ts';
 
 /** The header of an archive and the id that follows from it. */
 export type FoundHeader = { readonly archiveId: Uint8Array<ArrayBuffer>; readonly header: ArchiveHeader };
@@ -21,7 +23,11 @@ export type FoundHeader = { readonly archiveId: Uint8Array<ArrayBuffer>; readonl
 export type FoundKeyring = {
   readonly keyring: Keyring;
   readonly sha256: Uint8Array;
+  /** SHA-256 of each keyring of its line, the oldest first and itself last. */
+  readonly line: readonly Uint8Array[];
   readonly openers: RecordOpeners;
+  /** Where several lives of the archive part, on the line that was chosen. */
+  readonly forks: readonly KeyringFork[];
 };
 
 /** Finds the header record. @throws archive.no_archive; archive.unknown_format when the only one is of another format. */
@@ -50,38 +56,75 @@ export async function findHeader(
 }
 
 /**
- * Finds the keys that the secret leads to, and the keyring whose writers count.
+ * Finds the keys that the secret leads to, and the keyring whose writers count: the last of the line that is chosen.
  *
+ * What is missing from the proof of that line goes into the problems.
  * @throws archive.no_keyring
  */
 export async function findKeyring(
   source: RecordSource,
   found: FoundHeader,
-  reading: { readonly access: ReadAccess; readonly tools: ReadTools; readonly problems: ReadProblem[] },
+  reading: KeyringReading,
 ): Promise<FoundKeyring> {
-  const { access, tools, problems } = reading;
+  const { access, tools, problems, choice = {} } = reading;
+  const { archiveId } = found;
   const candidates = await validKeyrings(source, found, reading);
   noteTwins(candidates, problems);
-  const ring =
-    'epochs' in access
-      ? { opened: undefined, epochs: access.epochs }
-      : await ringBySecret(candidates, { archiveId: found.archiveId, openSlot: openSlotOf(access), tools, problems });
-  const openers = await openersOf(found.archiveId, ring.epochs, tools);
-  const chosen = await chooseKeyring(candidates, ring.opened, { source, openers, tools, problems });
-  if (chosen === undefined) throw archiveErrors.no_keyring({ keyrings: candidates.length });
-  return { keyring: chosen.keyring, sha256: chosen.sha256, openers };
+  const lists = new WriterLists(archiveId, tools);
+  const keyFile = 'epochs' in access ? access.epochs : undefined;
+  const rings = await ringsBySecret(candidates, access, { archiveId, tools, problems, lists });
+  const tree = await growTree(candidates, { lists, rings, problems });
+  const evidence = { archiveId, source, tools };
+  const chooser = new LineChooser(tree, {
+    spoken: await spokenForByCommits(tree, keyFile, evidence),
+    hasKeyFile: keyFile !== undefined,
+    hasCommitFrom: (number, writers) => hasCommitFrom(number, writers, evidence),
+  });
+  const told = toldOf(candidates, choice);
+  const end =
+    told && (tree.nodes.find(({ candidate }) => candidate === told) ?? standAlone(told, tree, { lists, rings }));
+  const chosen = await (end ? chooser.through(await end) : chooser.choose());
+  const last = chosen.line.at(-1);
+  if (last === undefined) throw archiveErrors.no_keyring({ keyrings: candidates.length });
+  await noteProof(chosen, { chooser, candidates, lists, problems });
+  const { keyring, sha256 } = last.candidate;
+  const others = candidates.toReversed().flatMap((candidate) => rings.get(candidate) ?? []);
+  const openers = await openersOf(archiveId, keyFile ?? [...(last.ring ?? []), ...others], tools);
+  const line = chosen.line.map(({ candidate }) => candidate.sha256);
+  return { keyring, sha256, line, openers, forks: chosen.forks };
 }
 
+/** What finding the keyring takes besides records. */
+export type KeyringReading = {
+  readonly access: ReadAccess;
+  readonly tools: ReadTools;
+  readonly problems: ReadProblem[];
+  readonly choice?: ReadChoice;
+};
+
 /** @throws archive.no_keyring, with the number of slots of which it is not known whether the secret fits */
-async function ringBySecret(candidates: readonly KeyringCandidate[], by: RingOpening): Promise<OpenedRing> {
-  const { ring, slotsNotTried } = await openNewestRing(candidates, by);
-  if (ring === undefined) throw archiveErrors.no_keyring({ keyrings: candidates.length, slotsNotTried });
-  return ring;
+async function ringsBySecret(
+  candidates: readonly KeyringCandidate[],
+  access: ReadAccess,
+  by: Omit<RingOpening, 'openSlot'>,
+): Promise<OpenedRings['rings']> {
+  if ('epochs' in access) return new Map();
+  const { rings, slotsNotTried } = await openRings(candidates, { ...by, openSlot: openSlotOf(access) });
+  if (rings.size === 0) throw archiveErrors.no_keyring({ keyrings: candidates.length, slotsNotTried });
+  return rings;
 }
 
 function openSlotOf(access: Exclude<ReadAccess, { readonly epochs: unknown }>): OpenSlot {
   if ('openSlot' in access) return access.openSlot;
   return (slot, place) => openRecoverySlot(slot, place, access.entropy);
+}
+
+/** The keyring whose line is asked for. @throws archive.no_keyring where it is not there, or more than one is meant */
+function toldOf(candidates: readonly KeyringCandidate[], { keyring }: ReadChoice): KeyringCandidate | undefined {
+  if (keyring === undefined) return undefined;
+  const meant = candidates.filter(({ sha256 }) => equalBytes(sha256.subarray(0, keyring.length), keyring));
+  if (meant.length === 1) return meant[0];
+  throw archiveErrors.no_keyring({ keyrings: candidates.length, meant: meant.length });
 }
 
 async function validKeyrings(
@@ -96,35 +139,20 @@ async function validKeyrings(
     seen.add(ordinal);
     if (bytes === undefined) continue;
     try {
-      const keyring = parseKeyring(splitRecord(bytes).open);
-      const first = keyring.writers[0]!;
-      const signer = keyring.writers.find(({ number }) => number === writerOf(ordinal));
+      const { open, header: record } = splitRecord(bytes);
+      const keyring = parseKeyring(open);
+      const [first, newest] = [keyring.writers[0]!, keyring.writers.at(-1)!];
+      const signer = newest.number === writerOf(ordinal) ? newest : undefined;
       const isFirst = first.number === 0 && equalBytes(first.publicKey, header.writerKey);
       const isSigned = await isRecordSigned(bytes, archiveId, async (message, mark) => {
         return signer !== undefined && tools.verify(joinBytes(signer.publicKey), message, mark);
       });
-      if (isFirst && isSigned) valid.push({ keyring, bytes, ordinal, sha256: await sha256Of(bytes) });
-      else noteProblem(problems, { problem: 'a keyring is not signed by a writer of this archive', ordinal });
+      if (isFirst && isSigned) {
+        valid.push({ keyring, bytes, ordinal, sha256: await sha256Of(bytes), epoch: record.epoch });
+      } else noteProblem(problems, { problem: 'a keyring is not signed by the newest writer that it lists', ordinal });
     } catch (cause) {
       noteProblem(problems, { problem: 'a keyring cannot be read', ordinal, cause });
     }
   }
   return valid.toSorted((a, b) => b.keyring.number - a.keyring.number);
-}
-
-/** Keys of epochs as record openers, derived by WebCrypto. */
-export async function openersOf(
-  archiveId: Uint8Array,
-  epochs: readonly { readonly number: number; readonly key: Uint8Array }[],
-  tools: ReadTools,
-): Promise<RecordOpeners> {
-  const openers = new Map<string, XaesOpener>();
-  for (const { number, key } of epochs) {
-    const secret = await importHkdfSecret(joinBytes(key));
-    for (const use of ['data', 'metadata'] as const) {
-      const derived = await hkdfWeb(secret, joinBytes(archiveId), keyLabels[use]);
-      openers.set(`${use} ${number}`, await openerFor(derived, tools));
-    }
-  }
-  return { archiveId, openerOf: (kind, epoch) => openers.get(`${keyUseOf(kind)} ${epoch}`) };
 }

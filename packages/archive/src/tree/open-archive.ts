@@ -10,7 +10,7 @@ import { RecordKind, splitRecord } from '../format/record.ts';
 import { type CommitCandidate, findHead } from './find-head.ts';
 import { findHeader, findKeyring, type FoundKeyring } from './find-keyring.ts';
 import { noteProblem } from './note-problem.ts';
-import type { ReadAccess, ReadProblem, ReadTools, RecordSource } from './record-source.ts';
+import type { ReadAccess, ReadChoice, ReadProblem, ReadTools, RecordSource } from './record-source.ts';
 import { StreamReader } from './stream-reader.ts';
 import { ArchiveState, type CommitFacts } from './state.ts';
 import { NodeCache } from './tree-reader.ts';
@@ -25,6 +25,8 @@ export type OpenedArchive = {
   readonly streams: StreamReader;
   /** Commits of listed writers that the head's line does not reach. */
   readonly branches: readonly CommitCandidate[];
+  /** Where several lives of the archive part: each can be read by the keyring in which its line ends. */
+  readonly forks: FoundKeyring['forks'];
   readonly problems: readonly ReadProblem[];
 };
 
@@ -43,10 +45,15 @@ type Context = {
  * Nothing is taken on the source's word. Runs in a browser.
  * @throws archive.no_archive, archive.no_keyring, archive.no_head, archive.unknown_format, archive.unknown_feature
  */
-export async function openArchive(source: RecordSource, access: ReadAccess, tools: ReadTools): Promise<OpenedArchive> {
+export async function openArchive(
+  source: RecordSource,
+  access: ReadAccess,
+  tools: ReadTools,
+  choice: ReadChoice = {},
+): Promise<OpenedArchive> {
   const context: Context = { source, tools, problems: [] };
   const found = await findHeader(source, tools, context.problems);
-  const keys = await findKeyring(source, found, { access, tools, problems: context.problems });
+  const keys = await findKeyring(source, found, { access, tools, choice, problems: context.problems });
   const candidates = await candidatesOf(context, found.archiveId, keys.keyring.writers);
   const load = (reference: Reference) => loadRaw(context, keys.openers, reference);
   const { line, state, head } = await readLine(context, keys, { candidates, load });
@@ -57,7 +64,8 @@ export async function openArchive(source: RecordSource, access: ReadAccess, tool
     readRaw: (ordinal) => readRaw(context, keys.openers, ordinal),
     tools,
   });
-  return { archiveId: found.archiveId, keyring: keys.keyring, head, state, streams, branches, problems };
+  const { keyring, forks } = keys;
+  return { archiveId: found.archiveId, keyring, head, state, streams, branches, forks, problems };
 }
 
 async function candidatesOf(
@@ -178,10 +186,9 @@ function stateOf(line: readonly LineCommit[], load: Lines['load']) {
 
 /** The head names the newest keyring there was: another one in hand is said. */
 function noteKeyring({ problems }: Context, keys: FoundKeyring, named: { number: number; sha256: Uint8Array }): void {
+  if (keys.line.some((sha256) => equalBytes(sha256, named.sha256))) return;
   if (named.number > keys.keyring.number) noteProblem(problems, { problem: `keyring ${named.number} is missing` });
-  else if (named.number === keys.keyring.number && !equalBytes(named.sha256, keys.sha256)) {
-    noteProblem(problems, { problem: `keyring ${named.number} is not the one that the head names` });
-  }
+  else noteProblem(problems, { problem: `keyring ${named.number} is not the one that the head names` });
 }
 
 async function branchesIn(others: readonly CommitCandidate[], state: ArchiveState): Promise<CommitCandidate[]> {

@@ -1,22 +1,25 @@
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import test from 'node:test';
 
-import { CodedError } from '@holdfast/base';
+import { CodedError, defineErrors } from '@holdfast/base';
 import { hkdf } from '../crypto/derive.node.ts';
 import { openHpkeWeb } from '../crypto/hpke-web.ts';
 import { ByteWriter, equalBytes, joinBytes } from '../format/cursor.ts';
 import { encodeRing, type KeyringSlot, slotKinds } from '../format/keyring.ts';
-import { newestOf } from '../testing/archive-maker.ts';
+import { type MadeRecord, newestOf } from '../testing/archive-maker.ts';
 import { fixedTools } from '../testing/folder-source.ts';
 import { Forger } from '../testing/forge.ts';
 import { begin } from '../testing/golden-begin.ts';
 import { golden, ownedDirectory } from '../testing/golden-rows.ts';
 import { customKeySlot, type MadeSlot, wrapMadeSlot } from '../testing/made-slots.ts';
+import { ForgedLife, knowledgeOf } from '../testing/forged-life.ts';
 import { memorySource } from '../testing/memory-source.ts';
-import { mostProblems, noteProblem } from './note-problem.ts';
+import { mostProblemsOfKind, noteProblem } from './note-problem.ts';
 import { openArchive } from './open-archive.ts';
-import type { OpenSlot, ReadProblem } from './record-source.ts';
+import type { OpenSlot, ReadChoice, ReadProblem } from './record-source.ts';
 
+const { of_no_use: notTried } = defineErrors('trial', { of_no_use: ['exhausted', 'Not tried'] });
 const ascii = (text: string) => new TextEncoder().encode(text);
 
 /** An archive of one commit, and of two keyrings of its first writer; the second has a slot for a custom key. */
@@ -40,7 +43,7 @@ function frugal(key: Uint8Array, mostTries: number): OpenSlot {
   return (slot, { archiveId, keyringNumber }, effort) => {
     if (slot.kind !== slotKinds.customKey) return undefined;
     const name = slot.slotId.toHex();
-    if (!tried.has(name) && (effort === 'none' || tried.size >= mostTries)) throw new Error('not tried');
+    if (!tried.has(name) && (effort === 'none' || tried.size >= mostTries)) throw notTried();
     tried.add(name);
     const slotKey = hkdf(key, joinBytes(archiveId, slot.slotId), 'holdfast v1 custom key slot');
     const info = new ByteWriter().put(ascii('holdfast v1 slot')).put(archiveId).u32(keyringNumber).put(slot.slotId);
@@ -58,9 +61,9 @@ const noise = ({ maker }: Scene, count: number): readonly KeyringSlot[] =>
     wrappedRingKey: maker.random(80),
   }));
 
-async function open({ maker }: Scene, openSlot: OpenSlot, forged = maker.records.slice(0, 0)) {
+async function open({ maker }: Scene, openSlot: OpenSlot, forged: readonly MadeRecord[] = [], choice: ReadChoice = {}) {
   const source = memorySource([...maker.records, ...forged]);
-  const { head, keyring, problems } = await openArchive(source, { openSlot }, fixedTools);
+  const { head, keyring, problems } = await openArchive(source, { openSlot }, fixedTools, choice);
   return { head: head.number, keyring: keyring.number, problems: problems.map(({ problem }) => problem) };
 }
 
@@ -122,18 +125,50 @@ test('a forged keyring that a genuine secret opens does not hide the epochs that
   for (const epochs of [before, ofOther, [...before, { ...newestOf(maker.epochs), key: maker.random(32) }]]) {
     const { head, keyring, problems } = await open(scene, frugal(key, 1), [forgeWithPublicKey(scene, made, epochs)]);
     assert.deepEqual([head, keyring], [2, 3]);
-    assert.ok(problems.includes('a keyring does not go on with the keys of the one before it'));
+    assert.ok(problems.includes('keyring 9 is not of the line that counts: its writers do not count'));
   }
   assert.ok(equalBytes(before[0]!.key, maker.epochs[0]!.key));
   assert.deepEqual(await open(scene, frugal(key, 1)), { head: 2, keyring: 3, problems: [] });
 });
 
-test('problems are listed up to a bound, and that there are more is said once', () => {
+test('slots of an ended writer, in whatever keyrings, do not use up the tries that a genuine slot needs', async () => {
+  for (const isIntroduced of [true, false]) {
+    const scene = await withSlot();
+    const { maker, key } = scene;
+    const life = ForgedLife.ofEndedWriter(maker, knowledgeOf(maker));
+    life.slots = [];
+    maker.addWriter(isIntroduced ? 'device_signed' : 'recovery_code', 2, isIntroduced);
+    maker.addEpoch(golden(20));
+    const third = maker.keyring(golden(20));
+    scene.scene.directory('volume/below', ownedDirectory);
+    await scene.scene.commit({ time: golden(30) });
+    const [, second] = maker.records.filter(({ kind }) => kind === 'keyring');
+    const forged = [
+      life.keyring(3, hash('sha256', second!.bytes, 'buffer'), { more: noise(scene, 60) }),
+      life.keyring(99, undefined, { more: noise(scene, 60) }),
+    ];
+    const records = forged.map(({ record }) => record);
+    // Behind a successor by code the old device is the other side of a fork, and the rightful one is asked for.
+    const choice = isIntroduced ? {} : { keyring: hash('sha256', third.bytes, 'buffer') };
+    const opened = await open(scene, frugal(key, isIntroduced ? 1 : 16), records, choice);
+    assert.deepEqual([opened.head, opened.keyring], [2, 3]);
+    assert.equal(opened.problems.filter((problem) => /does not open/.test(problem)).length > 0, true);
+    assert.equal((await open(scene, frugal(key, 1))).head, 2);
+  }
+});
+
+test('problems are listed up to a bound of their kind, that there are more is said once, and others are listed still', () => {
   const problems: ReadProblem[] = [];
-  for (let number = 0; number < mostProblems + 50; number += 1) noteProblem(problems, { problem: `number ${number}` });
-  assert.equal(problems.length, mostProblems + 1);
-  assert.deepEqual(problems.slice(-2), [
-    { problem: `number ${mostProblems - 1}` },
-    { problem: 'there are more problems than are listed' },
-  ]);
+  const most = mostProblemsOfKind;
+  for (let number = 0; number < most + 50; number += 1)
+    noteProblem(problems, { problem: `number ${number} of ${'0123456789abcdef'.repeat(4)}` });
+  noteProblem(problems, { problem: 'something else' });
+  assert.deepEqual(
+    problems.slice(most - 1).map(({ problem }) => problem.slice(0, 60)),
+    [
+      `number ${most - 1} of 0123456789abcdef0123456789abcdef0123456789abcdef`.slice(0, 60),
+      'there are more problems than are listed: number … of …………',
+      'something else',
+    ].map((x) => x.slice(0, 60)),
+  );
 });

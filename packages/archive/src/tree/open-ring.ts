@@ -1,22 +1,18 @@
 /**
- * Which keyring a secret opens. Anybody can add keyrings to a store, with slots that cost a reader much and are no one's:
- * those that nobody can forge come first, and the others are not worked for once one of them opened.
+ * Which keyrings a secret opens. Whoever once opened a ring can make keyrings that a genuine secret opens, so none of them
+ * is taken for the one: all are opened, and which line counts is chosen by how they follow each other.
  */
-import { importXaesKey } from '../crypto/xaes-web.ts';
-import type { XaesOpener } from '../crypto/xaes.ts';
-import { equalBytes, joinBytes } from '../format/cursor.ts';
+import { CodedError } from '@holdfast/base';
+import { joinBytes } from '../format/cursor.ts';
 import { type KeyringSlot, parseRing, type RingEpoch } from '../format/keyring.ts';
 import { openRecord } from '../format/open.ts';
 import type { SlotPlace } from '../format/slot.ts';
-import { isVouchedFor, type KeyringCandidate } from './choose-keyring.ts';
+import { LineChooser } from './choose-keyring.ts';
+import { openerFor } from './epoch-keys.ts';
+import { growTree, type KeyringCandidate, type RingEpochs } from './keyring-tree.ts';
 import { noteProblem } from './note-problem.ts';
 import type { OpenSlot, ReadProblem, ReadTools, SlotEffort } from './record-source.ts';
-
-/** The keyring that a secret opened, with its epochs. */
-export type OpenedRing = {
-  readonly opened: KeyringCandidate;
-  readonly epochs: readonly Pick<RingEpoch, 'number' | 'key'>[];
-};
+import type { WriterLists } from './writer-lists.ts';
 
 /** What opening takes. */
 export type RingOpening = {
@@ -24,97 +20,155 @@ export type RingOpening = {
   readonly openSlot: OpenSlot;
   readonly tools: ReadTools;
   readonly problems: ReadProblem[];
+  readonly lists: WriterLists;
 };
 
-/** The keyring that was opened, if one was, and of how many slots it is not known whether the secret fits. */
-export type RingOutcome = { readonly ring: OpenedRing | undefined; readonly slotsNotTried: number };
+/** What a secret opened, and of how many slots it is not known whether it fits. */
+export type OpenedRings = {
+  readonly rings: ReadonlyMap<KeyringCandidate, RingEpochs>;
+  readonly slotsNotTried: number;
+};
 
 /**
- * The newest keyring that the secret opens: of those in which each writer was introduced by the one before, or a newer
- * one which nobody vouches for, if it opens without further work and goes on with the same epochs.
+ * Opens every keyring that the secret opens. Slots that cost work are tried where they are least likely to be forged: a
+ * genuine slot stands in old keyrings, too, and what was worked out once opens it in all others.
  *
  * @param candidates by falling number
  */
-export async function openNewestRing(candidates: readonly KeyringCandidate[], by: RingOpening): Promise<RingOutcome> {
-  const vouched = new Set<KeyringCandidate>();
-  for (const candidate of candidates)
-    if (await isVouchedFor(candidate.keyring, by.archiveId, by.tools)) vouched.add(candidate);
+export async function openRings(candidates: readonly KeyringCandidate[], by: RingOpening): Promise<OpenedRings> {
   const attempt = new Attempt(by);
-  const proven = await attempt.first(
-    candidates.filter((candidate) => vouched.has(candidate)),
-    'any',
-  );
-  const others = candidates.filter((candidate) => !vouched.has(candidate));
-  if (proven === undefined) return { ring: await attempt.first(others, 'any'), slotsNotTried: attempt.slotsNotTried };
-  const newer = others.filter(({ keyring }) => keyring.number > proven.opened.keyring.number);
-  const ring = (await attempt.first(newer, 'none', proven)) ?? proven;
-  return { ring, slotsNotTried: attempt.slotsNotTried };
+  await openPlainLine(await plainLine(candidates, by.lists), attempt);
+  const oldestFirst = candidates.toReversed();
+  const vouched: KeyringCandidate[] = [];
+  for (const candidate of oldestFirst) if (await isVouchedFor(candidate, by.lists)) vouched.push(candidate);
+  for (const others of [vouched, oldestFirst])
+    for (const candidate of others) {
+      if (attempt.rings.size > 0) break;
+      if (!attempt.wasTried(candidate)) await attempt.opens(candidate, 'any');
+    }
+  for (const candidate of candidates) await attempt.opens(candidate, 'none');
+  return { rings: attempt.rings, slotsNotTried: attempt.noteFailures() };
 }
+
+/** Works out one slot after the other, until the newest keyring of the line opens by what was worked out. */
+async function openPlainLine(line: readonly KeyringCandidate[], attempt: Attempt): Promise<void> {
+  const newest = line.at(-1);
+  for (const candidate of line) {
+    const isNews = !attempt.wasOpened(candidate) && (await attempt.opens(candidate, 'any'));
+    if (newest && isNews && (await attempt.opens(newest, 'none'))) return;
+  }
+}
+
+/** The line that counts where nothing is opened yet. */
+async function plainLine(
+  candidates: readonly KeyringCandidate[],
+  lists: WriterLists,
+): Promise<readonly KeyringCandidate[]> {
+  const tree = await growTree(candidates, { lists, rings: new Map(), problems: [] });
+  const hasCommitFrom = () => Promise.resolve(false);
+  const { line } = await new LineChooser(tree, { spoken: new Set(), hasKeyFile: false, hasCommitFrom }).choose();
+  return line.map(({ candidate }) => candidate);
+}
+
+function isVouchedFor({ keyring }: KeyringCandidate, lists: WriterLists): Promise<boolean> {
+  return lists.areIntroduced(lists.of(keyring.writers), lists.empty);
+}
+
+/** Why slots of a keyring did not open, and what they gave opened no ring. */
+type Failures = { readonly slots: CodedError[]; readonly rings: CodedError[] };
 
 /** One secret, tried on keyrings. */
 class Attempt {
+  readonly rings = new Map<KeyringCandidate, RingEpochs>();
   readonly #by: RingOpening;
-  slotsNotTried = 0;
+  readonly #tried = new Set<KeyringCandidate>();
+  readonly #failures = new Map<KeyringCandidate, Failures>();
 
   constructor(by: RingOpening) {
     this.#by = by;
   }
 
-  /** The first keyring that opens and, where one is given, holds all its epochs. */
-  async first(
-    candidates: readonly KeyringCandidate[],
-    effort: SlotEffort,
-    before?: OpenedRing,
-  ): Promise<OpenedRing | undefined> {
+  wasOpened(candidate: KeyringCandidate): boolean {
+    return this.rings.has(candidate);
+  }
+
+  wasTried(candidate: KeyringCandidate): boolean {
+    return this.#tried.has(candidate);
+  }
+
+  /** Whether the keyring is open; what was tried with any effort is not tried again. */
+  async opens(candidate: KeyringCandidate, effort: SlotEffort): Promise<boolean> {
+    if (this.rings.has(candidate)) return true;
+    if (this.#tried.has(candidate)) return false;
+    if (effort === 'any') this.#tried.add(candidate);
+    const failures: Failures = { slots: [], rings: [] };
+    const epochs = await this.#epochsOf(candidate, effort, failures);
+    this.#failures.set(candidate, failures);
+    if (epochs !== undefined) this.rings.set(candidate, epochs);
+    return epochs !== undefined;
+  }
+
+  /** Says which slots did not open and why; how many they are. */
+  noteFailures(): number {
     const { problems } = this.#by;
-    for (const opened of candidates) {
-      const { ordinal } = opened;
-      try {
-        const epochs = await this.#epochsOf(opened, effort);
-        if (epochs === undefined) continue;
-        if (before === undefined || before.epochs.every((epoch) => isAmong(epochs, epoch))) return { opened, epochs };
-        noteProblem(problems, { problem: 'a keyring does not go on with the keys of the one before it', ordinal });
-      } catch (cause) {
-        noteProblem(problems, { problem: 'a keyring does not open', ordinal, cause });
-      }
+    let count = 0;
+    for (const [{ ordinal }, { slots, rings }] of this.#failures) {
+      count += slots.length;
+      for (const cause of slots)
+        noteProblem(problems, { problem: 'a slot of a keyring does not open', ordinal, cause });
+      for (const cause of rings) noteProblem(problems, { problem: 'a keyring does not open', ordinal, cause });
+    }
+    return count;
+  }
+
+  async #epochsOf(
+    candidate: KeyringCandidate,
+    effort: SlotEffort,
+    failures: Failures,
+  ): Promise<readonly RingEpoch[] | undefined> {
+    const place = { archiveId: this.#by.archiveId, keyringNumber: candidate.keyring.number };
+    for (const slot of candidate.keyring.slots) {
+      const ringKey = await this.#ringKeyOf(slot, place, { effort, failures });
+      const epochs = ringKey && (await this.#openRing(candidate, joinBytes(ringKey), failures));
+      ringKey?.fill(0);
+      if (epochs !== undefined) return epochs;
     }
     return undefined;
   }
 
-  async #epochsOf(candidate: KeyringCandidate, effort: SlotEffort): Promise<readonly RingEpoch[] | undefined> {
+  async #openRing(
+    { bytes }: KeyringCandidate,
+    ringKey: Uint8Array<ArrayBuffer>,
+    failures: Failures,
+  ): Promise<readonly RingEpoch[] | undefined> {
     const { archiveId, tools } = this.#by;
-    const { keyring, bytes } = candidate;
-    const place = { archiveId, keyringNumber: keyring.number };
-    for (const slot of keyring.slots) {
-      const ringKey = await this.#ringKeyOf(slot, place, { candidate, effort });
-      if (!ringKey) continue;
-      const opener = await openerFor(joinBytes(ringKey), tools);
+    try {
+      const opener = await openerFor(ringKey, tools);
       return parseRing((await openRecord(bytes, { archiveId, openerOf: () => opener }, tools)).raw).epochs;
+    } catch (error) {
+      failures.rings.push(expectCoded(error));
+      return undefined;
+    } finally {
+      ringKey.fill(0);
     }
-    return undefined;
   }
 
   async #ringKeyOf(
     slot: KeyringSlot,
     place: SlotPlace,
-    { candidate, effort }: { readonly candidate: KeyringCandidate; readonly effort: SlotEffort },
+    { effort, failures }: { readonly effort: SlotEffort; readonly failures: Failures },
   ): Promise<Uint8Array | undefined> {
     try {
       return await this.#by.openSlot(slot, place, effort);
-    } catch (cause) {
-      this.slotsNotTried += 1;
-      const { ordinal } = candidate;
-      noteProblem(this.#by.problems, { problem: 'a slot of a keyring does not open', ordinal, cause });
+    } catch (error) {
+      failures.slots.push(expectCoded(error));
       return undefined;
     }
   }
 }
 
-function isAmong(epochs: OpenedRing['epochs'], { number, key }: OpenedRing['epochs'][number]): boolean {
-  return epochs.some((epoch) => epoch.number === number && equalBytes(epoch.key, key));
-}
-
-/** Opens records under a 32-byte key. */
-export function openerFor(key: Uint8Array<ArrayBuffer>, tools: ReadTools): XaesOpener | Promise<XaesOpener> {
-  return tools.createOpener === undefined ? importXaesKey(key) : tools.createOpener(key);
+/** What nobody declared is a defect, or something that the reader lacks, and no fault of the archive. */
+function expectCoded(error: unknown): CodedError {
+  if (error instanceof CodedError) return error;
+  throw error;
 }

@@ -31,9 +31,10 @@ export type ReadTools = OpenTools & {
 export type SlotEffort = 'any' | 'none';
 
 /**
- * Gives the ring key (32 bytes) of a slot; undefined where the secret is another slot's or kind's.
+ * Gives the ring key (32 bytes) of a slot, which is overwritten once it was used; undefined where the secret is another
+ * slot's or kind's.
  *
- * A slot for which it throws is passed over, and what it throws is among the problems.
+ * A slot for which it throws a declared error is passed over, and the error is among the problems.
  */
 export type OpenSlot = (
   slot: KeyringSlot,
@@ -46,6 +47,12 @@ export type ReadAccess =
   | { readonly entropy: Uint8Array }
   | { readonly openSlot: OpenSlot }
   | { readonly epochs: readonly { readonly number: number; readonly key: Uint8Array }[] };
+
+/** What is read where there are several lives of an archive. */
+export type ReadChoice = {
+  /** SHA-256 of a keyring, or its first bytes: the line that ends in it is read, whatever speaks for it. */
+  readonly keyring?: Uint8Array;
+};
 
 /** Something that is not as it should be and did not stop the reading. */
 export type ReadProblem = { readonly problem: string; readonly ordinal?: Ordinal; readonly cause?: unknown };
