@@ -84,5 +84,5 @@ function lineTo(keyring: Keyring, { root, nodes }: KeyringTree): readonly TreeNo
   if (line.length > 0) return line;
   const { writers, frame } = keyring;
   const alone = { keyring, writers, epoch: frame.epoch, listName: '', before: undefined, ring: undefined } as const;
-  return [{ ...alone, step: 'gap', behind: [], goesOn: true }];
+  return [{ ...alone, step: 'gap', vouched: false, behind: [], goesOn: true }];
 }

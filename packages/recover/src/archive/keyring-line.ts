@@ -38,7 +38,7 @@ export class LineChooser {
     this.#voices = voices;
     const asked = new Set<TreeNode>();
     for (const node of tree.nodes)
-      if (this.#needsVoice(node) || (node.before !== undefined && asked.has(node.before))) asked.add(node);
+      if (!node.vouched || (node.before !== undefined && asked.has(node.before))) asked.add(node);
     // Those behind a keyring come after it in the list, so they are known when it is looked at.
     for (const node of tree.nodes.toReversed())
       if (node.keyring !== undefined) this.#facts.set(node, this.#factsOf(node, asked.has(node)));
@@ -72,10 +72,6 @@ export class LineChooser {
     }
   }
 
-  #needsVoice({ step, writers }: TreeNode): boolean {
-    return step === 'loose' || (step === 'gap' && !this.#voices.introductions.holdFrom(writers, 0));
-  }
-
   #factsOf(node: TreeNode, isAsked: boolean): Facts {
     const keyring = node.keyring!;
     const counting = node.behind.flatMap((child) =>
@@ -88,26 +84,21 @@ export class LineChooser {
     let proven: ProvenList = { writers: node.writers, listName: node.listName, hash: keyring.hash };
     let greatest = keyring.number;
     for (const { child, facts } of counting) {
-      if (child.step === 'firm' && isLonger(facts.proven, proven)) proven = facts.proven;
+      if (child.vouched && isLonger(facts.proven, proven)) proven = facts.proven;
       greatest = Math.max(greatest, facts.greatest);
     }
-    const counts = node.goesOn && (spoken || !this.#needsVoice(node));
+    const counts = node.goesOn && (spoken || node.vouched);
     return { counts, spoken, opened, greatest, proven };
   }
 
   /** Whether a writer went on without the keyrings that follow, in each of which somebody lists himself. */
   #mayEnd(node: TreeNode, sides: readonly Side[]): boolean {
-    const { introductions, isCommitted } = this.#voices;
-    if (node.keyring === undefined || sides.length === 0) return false;
+    if (node.keyring === undefined || sides.length === 0 || sides.some((side) => side.node.vouched)) return false;
     let fromCommit = Infinity;
-    for (const { node: child } of sides) {
-      const added = child.writers.filter(
-        (_, index) => index >= node.writers.length && introductions.of(child.writers, index) !== true,
-      );
-      if (added.length === 0) return false;
-      fromCommit = Math.min(fromCommit, ...added.map(({ firstCommit }) => firstCommit));
-    }
-    return isCommitted(node.writers, fromCommit);
+    for (const { node: child } of sides)
+      for (const { firstCommit } of child.writers.slice(node.writers.length))
+        fromCommit = Math.min(fromCommit, firstCommit);
+    return this.#voices.isCommitted(node.writers, fromCommit);
   }
 
   /** Puts the sides of a fork into the order in which they are taken. */
@@ -116,7 +107,7 @@ export class LineChooser {
     const shorter = properBeginnings(fork, [...lists.values()]);
     const ranks = new Map(
       sides.map((side) => {
-        const step = side.ends || side.node.step === 'firm' ? 0 : side.node.step === 'loose' ? 1 : 2;
+        const step = side.ends ? 0 : stepRank(side.node);
         const isShorter = shorter.has(lists.get(side)!.listName) ? 1 : 0;
         const greatest = this.#facts.get(side.node)!.greatest;
         return [side, [-this.#youngest(fork, side), isShorter, step, -greatest]] as const;
@@ -130,7 +121,7 @@ export class LineChooser {
   }
 
   #provenOf(fork: TreeNode, { node, ends }: Side): Omit<ProvenList, 'hash'> {
-    return ends || node.step !== 'firm' ? fork : this.#facts.get(node)!.proven;
+    return ends || !node.vouched ? fork : this.#facts.get(node)!.proven;
   }
 
   /** How young what speaks for a side alone is: an epoch with a key file, 1 with another secret; else -1. */
@@ -146,6 +137,11 @@ export class LineChooser {
     }
     return youngest;
   }
+}
+
+function stepRank({ step, vouched }: TreeNode): number {
+  if (step === 'gap') return vouched ? 1 : 3;
+  return step === 'firm' ? 0 : 2;
 }
 
 function isLonger(a: ProvenList, b: ProvenList): boolean {

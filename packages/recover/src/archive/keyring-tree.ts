@@ -15,6 +15,8 @@ export type TreeNode = {
   /** The epoch in the record's header; -1 for the root. */
   readonly epoch: number;
   readonly step: Step;
+  /** Whether it adds no writer who was not introduced. */
+  readonly vouched: boolean;
   readonly before: TreeNode | undefined;
   readonly behind: TreeNode[];
   /** The ring of the nearest keyring that opened, itself or before it. */
@@ -76,7 +78,15 @@ class Grower {
       if (others === undefined) this.#byPrevious.set(name, [keyring]);
       else others.push(keyring);
     }
-    const root = { keyring: undefined, writers: [], listName: '', epoch: -1, step: 'firm', before: undefined } as const;
+    const root = {
+      keyring: undefined,
+      writers: [],
+      listName: '',
+      epoch: -1,
+      step: 'firm',
+      vouched: true,
+      before: undefined,
+    } as const;
     this.#add({ ...root, behind: [], ring: undefined, goesOn: true });
   }
 
@@ -86,14 +96,15 @@ class Grower {
       const node = this.nodes[at]!;
       for (const keyring of this.#byPrevious.get(nameOf(node.keyring?.hash ?? NO_KEYRING)) ?? []) {
         if (keyring.number !== (node.keyring?.number ?? 0) + 1 || !beginsWith(keyring.writers, node.writers)) continue;
-        const added = this.#growth.introductions.holdFrom(keyring.writers, node.writers.length);
-        this.attach(keyring, node, added ? 'firm' : 'loose');
+        this.attach(keyring, node, 'linked');
       }
     }
   }
 
   /** Adds a keyring behind a node; its index. */
-  attach(keyring: Keyring, before: TreeNode, step: Step): number {
+  attach(keyring: Keyring, before: TreeNode, how: 'linked' | 'gap'): number {
+    const vouched = this.#growth.introductions.holdFrom(keyring.writers, before.writers.length);
+    const linked = vouched ? 'firm' : 'loose';
     const own = this.#growth.rings.get(keyring);
     const [listName] = [...listNames(keyring.writers, before.writers.length, before.listName)].slice(-1);
     const node: TreeNode = {
@@ -101,7 +112,8 @@ class Grower {
       writers: keyring.writers,
       listName: listName!,
       epoch: keyring.frame.epoch,
-      step,
+      step: how === 'linked' ? linked : how,
+      vouched,
       before,
       behind: [],
       ring: own ?? before.ring,
