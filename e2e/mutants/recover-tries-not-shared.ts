@@ -1,7 +1,7 @@
 /** The small reader gives the first archives in a folder all its tries: forged headers leave none for the genuine one. */
 export const mutant = {
-  file: 'packages/recover/src/archive/slot-keys.ts',
-  find: 'Math.min(passwordTries, Math.floor(left / archives))',
-  replace: 'passwordTries',
-  test: 'packages/recover/src/tries.system.test.ts',
+  file: 'packages/recover/src/archive/try-pool.ts',
+  find: 'Math.ceil(this.#tries / parts), this.#kibibytePasses / parts',
+  replace: 'this.#tries, this.#kibibytePasses',
+  test: 'packages/recover/src/archive/try-pool.test.ts',
 };

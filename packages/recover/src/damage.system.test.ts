@@ -184,7 +184,7 @@ test('a branch of a cloned device is reported and never mixed in', async (t) => 
     const branch = [{ key: rowKey(3, 'from the branch', 6), value: rows.fileRow({ extents: [] }) }];
     writer.commit(branch, { number: 6, previousHash: writer.commits[writer.commits.length - 2]!.hash, at: 1 });
     writer.commits.splice(-2, 2, head);
-    writer.addDevice(7);
+    writer.addDevice(7, { introduced: true });
     writer.commit([{ key: rowKey(3, 'stale', 7), value: rows.fileRow({ extents: [] }) }], { writer: 0 });
     writer.commits.pop();
     writer.commit([], {});

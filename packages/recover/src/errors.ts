@@ -21,6 +21,7 @@ const codes = {
   'folder.not_found': ['not_found', 'The archive folder does not exist or cannot be read'],
   'archive.no_header': ['not_found', 'No valid header record was found'],
   'archive.unknown_format': ['invalid', 'The archive is written in a format revision this reader does not know'],
+  'keyring.not_found': ['not_found', 'The archive has no keyring of that SHA-256'],
   'archive.no_keyring': ['corrupt', 'No valid keyring record was found'],
   'archive.nothing_readable': ['corrupt', 'No commit and no leaf of the tree of names could be opened'],
   'archive.needs_feature': ['invalid', 'A commit needs a feature this reader does not have'],

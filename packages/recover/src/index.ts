@@ -42,6 +42,8 @@ export type ArchiveRequest = {
   readonly unproven?: boolean;
   /** How many different password slots are tried before the rest is left as forged; 16 where it is left out, at most 10,000. */
   readonly passwordTries?: number;
+  /** SHA-256 in hex, or enough of its beginning, of a keyring: the line that ends in it is read instead of the one that counts. */
+  readonly keyring?: string;
   readonly onProgress?: (progress: Progress) => void;
 };
 
@@ -61,7 +63,7 @@ export type RecoverRequest = ArchiveRequest & {
  * Restores what an archive held at a time into an empty directory.
  *
  * Damage does not end the run: a file that is not whole is not put under its name, and the report tells which.
- * @throws RecoverError: request.invalid, secret.*, folder.not_found, archive.*, time.nothing_then, target.*
+ * @throws RecoverError: request.invalid, secret.*, folder.not_found, keyring.not_found, archive.*, time.nothing_then, target.*
  */
 export async function recover(request: RecoverRequest): Promise<RecoverReport> {
   if (request.dryRun !== true && (request.outDir ?? '') === '')

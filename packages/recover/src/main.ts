@@ -26,6 +26,7 @@ const usage = `usage: node main.ts DIR SECRET (--to OUT | --list | --dry-run)
   [--partial]            keep what could be saved of damaged files as NAME.partial
   [--setuid]             give setuid and setgid bits and security.* attributes back
   [--password-tries N]   how many different password slots are tried before the rest is left as forged; 16
+  [--keyring SHA256]     read the line that ends in this keyring; the beginning of its hash is enough
   [--unproven]           take commits behind a gap and loose leaves too
   [--json]               the report as JSON
 exit: 0 complete and proven, 3 something is lost or unproven, 2 invalid request or secret, 4 not found,
@@ -59,6 +60,7 @@ function readOptions() {
       partial: { type: 'boolean', default: false },
       setuid: { type: 'boolean', default: false },
       'password-tries': { type: 'string' },
+      keyring: { type: 'string' },
       unproven: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
@@ -128,6 +130,7 @@ async function run(): Promise<number> {
     secret: readSecret(options),
     unproven: options.unproven,
     ...(at === undefined ? {} : { at }),
+    ...(options.keyring === undefined ? {} : { keyring: options.keyring }),
     ...(options.path === undefined ? {} : { paths: options.path }),
     ...readTries(options),
   };

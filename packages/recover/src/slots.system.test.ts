@@ -121,7 +121,7 @@ test('a password that was changed opens what was written before, and the new one
   writer.commit([]);
   const folder = save(t, writer);
   assert.deepEqual(await openedBy(folder, { password: 'the new password' }), [3, 8, true]);
-  assert.deepEqual((await openedBy(folder, { password: 'the old password' })).slice(0, 2), [2, 7]);
+  assert.deepEqual((await openedBy(folder, { password: 'the old password' })).slice(0, 2), [3, 7]);
 });
 
 test('a slot whose parameters are out of bounds is passed over and said, though the password fits it', async (t) => {
@@ -211,9 +211,10 @@ test('a multitude of forged password slots neither holds the reader up nor hides
   const { report } = await listArchive({ folder, secret: { password } });
   const { user, system } = process.cpuUsage(before);
   assert.deepEqual([report.keyringNumber, report.headCommit], [2, 7]);
-  const said = report.findings.filter(({ code }) => code === 'slot.not_tried').map(({ message }) => message);
-  assert.deepEqual(said, ['225 password slots were not tried: there are more than an archive has']);
-  assert.ok(user + system < 6_000_000, `${user + system} us of CPU`);
+  assert.equal(report.findingCounts['slot.not_tried'], undefined);
+  assert.ok(user + system < 2_000_000, `${user + system} us of CPU`);
+  const wrong = listArchive({ folder, secret: { password: 'another password' } });
+  await assert.rejects(wrong, (error) => error instanceof RecoverError && error.details['slotsNotTried'] === 225);
 });
 
 test('a secret that cannot be one is refused before the archive is read, and what can be one is not', async (t) => {

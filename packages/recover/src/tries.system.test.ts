@@ -3,25 +3,15 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { Findings } from './archive/findings.ts';
-import { takeSlotSecret } from './archive/slot-keys.ts';
-import type { Keyring, Slot } from './format/keyring.ts';
 import { listArchive, RecoverError, type Secret } from './index.ts';
 import { makeDevice } from './testing/device.ts';
 import { makeSample, temporaryFolder } from './testing/sample-archive.ts';
+import { asSomebody } from './testing/somebody.ts';
 import type { ArchiveWriter } from './testing/write-archive.ts';
-import {
-  customKeySlot,
-  leastCost,
-  passwordParameters,
-  passwordSlot,
-  type WrittenCost,
-  type WrittenSlot,
-} from './testing/write-slots.ts';
+import { customKeySlot, leastCost, passwordParameters, passwordSlot, type WrittenSlot } from './testing/write-slots.ts';
 
 const password = 'correct horse battery';
 const secret: Secret = { password };
-const costliest: WrittenCost = [1_048_576, 10, 4];
 
 function withSlots(slots: (archiveId: Buffer) => readonly WrittenSlot[]): ArchiveWriter {
   const { writer } = makeSample();
@@ -40,24 +30,14 @@ function forgedSlots(template: WrittenSlot, count: number, cost = leastCost): re
   });
 }
 
-/** Adds a keyring of somebody who listed himself; the genuine one stays the one that what follows is written with. */
+/** Adds a keyring of somebody who listed himself. */
 function forge(
   writer: ArchiveWriter,
   slots: readonly WrittenSlot[],
   epochs: readonly (readonly [number, Buffer])[],
 ): void {
-  const kept = { keyring: writer.keyring, slots: writer.slots, epochs: [...writer.epochs] };
-  const put = (entries: readonly (readonly [number, Buffer])[]) => {
-    writer.epochs.clear();
-    for (const [number, key] of entries) writer.epochs.set(number, key);
-  };
-  writer.devices.push({ ...makeDevice(77, 1), number: 1, firstCommit: 1 });
-  writer.slots = slots;
-  put(epochs);
-  writer.writeKeyring(1, Buffer.alloc(32, 7));
-  writer.devices.pop();
-  put(kept.epochs);
-  Object.assign(writer, { keyring: kept.keyring, slots: kept.slots });
+  const devices = [...writer.devices, { ...makeDevice(77, 1), number: 1, firstCommit: 1 }];
+  asSomebody(writer, { devices, slots, epochs }, () => writer.writeKeyring(1, Buffer.alloc(32, 7)));
 }
 
 function save(t: TestContext, writer: ArchiveWriter): string {
@@ -121,46 +101,6 @@ test('forged slots of the greatest cost are not worked out before the genuine on
   // It takes some 6 s.
   assert.ok(user + system < 3_000_000, `${user + system} us of CPU`);
 });
-
-test('what all slots together cost is bounded', () => {
-  const slots = forgedSlots(passwordSlot(Buffer.alloc(16), password, 'sum'), 16, costliest);
-  const findings = new Findings();
-  const opened = takeSlotSecret({ password });
-  opened.keysFor({ archiveId: Buffer.alloc(16), keyrings: [keyringOf(slots)] }, findings);
-  assert.equal(opened.tries().notTried, 12);
-  const cheap = takeSlotSecret({ password });
-  const ofDefaultCost = slots.map((slot, at) => ({
-    ...slot,
-    parameters: passwordParameters(Buffer.alloc(16, at), [262_144, 3, 1]),
-  }));
-  cheap.keysFor({ archiveId: Buffer.alloc(16), keyrings: [keyringOf(ofDefaultCost)] }, findings);
-  assert.equal(cheap.tries().notTried, 0);
-});
-
-test('tries are shared between the archives whose headers lie in a folder: none uses up those of another', () => {
-  const genuine = passwordSlot(Buffer.alloc(16, 9), password, 'shared');
-  for (const archives of [2, 5, 64]) {
-    const opened = takeSlotSecret({ password }, { archives });
-    const findings = new Findings();
-    for (let number = 1; number < archives; number += 1) {
-      const forged = forgedSlots(genuine, 30);
-      opened.keysFor({ archiveId: Buffer.alloc(16, number), keyrings: [keyringOf(forged)] }, findings);
-    }
-    const keyring = keyringOf([genuine]);
-    const keyOf = opened.keysFor({ archiveId: Buffer.alloc(16, 9), keyrings: [keyring] }, findings);
-    assert.equal(keyOf(keyring.slots[0]!, 'none'), undefined);
-    assert.deepEqual(keyOf(keyring.slots[0]!, 'any'), genuine.slotKey);
-    assert.deepEqual(keyOf(keyring.slots[0]!, 'none'), genuine.slotKey);
-  }
-});
-
-/** A keyring as it is read, of its first writer. */
-function keyringOf(slots: readonly WrittenSlot[]): Keyring {
-  const read = slots.map(({ slotId, kind, parameters }): Slot => {
-    return { slotId, kind, parameters, commitment: Buffer.alloc(32), wrapped: Buffer.alloc(80) };
-  });
-  return { number: 1, slots: read, slotKinds: read.map(({ kind }) => kind), writers: [] } as unknown as Keyring;
-}
 
 test('a forged keyring that a genuine secret opens does not hide the epochs that its forger never had', async (t) => {
   const key = Buffer.from('00112233445566778899aabbccddeeff0123456789abcdef0f1e2d3c4b5a6978', 'hex');

@@ -2,6 +2,7 @@ import { RecoverError } from '../errors.ts';
 import type { Instant } from '../format/bytes.ts';
 import { readCommitRow } from '../format/row.ts';
 import { type Secret, readKeyFile } from '../format/secret.ts';
+import { chooseLine, type KeyringLine } from './choose-line.ts';
 import { type Chain, ChainFinder, type Commit, CommitLog, findHead } from './commits.ts';
 import { reportBranches } from './branches.ts';
 import type { Findings } from './findings.ts';
@@ -43,6 +44,8 @@ export type OpenRequest = {
   readonly unproven: boolean;
   /** How many password slots are tried; 16 where it is left out. */
   readonly passwordTries?: number;
+  /** SHA-256 of the keyring to read, in hex, or its beginning; the line that counts where it is left out. */
+  readonly keyring?: string;
 };
 
 /**
@@ -56,7 +59,8 @@ export function openArchive(request: OpenRequest, findings: Findings, onSegment:
   try {
     for (const count of shelf.takeStock()) onSegment(count);
     const keys = findKeys(shelf, request, findings);
-    return assemble({ shelf, keys, findings, unproven: request.unproven });
+    const line = chooseLine(shelf, keys, { told: request.keyring, findings });
+    return assemble({ shelf, keys, line, findings, unproven: request.unproven });
   } catch (error) {
     shelf.close();
     throw error;
@@ -72,27 +76,29 @@ function checkSecret(secret: Secret): void {
 type Parts = {
   readonly shelf: Shelf;
   readonly keys: ArchiveKeys;
+  readonly line: KeyringLine;
   readonly findings: Findings;
   readonly unproven: boolean;
 };
 type Sources = Parts & { readonly reader: RecordReader; readonly log: CommitLog; readonly finder: ChainFinder };
 
 function assemble(parts: Parts): Archive {
-  const { shelf, keys, findings } = parts;
-  const reader = new RecordReader(shelf, keys, findings);
-  const log = new CommitLog(shelf, reader, { keys, findings });
+  const { shelf, keys, line, findings } = parts;
+  const { archiveId } = keys;
+  const reader = new RecordReader(shelf, { archiveId, epochKeys: line.epochKeys }, findings);
+  const log = new CommitLog(shelf, reader, { keyring: line.last, findings });
   const finder = new ChainFinder(log);
   const sources = { ...parts, reader, log, finder };
   const chain = findHead(log, finder);
   const { map, headCommit } = chooseMap(sources, chain);
   const inLine = lineTest(map, chain);
   reportBranches({ log, finder, chain, inLine }, findings);
-  if (chain !== undefined) checkKeyring(chain.head, sources);
-  const liveSet = findLiveSet(shelf, { log, archiveId: keys.archiveId, inLine }, findings);
+  if (chain !== undefined) checkKeyrings(chain, line, findings);
+  const liveSet = findLiveSet(shelf, { log, archiveId, inLine }, findings);
   if (liveSet !== undefined) reportMissing(shelf.index, liveSet, findings);
   const [hasMoves] = [...firstOf(map.range(withPrefix(Buffer.of(3))))].map(() => true);
   return {
-    archiveId: keys.archiveId,
+    archiveId,
     shelf,
     reader,
     findings,
@@ -208,12 +214,16 @@ export function commitRow(
   return value === undefined ? undefined : quietly(() => readCommitRow(value));
 }
 
-function checkKeyring(head: Commit, sources: Sources): void {
-  const { keyring } = sources.log;
-  if (keyring?.hash.equals(head.keyring.hash) === true) return;
-  const older = keyring === undefined || keyring.number < head.keyring.number;
-  const message = older
-    ? `the head names keyring ${head.keyring.number}, which is not here; ${keyring === undefined ? 'there is none' : `keyring ${keyring.number} is used`}`
-    : `the head names keyring ${head.keyring.number}, not the newest one, ${keyring.number}`;
-  sources.findings.add({ severity: older ? 'unproven' : 'notice', code: 'keyring.not_the_heads', message });
+/** Each commit must name a keyring of the line (§14.3); that the head names an older one than its last is said. */
+function checkKeyrings({ head, later }: Chain, { keyrings, last }: KeyringLine, findings: Findings): void {
+  const isOfLine = (name: Commit['keyring']) =>
+    keyrings.some(({ number, hash }) => number === name.number && hash.equals(name.hash));
+  for (const { number, keyring } of later.includes(head) ? later : [...later, head]) {
+    if (isOfLine(keyring)) continue;
+    const message = `commit ${number} names a keyring ${keyring.number} that is not of the line; ${last === undefined ? 'there is none' : `keyring ${last.number} is used`}`;
+    findings.add({ severity: 'unproven', code: 'keyring.not_of_the_line', message });
+  }
+  if (last === undefined || !isOfLine(head.keyring) || last.hash.equals(head.keyring.hash)) return;
+  const message = `the head names keyring ${head.keyring.number}, not the newest one, ${last.number}`;
+  findings.add({ severity: 'notice', code: 'keyring.not_the_heads', message });
 }

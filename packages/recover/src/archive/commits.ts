@@ -1,12 +1,10 @@
 import { RecoverError } from '../errors.ts';
 import { compareInstants, nameOrdinal, type Ordinal, writerOf } from '../format/bytes.ts';
 import { type CommitOpen, type CommitSealed, readCommitOpen, readCommitSealed } from '../format/commit.ts';
-import type { Keyring, Writer } from '../format/keyring.ts';
+import { type Keyring, rightfulWriter, type Writer } from '../format/keyring.ts';
 import { kinds, type RecordFrame, recordIsVerified } from '../format/record.ts';
 import { sha256, verifierOf } from '../format/sealing.ts';
 import type { Findings } from './findings.ts';
-import { isVouchedFor, reportUnproven } from './keyring-proof.ts';
-import type { ArchiveKeys } from './keys.ts';
 import { quietly } from './quietly.ts';
 import type { IndexedPlace } from './place-index.ts';
 import type { RecordReader } from './record-reader.ts';
@@ -33,10 +31,15 @@ export class CommitLog {
   readonly #shelf: Shelf;
   readonly #reader: RecordReader;
 
-  constructor(shelf: Shelf, reader: RecordReader, found: { readonly keys: ArchiveKeys; readonly findings: Findings }) {
+  /** `keyring` is the last of the line: its writers count. */
+  constructor(
+    shelf: Shelf,
+    reader: RecordReader,
+    found: { readonly keyring: Keyring | undefined; readonly findings: Findings },
+  ) {
     this.#shelf = shelf;
     this.#reader = reader;
-    this.keyring = this.#chooseKeyring(found.keys, found.findings);
+    this.keyring = found.keyring;
     this.#byHash = gatherNotes(shelf, signatureTest(reader.archiveId, this.keyring), found.findings);
     this.notes = [...this.#byHash.values()].sort((a, b) => b.number - a.number || Buffer.compare(a.hash, b.hash));
   }
@@ -59,63 +62,7 @@ export class CommitLog {
 
   /** The writer a commit number belongs to (§5); undefined without a keyring. */
   rightfulWriter(commitNumber: number): Writer | undefined {
-    return this.keyring?.writers
-      .filter((writer) => writer.firstCommit <= commitNumber)
-      .reduce<Writer | undefined>(
-        (best, writer) => (best === undefined || writer.firstCommit >= best.firstCommit ? writer : best),
-        undefined,
-      );
-  }
-
-  /**
-   * The newest keyring that may be believed: opened by the secret, or named by a commit our keys open.
-   *
-   * Anybody can sign a keyring that lists himself; only who holds the keys can seal a commit that names it.
-   */
-  #chooseKeyring(keys: ArchiveKeys, findings: Findings): Keyring | undefined {
-    const { opened, keyrings } = keys;
-    const named = this.#newestNamed(keys);
-    // Of two with one number the one a commit names counts.
-    const chosen = opened !== undefined && opened.number > (named?.number ?? -1) ? opened : named;
-    if (chosen === undefined) return this.#unprovenKeyring(keys, findings);
-    reportUnproven(chosen, keyrings, { archiveId: keys.archiveId, findings });
-    if (opened !== undefined && chosen !== opened) {
-      const message = `the secret opens keyring ${opened.number} only; commits name keyring ${chosen.number}`;
-      findings.add({ severity: 'notice', code: 'keyring.older', message });
-    }
-    return chosen;
-  }
-
-  /** Where nothing speaks for a keyring but its own signature: the newest one whose writers vouch for each other. */
-  #unprovenKeyring({ keyrings, archiveId }: ArchiveKeys, findings: Findings): Keyring | undefined {
-    const vouched = keyrings.find((keyring) => isVouchedFor(keyring, archiveId));
-    if (keyrings[0] !== undefined) {
-      const used = vouched === undefined ? ' and do not count: signatures are not checked' : '';
-      const message = `no commit names keyring ${(vouched ?? keyrings[0]).number}: its writers are not proven${used}`;
-      findings.add({ severity: 'unproven', code: 'keyring.unproven', message });
-    }
-    return vouched;
-  }
-
-  #newestNamed(keys: ArchiveKeys): Keyring | undefined {
-    const newest = keys.keyrings[0];
-    if (newest === undefined || isOnlyNewest(keys)) return undefined;
-    const byHash = new Map(keys.keyrings.map((keyring) => [keyring.hash.toString('latin1'), keyring]));
-    let best: Keyring | undefined;
-    // Those that were added last are likely to name the newest.
-    for (const place of this.#shelf.index.ofKindBackwards(kinds.commit)) {
-      const keyring = byHash.get(this.#keyringNamedAt(place) ?? '');
-      if (keyring !== undefined && keyring.number > (best?.number ?? -1)) best = keyring;
-      if (best?.number === newest.number) break;
-    }
-    return best;
-  }
-
-  #keyringNamedAt(place: IndexedPlace): string | undefined {
-    const frame = this.#shelf.read(place);
-    const raw = frame === undefined ? undefined : this.#reader.open(frame);
-    if (raw === undefined || raw === 'locked') return undefined;
-    return quietly(() => readCommitSealed(raw.bytes))?.keyring.hash.toString('latin1');
+    return rightfulWriter(this.keyring?.writers ?? [], commitNumber);
   }
 }
 
@@ -164,12 +111,6 @@ function noteForged({ ordinal }: IndexedPlace, findings: Findings): void {
   const records = [nameOrdinal(ordinal)];
   const message = 'a commit is not signed by a writer of the keyring';
   findings.add({ severity: 'notice', code: 'commit.forged', message, records });
-}
-
-/** Whether the secret opened the newest keyring, and there is no other of its number to choose between. */
-function isOnlyNewest(keys: ArchiveKeys): boolean {
-  const [newest, second] = keys.keyrings;
-  return newest === keys.opened && second?.number !== newest?.number;
 }
 
 /** The commits that make up the state: from behind the checkpoint to the head, and the checkpoint where there is one. */

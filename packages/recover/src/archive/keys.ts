@@ -1,31 +1,22 @@
 import { RecoverError } from '../errors.ts';
-import {
-  DRAFT_REVISION,
-  type Epochs,
-  introductionHolds,
-  type Header,
-  type Keyring,
-  readHeader,
-  readKeyring,
-} from '../format/keyring.ts';
-import { kinds, type RecordFrame } from '../format/record.ts';
+import type { Keyring } from '../format/keyring.ts';
+import type { Epochs, Ring } from '../format/ring.ts';
 import { readKeyFile, type Secret } from '../format/secret.ts';
 import type { Findings } from './findings.ts';
-import { openNewestRing } from './open-ring.ts';
-import { quietly } from './quietly.ts';
+import { type FoundArchive, gatherHeaders, gatherKeyrings, isKnownFormat } from './gather-keyrings.ts';
+import { LineChooser } from './keyring-line.ts';
+import { growTree } from './keyring-tree.ts';
+import { openRings } from './open-ring.ts';
 import type { Shelf } from './shelf.ts';
-import { nameSlots, type SlotSecret, takeSlotSecret } from './slot-keys.ts';
+import { nameSlots, type SlotOpener, type SlotSecret, takeSlotSecret } from './slot-keys.ts';
 
-/** What the keys of an archive came to: epochs, and the keyrings whose writers may be believed, newest first. */
-export type ArchiveKeys = {
+/** An archive with what the secret opens: the rings of its keyrings, or the epochs of the key file. */
+export type ArchiveKeys = FoundArchive & {
   readonly archiveId: Buffer;
-  readonly epochs: Epochs;
-  readonly keyrings: readonly Keyring[];
-  /** The keyring the secret opened; undefined with a key file. */
-  readonly opened: Keyring | undefined;
+  /** Empty with a key file. */
+  readonly rings: ReadonlyMap<Keyring, Ring>;
+  readonly keyFile: Epochs | undefined;
 };
-
-const KEYRINGS_TRIED = 10_000;
 
 /**
  * Finds header and keyrings and opens what the secret opens (§14.1, §14.2).
@@ -37,33 +28,39 @@ export function findKeys(
   { secret, passwordTries }: { readonly secret: Secret; readonly passwordTries?: number },
   findings: Findings,
 ): ArchiveKeys {
-  const frames = gatherFrames(shelf);
-  const headers = readHeaders(frames.headers, findings);
-  if ('keyFile' in secret) return keysFromFile(secret.keyFile, { headers, frames: frames.keyrings }, findings);
-  const slotSecret = takeSlotSecret(secret, {
-    archives: headers.length,
-    ...(passwordTries !== undefined && { passwordTries }),
-  });
-  if (headers.length === 0) throw new RecoverError('archive.no_header', {});
-  const seen: Keyring[] = [];
-  for (const header of headers) {
-    const { archiveId } = header;
-    const keyrings = readKeyrings(frames.keyrings, header, findings);
-    seen.push(...keyrings);
-    const slotKeyOf = slotSecret.keysFor({ archiveId, keyrings }, findings);
-    const ring = openNewestRing(keyrings, { archiveId, slotKeyOf, findings });
-    if (ring === undefined) continue;
-    checkFormat(header);
-    return { archiveId, keyrings, ...ring };
+  if ('keyFile' in secret) return keysFromFile(shelf, secret.keyFile, findings);
+  const slotSecret = takeSlotSecret(secret, passwordTries);
+  const headers = gatherHeaders(shelf, findings);
+  const [first] = headers;
+  if (first === undefined) throw new RecoverError('archive.no_header', {});
+  const known = headers.filter(isKnownFormat);
+  if (known.length === 0) throw unknownFormat(first);
+  const archives = gatherKeyrings(shelf, known, findings);
+  for (const [index, archive] of archives.entries()) {
+    const { archiveId } = archive.header;
+    const opener = slotSecret.openerFor(archiveId, archives.length - index, findings);
+    const rings = openArchiveRings(archive, opener);
+    if (rings.size > 0) return { ...archive, archiveId, rings, keyFile: undefined };
   }
-  checkFormat(headers[0]!);
-  throw nothingOpens(seen, slotSecret);
+  const keyrings = archives.flatMap((archive) => archive.keyrings);
+  throw nothingOpens(keyrings, slotSecret);
 }
 
+function openArchiveRings({ header, keyrings, introductions }: FoundArchive, opener: SlotOpener) {
+  const nothing = { introductions, byKeyFile: false, opened: no, isNamed: no, isCommitted: no };
+  const tree = growTree(keyrings, { rings: new Map(), introductions });
+  const line = new LineChooser(tree, nothing).lineFrom(tree.root);
+  const plainLine = line.flatMap(({ keyring }) => keyring ?? []);
+  const isIntroduced = ({ writers }: Keyring) => introductions.holdFrom(writers, 0);
+  return openRings({ archiveId: header.archiveId, opener, keyrings, plainLine, isIntroduced });
+}
+
+const no = (): boolean => false;
+
 /** Why a secret opened nothing: what was not tried, or could not be, is said beside what there are slots for. */
-function nothingOpens(keyrings: readonly Keyring[], { tries }: SlotSecret): RecoverError {
+function nothingOpens(keyrings: readonly Keyring[], secret: SlotSecret): RecoverError {
   if (keyrings.length === 0) return new RecoverError('archive.no_keyring', { keyrings: 0 });
-  const { workedOut, tooCostly, notTried } = tries();
+  const { workedOut, tooCostly, notTried } = secret.tries();
   const facts = {
     keyrings: keyrings.length,
     slotsFor: nameSlots(keyrings.flatMap((keyring) => keyring.slotKinds)),
@@ -74,118 +71,20 @@ function nothingOpens(keyrings: readonly Keyring[], { tries }: SlotSecret): Reco
   return new RecoverError(tooCostly > 0 && workedOut === 0 ? 'secret.too_costly' : 'secret.opens_nothing', facts);
 }
 
-function keysFromFile(
-  text: string,
-  found: { readonly headers: readonly Header[]; readonly frames: readonly RecordFrame[] },
-  findings: Findings,
-): ArchiveKeys {
+function keysFromFile(shelf: Shelf, text: string, findings: Findings): ArchiveKeys {
   const { archiveId, epochs } = readKeyFile(text);
-  const header = found.headers.find((one) => one.archiveId.equals(archiveId));
-  if (header === undefined && found.headers.length > 0) {
-    const archives = found.headers.map((one) => one.archiveId.toString('hex'));
+  const headers = gatherHeaders(shelf, findings);
+  const header = headers.find((one) => one.archiveId.equals(archiveId));
+  if (header === undefined && headers.length > 0) {
+    const archives = headers.map((one) => one.archiveId.toString('hex'));
     throw new RecoverError('secret.other_archive', { keyFile: archiveId.toString('hex'), archives });
   }
   if (header === undefined) throw new RecoverError('archive.no_header', {});
-  checkFormat(header);
-  const keyrings = readKeyrings(found.frames, header, findings);
-  if (keyrings.length === 0) {
-    findings.add({
-      severity: 'unproven',
-      code: 'keyring.missing',
-      message: 'no keyring holds: who may sign commits is not known, and signatures are not checked',
-    });
-  }
-  return { archiveId, epochs, keyrings, opened: undefined };
+  if (!isKnownFormat(header)) throw unknownFormat(header);
+  const [archive] = gatherKeyrings(shelf, [header], findings);
+  return { ...archive!, archiveId, rings: new Map(), keyFile: epochs };
 }
 
-function gatherFrames(shelf: Shelf): {
-  readonly headers: readonly RecordFrame[];
-  readonly keyrings: readonly RecordFrame[];
-} {
-  const headers = new Map<string, RecordFrame>();
-  const keyrings = new Map<string, RecordFrame>();
-  const take = (frame: RecordFrame): void => {
-    const into = frame.kind === kinds.header ? headers : keyrings;
-    const name = frame.whole.subarray(0, RECORD_NAME_BYTES).toString('latin1') + frame.signature.toString('latin1');
-    if (frame.kind <= kinds.keyring && into.size < KEYRINGS_TRIED && !into.has(name)) into.set(name, { ...frame });
-  };
-  for (const { frame } of shelf.keyFiles()) take(frame);
-  for (const place of shelf.index.ofKinds([kinds.header, kinds.keyring])) {
-    const frame = shelf.read(place);
-    if (frame !== undefined) take(frame);
-  }
-  return { headers: [...headers.values()], keyrings: [...keyrings.values()] };
-}
-
-const RECORD_NAME_BYTES = 52;
-
-function readHeaders(frames: readonly RecordFrame[], findings: Findings): readonly Header[] {
-  const headers = frames.flatMap((frame) => {
-    const header = quietly(() => readHeader(frame));
-    if (header === undefined) noteRefused(findings, 'header');
-    return header === undefined ? [] : [header];
-  });
-  if (headers.length > 1) {
-    const ids = headers.map((header) => header.archiveId.toString('hex')).join(', ');
-    findings.add({
-      severity: 'notice',
-      code: 'header.several',
-      message: `the folder holds headers of several archives: ${ids}`,
-    });
-  }
-  return headers;
-}
-
-function checkFormat(header: Header): void {
-  if (header.format === 1 && header.draft === DRAFT_REVISION) return;
-  throw new RecoverError('archive.unknown_format', { format: header.format, draft: header.draft ?? 'none' });
-}
-
-/** Valid keyrings, newest first; those with one number are all kept, and named. */
-function readKeyrings(frames: readonly RecordFrame[], header: Header, findings: Findings): readonly Keyring[] {
-  const keyrings: Keyring[] = [];
-  for (const frame of frames) {
-    const keyring = quietly(() => readKeyring(frame, header));
-    if (keyring === undefined) noteRefused(findings, 'keyring');
-    else if (!keyrings.some((other) => other.hash.equals(keyring.hash))) keyrings.push(keyring);
-  }
-  keyrings.sort((a, b) => b.number - a.number || Buffer.compare(a.hash, b.hash));
-  for (const [index, keyring] of keyrings.entries()) {
-    checkLink(keyring, keyrings.slice(index + 1), findings);
-    checkIntroductions(keyring, header.archiveId, findings);
-  }
-  return keyrings;
-}
-
-function checkLink(keyring: Keyring, older: readonly Keyring[], findings: Findings): void {
-  if (older[0]?.number === keyring.number) {
-    findings.add({
-      severity: 'notice',
-      code: 'keyring.twice',
-      message: `there are two signed keyrings of number ${keyring.number}`,
-    });
-  }
-  const before = older.filter((other) => other.number === keyring.number - 1);
-  if (before.length === 0 || before.some((other) => other.hash.equals(keyring.previousHash))) return;
-  findings.add({
-    severity: 'notice',
-    code: 'keyring.unlinked',
-    message: `keyring ${keyring.number} does not follow the keyring before it`,
-  });
-}
-
-function checkIntroductions(keyring: Keyring, archiveId: Buffer, findings: Findings): void {
-  for (const writer of keyring.writers) {
-    if (introductionHolds(keyring, writer, archiveId) !== false) continue;
-    const message = `keyring ${keyring.number}: the introduction of writer ${writer.number} is not signed by the writer before it`;
-    findings.add({ severity: 'notice', code: 'keyring.bad_introduction', message });
-  }
-}
-
-function noteRefused(findings: Findings, what: string): void {
-  findings.add({
-    severity: 'notice',
-    code: `${what}.refused`,
-    message: `a ${what} record is not well formed or not rightly signed`,
-  });
+function unknownFormat({ format, draft }: FoundArchive['header']): RecoverError {
+  return new RecoverError('archive.unknown_format', { format, draft: draft ?? 'none' });
 }

@@ -1,59 +1,57 @@
-import { type Epochs, type Keyring, openSlot, readRing } from '../format/keyring.ts';
-import { associatedData, nonceOf } from '../format/record.ts';
-import { openSealed, unwrapPlaintext } from '../format/sealing.ts';
-import type { Findings } from './findings.ts';
-import { isVouchedFor } from './keyring-proof.ts';
+import type { Keyring } from '../format/keyring.ts';
+import { openRing, openSlot, type Ring } from '../format/ring.ts';
 import { quietly } from './quietly.ts';
-import type { SlotEffort, SlotKeyOf } from './slot-keys.ts';
+import type { SlotOpener } from './slot-keys.ts';
 
-/** A keyring that the secret opened. */
-export type OpenedRing = { readonly opened: Keyring; readonly epochs: Epochs };
-
-/** What opening takes. */
-export type RingOpening = { readonly archiveId: Buffer; readonly slotKeyOf: SlotKeyOf; readonly findings: Findings };
+/** What opening takes: keyrings by rising number, and in which of them what costs work is tried first. */
+export type RingOpening = {
+  readonly archiveId: Buffer;
+  readonly opener: SlotOpener;
+  readonly keyrings: readonly Keyring[];
+  /** The line that is chosen where nothing is opened and no commit looked at, oldest first. */
+  readonly plainLine: readonly Keyring[];
+  readonly isIntroduced: (keyring: Keyring) => boolean;
+};
 
 /**
- * The newest keyring that the secret opens (§14.2): of those in which every writer was introduced, which nobody can
- * forge, or a newer one that opens without further work and goes on with the same epochs. Without the former, any.
+ * The rings of all keyrings that the secret opens (§14, "Opening").
+ *
+ * What costs work is done for the plain line first, which nobody can forge, and for the others only where it opened none.
  */
-export function openNewestRing(keyrings: readonly Keyring[], by: RingOpening): OpenedRing | undefined {
-  const vouched = new Set(keyrings.filter((keyring) => isVouchedFor(keyring, by.archiveId)));
-  const others = keyrings.filter((keyring) => !vouched.has(keyring));
-  const proven = firstThatOpens([...vouched], by, 'any');
-  if (proven === undefined) return firstThatOpens(others, by, 'any');
-  const newer = others.filter(({ number }) => number > proven.opened.number);
-  return firstThatOpens(newer, by, 'none', proven.epochs) ?? proven;
-}
-
-function firstThatOpens(
-  keyrings: readonly Keyring[],
-  by: RingOpening,
-  effort: SlotEffort,
-  before: Epochs = new Map(),
-): OpenedRing | undefined {
-  for (const opened of keyrings) {
-    const epochs = openRing(opened, by, effort);
-    if (epochs === undefined) continue;
-    if ([...before].every(([number, key]) => epochs.get(number)?.equals(key) === true)) return { opened, epochs };
-    const message = `keyring ${opened.number} does not go on with the keys of the one before it: it does not count`;
-    by.findings.add({ severity: 'notice', code: 'keyring.other_epochs', message });
+export function openRings(by: RingOpening): ReadonlyMap<Keyring, Ring> {
+  const { keyrings, plainLine, isIntroduced } = by;
+  const plain = new Set(plainLine);
+  const others = keyrings.filter((keyring) => !plain.has(keyring));
+  prepareUntil(by, plainLine, plainLine.at(-1));
+  const isOpen = plainLine.some((keyring) => opens(by, keyring)) || prepareUntil(by, others.filter(isIntroduced));
+  if (!isOpen) prepareUntil(by, others);
+  const rings = new Map<Keyring, Ring>();
+  for (const keyring of keyrings) {
+    const ring = ringOf(by, keyring);
+    if (ring !== undefined) rings.set(keyring, ring);
   }
-  return undefined;
+  return rings;
 }
 
-/** The epochs of a keyring, through the slot that the secret opens; undefined when there is none. */
-function openRing(keyring: Keyring, { archiveId, slotKeyOf }: RingOpening, effort: SlotEffort): Epochs | undefined {
+/** Works slots out until the keyring that is wanted opens, or where none is named, any of these. */
+function prepareUntil(by: RingOpening, keyrings: readonly Keyring[], wanted?: Keyring): boolean {
+  if (wanted !== undefined && opens(by, wanted)) return true;
+  for (const keyring of keyrings) {
+    if (wanted === undefined && opens(by, keyring)) return true;
+    for (const slot of keyring.slots) if (by.opener.prepare(slot) && opens(by, wanted ?? keyring)) return true;
+  }
+  return false;
+}
+
+const opens = (by: RingOpening, keyring: Keyring): boolean => ringOf(by, keyring) !== undefined;
+
+/** The ring of a keyring, through the slot that the secret opens; undefined when there is none. */
+function ringOf({ archiveId, opener }: RingOpening, keyring: Keyring): Ring | undefined {
   for (const slot of keyring.slots) {
-    const slotKey = slotKeyOf(slot, effort);
+    const slotKey = opener.keyFor(slot);
     const ringKey = slotKey && openSlot(keyring, slot, { slotKey, archiveId });
-    if (ringKey === undefined) continue;
-    const { frame } = keyring;
-    const plain = openSealed(
-      { key: ringKey, nonce: nonceOf(frame), associated: associatedData(archiveId, frame) },
-      frame.sealed,
-    );
-    const epochs = plain === undefined ? undefined : quietly(() => readRing(unwrapPlaintext(plain).bytes));
-    if (epochs !== undefined) return epochs;
+    const ring = ringKey && quietly(() => openRing(keyring, ringKey, archiveId));
+    if (ring !== undefined) return ring;
   }
   return undefined;
 }

@@ -1,11 +1,12 @@
 import { RecoverError } from '../errors.ts';
 import { nameOrdinal, type Ordinal } from '../format/bytes.ts';
-import type { Epochs } from '../format/keyring.ts';
 import { associatedData, kinds, nonceOf, type RecordFrame } from '../format/record.ts';
 import type { Extent, Reference } from '../format/reference.ts';
 import { deriveKey, openSealed, type Raw, sha256, unwrapPlaintext } from '../format/sealing.ts';
+import type { EpochKeys } from './epoch-keys.ts';
 import type { Findings } from './findings.ts';
 import type { IndexedPlace } from './place-index.ts';
+import { quietly } from './quietly.ts';
 import type { Shelf } from './shelf.ts';
 
 const CACHE_BYTES = 48 * 1024 * 1024;
@@ -23,21 +24,17 @@ type Wanted = { readonly kinds: readonly number[]; readonly holds: (opened: Open
 export class RecordReader {
   readonly archiveId: Buffer;
   readonly #shelf: Shelf;
-  readonly #epochs: Epochs;
+  readonly #epochKeys: EpochKeys;
   readonly #findings: Findings;
-  readonly #keys = new Map<string, Buffer>();
+  readonly #keys = new Map<string, readonly Buffer[]>();
   readonly #cache = new Map<Ordinal, Opened>();
   #cachedBytes = 0;
 
-  constructor(shelf: Shelf, keys: { readonly archiveId: Buffer; readonly epochs: Epochs }, findings: Findings) {
+  constructor(shelf: Shelf, keys: { readonly archiveId: Buffer; readonly epochKeys: EpochKeys }, findings: Findings) {
     this.#shelf = shelf;
     this.archiveId = keys.archiveId;
-    this.#epochs = keys.epochs;
+    this.#epochKeys = keys.epochKeys;
     this.#findings = findings;
-  }
-
-  get epochs(): Epochs {
-    return this.#epochs;
   }
 
   /** Raw bytes a reference names. @throws record.missing, record.damaged, record.locked */
@@ -56,30 +53,22 @@ export class RecordReader {
 
   /** Opens the sealed part of a frame; undefined when the tag or what is inside does not hold, `locked` without its key. */
   open(frame: RecordFrame): Raw | 'locked' | undefined {
-    const key = this.#keyFor(frame);
-    if (key === undefined) return 'locked';
-    const plain = openSealed(
-      { key, nonce: nonceOf(frame), associated: associatedData(this.archiveId, frame) },
-      frame.sealed,
-    );
-    if (plain === undefined) return undefined;
-    try {
-      return unwrapPlaintext(plain);
-    } catch (error) {
-      if (error instanceof RecoverError) return undefined;
-      throw error;
-    }
+    const keys = this.#keysFor(frame);
+    if (keys.length === 0) return 'locked';
+    for (const raw of openingsOf(frame, keys, this.archiveId)) return raw;
+    return undefined;
   }
 
-  #keyFor(frame: RecordFrame): Buffer | undefined {
+  /** What a record may be opened with: an epoch can have several keys, where somebody added keyrings. */
+  #keysFor(frame: RecordFrame): readonly Buffer[] {
     const label =
       frame.kind === kinds.block || frame.kind === kinds.bundle ? 'holdfast v1 data' : 'holdfast v1 metadata';
     const name = `${frame.epoch} ${label}`;
-    const epoch = this.#epochs.get(frame.epoch);
-    if (epoch === undefined) return undefined;
-    const key = this.#keys.get(name) ?? deriveKey(epoch, this.archiveId, label);
-    this.#keys.set(name, key);
-    return key;
+    const known = this.#keys.get(name);
+    if (known !== undefined) return known;
+    const keys = (this.#epochKeys.get(frame.epoch) ?? []).map((key) => deriveKey(key, this.archiveId, label));
+    this.#keys.set(name, keys);
+    return keys;
   }
 
   #find(ordinal: Ordinal, wanted: Wanted): Opened {
@@ -106,11 +95,15 @@ export class RecordReader {
     const frame = this.#shelf.read(place);
     if (frame === undefined) return 'damaged';
     if (!wanted.kinds.includes(frame.kind)) return 'mismatch';
-    const raw = this.open(frame);
-    if (raw === 'locked') return 'locked';
-    if (raw === undefined) return 'damaged';
-    const opened = { ...raw, kind: frame.kind };
-    return wanted.holds(opened) ? opened : 'mismatch';
+    const keys = this.#keysFor(frame);
+    if (keys.length === 0) return 'locked';
+    let failure: Failure = 'damaged';
+    for (const raw of openingsOf(frame, keys, this.archiveId)) {
+      const opened = { ...raw, kind: frame.kind };
+      if (wanted.holds(opened)) return opened;
+      failure = 'mismatch';
+    }
+    return failure;
   }
 
   #noteMismatch(place: IndexedPlace): void {
@@ -136,6 +129,16 @@ export class RecordReader {
       this.#cachedBytes -= bytes.length;
     }
     return opened;
+  }
+}
+
+/** What a frame's sealed part is under each of the keys that open it: whoever knows two can make one part for both. */
+function* openingsOf(frame: RecordFrame, keys: readonly Buffer[], archiveId: Buffer): Generator<Raw> {
+  const seal = { nonce: nonceOf(frame), associated: associatedData(archiveId, frame) };
+  for (const key of keys) {
+    const plain = openSealed({ key, ...seal }, frame.sealed);
+    const raw = plain && quietly(() => unwrapPlaintext(plain));
+    if (raw !== undefined) yield raw;
   }
 }
 

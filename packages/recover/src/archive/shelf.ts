@@ -62,10 +62,11 @@ export class Shelf {
     }
   }
 
-  /** The records of the keys folder that can be read, headers or keyrings, with the name of their file. */
-  *keyFiles(): Generator<{ readonly name: string; readonly frame: RecordFrame }> {
+  /** The records of the keys folder that can be read, of the files named for one kind, with the name of their file. */
+  *keyFiles(kind: 'header' | 'keyring'): Generator<{ readonly name: string; readonly frame: RecordFrame }> {
     const names = listFolder(join(this.#folder, 'keys'), false);
-    for (const name of names.filter((name) => /^(header|keyring-\d{1,10})\.[123]$/.test(name)).sort()) {
+    const wanted = kind === 'header' ? /^header\.[123]$/ : /^keyring-\d{1,10}\.[123]$/;
+    for (const name of names.filter((name) => wanted.test(name)).sort()) {
       const bytes = readAll(join(this.#folder, 'keys', name), RECORD_LIMIT_BYTES);
       const frame = bytes === undefined ? undefined : readFrame(bytes, 0);
       if (frame !== undefined && isKnownShape(frame)) yield { name: `keys/${name}`, frame };

@@ -1,9 +1,8 @@
 import { corrupt } from '../errors.ts';
-import { type Cursor, readWhole } from './bytes.ts';
-import { field, readFields, type Fields } from './fields.ts';
+import { type Cursor, readWhole, writerOf } from './bytes.ts';
+import { field, readFields } from './fields.ts';
 import { kinds, recordSignatureHolds, type RecordFrame } from './record.ts';
-import { openHpke } from './hpke.ts';
-import { hmac, sha256, signatureHolds } from './sealing.ts';
+import { sha256, signatureHolds } from './sealing.ts';
 
 /** The draft revision of the format this reader knows. */
 export const DRAFT_REVISION = 2;
@@ -29,6 +28,7 @@ export function readHeader(frame: RecordFrame): Header | undefined {
     5: field('key of writer 0', '!+'),
   });
   fields.fixed(3, 32);
+  fields.count(4);
   const firstWriterKey = fields.fixed(5, 32);
   if (!recordSignatureHolds(noArchive, frame, firstWriterKey)) return undefined;
   return {
@@ -47,6 +47,8 @@ export type Writer = {
   /** How it came in, by the numbers of §5. */
   readonly origin: number;
   readonly introduction: Buffer | undefined;
+  /** All its fields, as they were written. */
+  readonly raw: Buffer;
 };
 
 /** Kinds of slots by the numbers of §5. */
@@ -62,7 +64,7 @@ export type Slot = {
   readonly parameters: Buffer | undefined;
 };
 
-/** The open part of a keyring whose signature holds, with its frame. */
+/** The open part of a keyring, with its frame. */
 export type Keyring = {
   readonly number: number;
   readonly previousHash: Buffer;
@@ -74,13 +76,15 @@ export type Keyring = {
   readonly frame: RecordFrame;
 };
 
+const SLOT_LIMIT = 64;
+const LAST_ORIGIN = 5;
+
 /**
- * Reads a keyring and checks what can be checked without a secret (§14.2): signed by a writer it lists, writer 0 having
- * the header's key. Undefined when one of these fails.
+ * Reads the open part of a keyring.
  *
  * @throws structure.corrupt
  */
-export function readKeyring(frame: RecordFrame, header: Header): Keyring | undefined {
+export function readKeyring(frame: RecordFrame): Keyring {
   const fields = readFields(frame.open, 'keyring', {
     1: field('number', '!+'),
     2: field('hash of the keyring before', '!+'),
@@ -90,14 +94,14 @@ export function readKeyring(frame: RecordFrame, header: Header): Keyring | undef
   });
   const number = fields.count(1);
   if (number < 1 || number > 0xffffffff) throw corrupt('keyring', 'its number is out of bounds');
+  fields.instant(5);
   const writers = fields.all(4).map(readWriter);
   if (!writers.every((writer, index) => index === 0 || writer.number > writers[index - 1]!.number)) {
     throw corrupt('keyring', 'its writers do not rise');
   }
-  const signer = writers.find((writer) => writer.number === Math.floor(frame.ordinal / 2 ** 32));
-  const first = writers.find((writer) => writer.number === 0);
-  if (signer === undefined || first?.publicKey.equals(header.firstWriterKey) !== true) return undefined;
-  if (!recordSignatureHolds(header.archiveId, frame, signer.publicKey)) return undefined;
+  if (number === 1 && (frame.ordinal !== 1 || writers.length > 1))
+    throw corrupt('keyring', 'the first has another ordinal than 1, or lists more than writer 0');
+  if (fields.all(3).length > SLOT_LIMIT) throw corrupt('keyring', `it has more than ${SLOT_LIMIT} slots`);
   const slots = fields.all(3).map(readSlot);
   return {
     number,
@@ -110,46 +114,64 @@ export function readKeyring(frame: RecordFrame, header: Header): Keyring | undef
   };
 }
 
+/** Whether writer 0 has the header's key and the newest listed writer signed, under an ordinal of his (§14.2). */
+export function isSignedFor(keyring: Keyring, header: Header): boolean {
+  const { frame, writers } = keyring;
+  const [first, newest] = [writers[0], writers.at(-1)];
+  if (first?.number !== 0 || !first.publicKey.equals(header.firstWriterKey)) return false;
+  if (newest?.number !== writerOf(frame.ordinal)) return false;
+  return recordSignatureHolds(header.archiveId, frame, newest.publicKey);
+}
+
 const knownKinds: readonly number[] = Object.values(slotKinds);
 
 function readSlot(bytes: Buffer): { readonly kind: number; readonly slot: Slot | undefined } {
   const fields = readFields(bytes, 'slot', {
-    1: field('slot id', '!'),
-    2: field('kind', '!'),
-    3: field('commitment', '!'),
-    4: field('wrapped ring key', '!'),
+    1: field('slot id', '!+'),
+    2: field('kind', '!+'),
+    3: field('commitment', '!+'),
+    4: field('wrapped ring key', '!+'),
     5: field('made at'),
     6: field('parameters', '!'),
   });
   const kind = fields.count(2);
+  const slotId = fields.fixed(1, 16);
   if (!knownKinds.includes(kind)) return { kind, slot: undefined };
-  const fixed = { slotId: fields.fixed(1, 16), commitment: fields.fixed(3, 32), wrapped: fields.fixed(4, 80) };
-  return { kind, slot: { kind, ...fixed, parameters: fields.bytes(6) } };
+  fields.instant(5);
+  const fixed = { commitment: fields.fixed(3, 32), wrapped: fields.fixed(4, 80) };
+  return { kind, slot: { slotId, kind, ...fixed, parameters: fields.bytes(6) } };
 }
 
 function readWriter(bytes: Buffer): Writer {
   const fields = readFields(bytes, 'writer', {
-    1: field('number', '!'),
-    2: field('public key', '!'),
-    3: field('first commit', '!'),
-    4: field('how it came in', '!'),
+    1: field('number', '!+'),
+    2: field('public key', '!+'),
+    3: field('first commit', '!+'),
+    4: field('how it came in', '!+'),
     5: field('introduction'),
   });
   const number = fields.count(1);
   if (number > 0xffff) throw corrupt('writer', 'its number is out of bounds');
+  const origin = fields.count(4);
+  if (origin < 1 || origin > LAST_ORIGIN) throw corrupt('writer', `how it came in is ${origin}, which is not known`);
   return {
     number,
     publicKey: fields.fixed(2, 32),
     firstCommit: fields.count(3),
-    origin: fields.count(4),
+    origin,
     introduction: fields.bytes(5),
+    raw: bytes,
   };
 }
 
+/** The writer a commit number belongs to: the last one listed whose first commit is not above it (§5). */
+export function rightfulWriter(writers: readonly Writer[], commitNumber: number): Writer | undefined {
+  return writers.findLast((writer) => writer.firstCommit <= commitNumber);
+}
+
 /** Whether the introduction of a writer is signed by the writer listed before it; undefined when there is none. */
-export function introductionHolds(keyring: Keyring, writer: Writer, archiveId: Buffer): boolean | undefined {
+export function introductionHolds(writer: Writer, before: Writer | undefined, archiveId: Buffer): boolean | undefined {
   if (writer.introduction === undefined) return undefined;
-  const before = keyring.writers[keyring.writers.indexOf(writer) - 1];
   if (before === undefined) return false;
   const numbers = Buffer.alloc(2);
   numbers.writeUInt16LE(writer.number);
@@ -157,44 +179,6 @@ export function introductionHolds(keyring: Keyring, writer: Writer, archiveId: B
   first.writeBigUInt64LE(BigInt(writer.firstCommit));
   const parts = [Buffer.from('holdfast v1 writer', 'ascii'), archiveId, numbers, writer.publicKey, first];
   return signatureHolds(before.publicKey, parts, writer.introduction);
-}
-
-/** The ring key of a keyring, through a slot and its slot key; undefined when the slot is not this key's. */
-export function openSlot(
-  keyring: Keyring,
-  slot: Slot,
-  keys: { readonly slotKey: Buffer; readonly archiveId: Buffer },
-): Buffer | undefined {
-  const label = Buffer.from('holdfast v1 slot commitment', 'ascii');
-  // The commitment first: a forged slot must not become an oracle for the slot key.
-  if (!hmac(keys.slotKey, label, keys.archiveId, slot.slotId).equals(slot.commitment)) return undefined;
-  const number = Buffer.alloc(4);
-  number.writeUInt32LE(keyring.number);
-  const info = Buffer.concat([Buffer.from('holdfast v1 slot', 'ascii'), keys.archiveId, number, slot.slotId]);
-  return openHpke(keys.slotKey, info, slot.wrapped);
-}
-
-/** Key epochs by number, 32 bytes each. */
-export type Epochs = ReadonlyMap<number, Buffer>;
-
-/**
- * Reads the epochs out of the raw bytes of a ring.
- *
- * @throws structure.corrupt
- */
-export function readRing(raw: Buffer): Epochs {
-  const fields: Fields = readFields(raw, 'ring', { 1: field('epoch', '!*'), 2: field('public key of a slot', '!*') });
-  const epochs = new Map<number, Buffer>();
-  for (const bytes of fields.all(1)) {
-    const epoch = readFields(bytes, 'epoch', {
-      1: field('number', '!'),
-      2: field('suite', '!'),
-      3: field('key', '!'),
-      4: field('made at'),
-    });
-    if (epoch.count(2) === 1) epochs.set(epoch.count(1), epoch.fixed(3, 32));
-  }
-  return epochs;
 }
 
 /** Number `u32` and hash of a keyring, as a commit names it. */

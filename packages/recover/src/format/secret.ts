@@ -1,7 +1,7 @@
 import { mnemonicToEntropy } from '@scure/bip39';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
 import { RecoverError } from '../errors.ts';
-import type { Epochs } from './keyring.ts';
+import { type Epochs, KNOWN_SUITE } from './ring.ts';
 import { sha256 } from './sealing.ts';
 
 /** What opens an archive: the 24 words, the text of a key file, an archive key password, or the text of a custom key. */
@@ -95,10 +95,10 @@ function readEpochLines(lines: readonly string[]): Epochs {
   let last = -1;
   for (const line of lines) {
     const parts = /^epoch (\d{1,5}) (\d{1,5}) ([0-9a-f]{64})$/.exec(line);
-    if (parts === null || Number(parts[1]) <= last)
+    if (parts === null || Number(parts[1]) <= last || Number(parts[1]) > 0xffff)
       throw invalidKeyFile('a line is no epoch, or the epochs do not rise');
     last = Number(parts[1]);
-    if (parts[2] === '1') epochs.set(last, Buffer.from(parts[3]!, 'hex'));
+    if (parts[2] === String(KNOWN_SUITE)) epochs.set(last, Buffer.from(parts[3]!, 'hex'));
   }
   if (epochs.size === 0) throw invalidKeyFile('it holds no epoch of a suite this reader knows');
   return epochs;

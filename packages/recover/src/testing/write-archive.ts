@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { entropyToMnemonic } from '@scure/bip39';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
-import { publicHalf } from '../format/hpke.ts';
 import { deriveKey, sha256 } from '../format/sealing.ts';
 import { derived, type Device, makeDevice } from './device.ts';
-import { slotBytes, type WrittenSlot } from './write-slots.ts';
+import { keyringBytes } from './write-keyring.ts';
+import type { WrittenSlot } from './write-slots.ts';
 import * as bytes from './write-structures.ts';
 
 const { f, u32, u64 } = bytes;
@@ -41,6 +41,8 @@ export class ArchiveWriter {
   readonly recoveryCode = entropyToMnemonic(derived('entropy'), wordlist);
   readonly devices: Device[] = [makeDevice(0, 1)];
   readonly epochs = new Map([[0, derived('epoch', 0)]]);
+  /** Suites of epochs that are not of suite 1. */
+  readonly suites = new Map<number, number>();
   readonly archiveId: Buffer;
   readonly records: WrittenRecord[] = [];
   readonly keyFiles = new Map<string, Buffer>();
@@ -86,7 +88,7 @@ export class ArchiveWriter {
   addEpoch(): void {
     this.epoch += 1;
     this.epochs.set(this.epoch, derived('epoch', this.epoch));
-    this.writeKeyring(0);
+    this.writeKeyring(this.devices.length - 1);
   }
 
   writeKeyring(writer: number, slotEntropy = this.entropy): void {
@@ -94,51 +96,23 @@ export class ArchiveWriter {
     const slotId = derived('slot', number).subarray(0, 16);
     const slotKey = deriveKey(slotEntropy, Buffer.concat([this.archiveId, slotId]), 'holdfast v1 recovery slot');
     const ringKey = derived('ring', number);
-    const slots = [...this.slots, { slotId, kind: 1, slotKey }];
     const place = { archiveId: this.archiveId, number, ringKey };
-    // Of a kind that no reader knows, with fields of other lengths than today's.
-    const unknownSlot = Buffer.concat([
-      f('1!', derived('x').subarray(0, 16)),
-      f('2!', 77),
-      f('3!', derived('y').subarray(0, 5)),
-      f('4!', Buffer.alloc(73)),
-    ]);
-    const writers = this.devices.map((device) =>
-      f(
-        '4!',
-        Buffer.concat([
-          f('1!', device.number),
-          f('2!', device.publicKey),
-          f('3!', device.firstCommit),
-          f('4!', device.number === 0 ? 1 : (device.origin ?? 2)),
-          ...(device.introduced === true ? [f('5', this.#introduction(device))] : []),
-        ]),
-      ),
-    );
-    const open = Buffer.concat([
-      f('1!', number),
-      f('2!', this.keyring.hash),
-      f('3!', unknownSlot),
-      ...slots.map((slot, index) => f('3!', slotBytes(slot, place, derived(`slot chance ${index}`, number)))),
-      ...writers,
-      f('5', bytes.instant(1)),
-    ]);
-    const epochs = [...this.epochs].map(([epoch, key]) =>
-      f('1!', Buffer.concat([f('1!', epoch), f('2!', 1), f('3!', key)])),
-    );
-    const wrapping = slots.map((slot) =>
-      f('2!', Buffer.concat([f('1!', slot.slotId), f('2!', publicHalf(slot.slotKey))])),
-    );
-    const ring = Buffer.concat([...epochs, ...wrapping]);
+    const slots = [...this.slots, { slotId, kind: 1, slotKey }];
+    const { devices, epochs, suites } = this;
+    const says = { previousHash: this.keyring.hash, slots, devices, epochs, suites };
+    const { open, ring } = keyringBytes(place, says);
     const record = this.write({ kind: 2, open, raw: ring, writer, key: ringKey });
     this.keyring = { number, hash: sha256(record.whole) };
     for (const copy of [1, 2, 3]) this.keyFiles.set(`keyring-${number}.${copy}`, record.whole);
   }
 
-  /** What the device before signs for one. */
-  #introduction({ number, publicKey, firstCommit }: Device): Buffer {
-    const parts = [Buffer.from('holdfast v1 writer'), this.archiveId, bytes.u16(number), publicKey, u64(firstCommit)];
-    return sign(null, Buffer.concat(parts), this.devices[number - 1]!.key);
+  /** The recovery code of other entropy than the writer's. */
+  codeOf(entropy: Buffer): string {
+    return entropyToMnemonic(entropy, wordlist);
+  }
+
+  hashOf(record: WrittenRecord): Buffer {
+    return sha256(record.whole);
   }
 
   /** Writes a record of any kind; the next sequence of its writer unless an ordinal is given. */
