@@ -69,8 +69,8 @@ export type KeyLogFact<Leaf extends KeyLogLeaf = KeyLogLeaf> = Leaf extends KeyL
 /** Names of a kind that a leaf may have. */
 export type KeyLogKind = KeyLogLeaf['kind'];
 
-/** More slots of a keyring than these are said by no leaf. */
-export const MAX_LOGGED_SLOTS = 256;
+/** No keyring has more slots (format document, section 15). */
+const mostSlots = 64;
 
 type Field = (value: Json | undefined) => boolean;
 
@@ -103,8 +103,7 @@ const shapes: Readonly<Record<KeyLogKind, Readonly<Record<string, Field>>>> = {
     archiveId: uuid,
     keyringNumber: isCount(1),
     keyringSha256: hex32,
-    slots: (value) =>
-      Array.isArray(value) && value.length <= MAX_LOGGED_SLOTS && value.every((one: Json) => fits(one, slot)),
+    slots: (value) => Array.isArray(value) && value.length <= mostSlots && value.every((one: Json) => fits(one, slot)),
   },
   daily_heads: {
     ...about,

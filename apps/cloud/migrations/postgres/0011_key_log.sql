@@ -150,7 +150,7 @@ begin
     return 'too_many';
   end if;
   if not coalesce(keyring_number between 1 and 9007199254740991 and octet_length($3) = 32 and octet_length(nonce) = 16
-    and cardinality(slot_ids) = cardinality(slot_kinds) and cardinality(slot_ids) <= 256
+    and cardinality(slot_ids) = cardinality(slot_kinds) and cardinality(slot_ids) <= 64
     and (select coalesce(bool_and(coalesce(octet_length(id) = 16 and kind >= 0, false)), true)
       from unnest(slot_ids, slot_kinds) as s(id, kind)), false) then
     raise exception 'it is no keyring' using errcode = 'invalid_parameter_value';

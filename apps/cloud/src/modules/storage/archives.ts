@@ -2,7 +2,6 @@ import {
   checkRecords,
   emptyLogState,
   type Keyring,
-  logErrors,
   parseKeyring,
   parseRecordHeader,
   RecordKind,
@@ -11,7 +10,6 @@ import {
 } from '@holdfast/archive/log';
 import { CodedError, formatUuid, systemRandom } from '@holdfast/base';
 import { storageErrors, type Archive } from '@holdfast/contract';
-import { MAX_LOGGED_SLOTS } from '@holdfast/trust';
 import type { IoContext } from '../../platform/context.ts';
 import { sha256 } from '../../platform/digest.ts';
 import type { TenantTx } from '../../platform/postgres.ts';
@@ -133,7 +131,7 @@ export async function addKeyring(ctx: IoContext<StorageAdapters>, archiveId: str
  * log, also where the server stops in between.
  *
  * Nothing is said twice of one that did not reach the disk then.
- * @throws log.record_refused, storage.keyring_lacks_escrow, storage.too_many_keyrings
+ * @throws storage.keyring_lacks_escrow, storage.too_many_keyrings
  */
 export async function admitKeyrings(
   ctx: IoContext<StorageAdapters>,
@@ -142,8 +140,6 @@ export async function admitKeyrings(
 ): Promise<void> {
   const { archive_id: archiveId, device_id: deviceId } = row;
   const keyrings = records.map((record) => ({ record, ...parseKeyring(splitRecord(record).open) }));
-  if (keyrings.some(({ slots }) => slots.length > MAX_LOGGED_SLOTS))
-    throw logErrors.record_refused({ fact: 'it has too many slots' });
   const newest = keyrings.at(-1);
   if (!newest) return;
   await ctx.transact(async ({ tx, tenantId }) => {
