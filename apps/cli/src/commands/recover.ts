@@ -18,6 +18,7 @@ type Options = {
   readonly path?: readonly string[];
   readonly setuid?: boolean;
   readonly unproven?: boolean;
+  readonly keyring?: string;
   readonly json?: boolean;
 };
 
@@ -52,30 +53,21 @@ export function registerRecover(program: Command): void {
     .option('--path <path...>', 'only these paths, as they were on the computer')
     .option('--setuid', 'give setuid bits and security attributes back')
     .option('--unproven', 'also take what cannot be proven to belong to the newest state')
+    .option(
+      '--keyring <sha256>',
+      'read the state that ends in this keyring, one of several that the report names; the beginning of its hash is enough',
+    )
     .action(async (dir: string, options: Options) => {
       const { recover, reportToJson, reportToText, RecoverError } = await import('@holdfast/recover');
       const output = createOutput(options.json ?? false);
       const progress = createProgress('recover', { json: output.json });
       const at = await timeOf(options.at, output);
       const folder = archiveFolder(absolutePath(dir));
-      const request = {
-        folder,
-        secret: await readSecret(options, output),
-        outDir: absolutePath(options.to),
-        ...(at && { at }),
-        ...(options.path && { paths: options.path }),
-        ...(options.setuid && { setuid: true }),
-        ...(options.unproven && { unproven: true }),
-        onProgress: ({
-          counts,
-          segments,
-        }: {
-          segments: number;
-          counts: { bytes: number; files: number } | undefined;
-        }) =>
-          progress.show({ doneBytes: counts?.bytes ?? 0, detail: `${counts?.files ?? 0} files, ${segments} segments` }),
-      };
-      const report = await recover(request)
+      const onProgress = ({ counts, segments }: Progress) =>
+        progress.show({ doneBytes: counts?.bytes ?? 0, detail: `${counts?.files ?? 0} files, ${segments} segments` });
+      const secret = await readSecret(options, output);
+      const request = { folder, secret, outDir: absolutePath(options.to), ...(at && { at }), onProgress };
+      const report = await recover({ ...request, ...wishesOf(options) })
         .catch((error: unknown) => {
           if (!(error instanceof RecoverError)) throw error;
           const { code, kind, message, details } = error;
@@ -88,6 +80,21 @@ export function registerRecover(program: Command): void {
       );
       expectWhole(report);
     });
+}
+
+type Progress = {
+  readonly segments: number;
+  readonly counts: { readonly bytes: number; readonly files: number } | undefined;
+};
+
+/** What else is asked for. */
+function wishesOf({ path: paths, setuid, unproven, keyring }: Options) {
+  return {
+    ...(paths && { paths }),
+    ...(setuid && { setuid }),
+    ...(unproven && { unproven }),
+    ...(keyring !== undefined && { keyring }),
+  };
 }
 
 /** @throws recover.incomplete, recover.unproven */
