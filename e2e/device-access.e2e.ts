@@ -14,6 +14,7 @@ import {
 import { formatUuid, systemClock, type Clock } from '@holdfast/base';
 import { api, deviceRoutes, roleOf, type Route } from '@holdfast/contract';
 import { afterwards } from '@holdfast/testing';
+import { askEscrow } from './escrowed-device.ts';
 import { ExampleLog } from './example-log.ts';
 import { until } from './process-tree.ts';
 import { enrollDevice, startRunningCloud, type EnrolledDevice, type RunningCloud } from './running-cloud.ts';
@@ -294,6 +295,9 @@ test("another device's archive does not exist for a device, nor for an administr
   assert.ok(neighbour && foreigner);
   assert.equal((await problemOf(neighbour.call(api.storage.create, { body }))).code, 'storage.archive_exists');
   assert.deepEqual((await neighbour.call(api.storage.list, {})).archives, []);
+  const refused = await problemOf(foreigner.call(api.storage.create, { body }));
+  assert.equal(refused.code, 'storage.keyring_lacks_escrow', 'its slots are for the keys of another tenant');
+  await askEscrow(theirs, 'off');
   const begun = await foreigner.call(api.storage.create, { body });
   assert.deepEqual([begun.head, begun.storedBytes], [null, keyRecords[0]!.length + keyRecords[1]!.length]);
 });
