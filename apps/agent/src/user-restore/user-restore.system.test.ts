@@ -60,7 +60,7 @@ function secretOf(name: string): string {
   return `${name} wrote this down and tells nobody`;
 }
 
-/** A restore that waits, once some records were given, for what `look` has to see. */
+/** A restore that waits, once what is in small files was given and nothing else, for what `look` has to see. */
 async function restore(
   { device, tree, home }: Awaited<ReturnType<typeof scene>>,
   caller: Caller,
@@ -70,12 +70,13 @@ async function restore(
   const destination: ReadableDestination = {
     name: 'slow',
     async *read(ordinals, signal) {
-      let records = 0;
-      for (const record of await bundlesFirst(device.destination.read(ordinals))) {
+      const records = await bundlesFirst(device.destination.read(ordinals));
+      const lastBundle = records.findLastIndex(isBundle);
+      for (const [place, record] of records.entries()) {
         signal?.throwIfAborted();
         yield record;
-        // Planning reads single records, without a signal.
-        if (signal && ++records === Math.ceil(ordinals.length / 2)) await look();
+        // Planning reads single records, without a signal. What comes later overwrites what was written before.
+        if (signal && place === lastBundle) await look();
       }
     },
   };
@@ -88,9 +89,10 @@ async function restore(
   );
 }
 
+const isBundle = (record: Uint8Array) => parseRecordHeader(record).kind === RecordKind.bundle;
+
 /** Whatever workers finished first when it was stored: what is in small files is written before anybody looks. */
 async function bundlesFirst(records: AsyncIterable<Uint8Array>): Promise<readonly Uint8Array[]> {
-  const isBundle = (record: Uint8Array) => parseRecordHeader(record).kind === RecordKind.bundle;
   return (await Array.fromAsync(records)).toSorted((a, b) => Number(isBundle(b)) - Number(isBundle(a)));
 }
 
