@@ -26,7 +26,7 @@ export const destinationErrors = defineErrors('destinations', {
   ],
   keyring_unproven: [
     'corrupt',
-    'The destination has a newer keyring than this computer knows, which no writer that this computer knows brought in',
+    'The destination has a newer keyring than this computer knows, of a writer or with a key that it does not know',
   ],
   ordinals_unproven: [
     'corrupt',
