@@ -9,6 +9,7 @@ import {
   deviceProof,
   endRawConnections,
   makeWorld,
+  proveTestLeaf,
   sendRaw,
   startTestCloud,
   startTestCluster,
@@ -72,16 +73,21 @@ async function measureReading(world: TenantWorld): Promise<void> {
   const somewhere = () => Math.floor(Math.random() * size);
   const { treeSize: size } = JSON.parse(await get(own('head'))) as { readonly treeSize: number };
   print(`${size} leaves by now`);
-  const inclusion = () => get(own(`inclusion?logIndex=${somewhere()}&treeSize=${size}`));
+  const overHttp = () => get(own(`inclusion?logIndex=${somewhere()}&treeSize=${size}`));
   const consistency = () => get(own(`consistency?fromSize=${somewhere()}&toSize=${size}`));
-  for (const [what, ask] of Object.entries({ inclusion, consistency })) {
+  const kinds = {
+    'inclusion proof, in a transaction of its own': () => proveTestLeaf(world, { index: somewhere(), size }),
+    'inclusion proof, over HTTP with the proof of the device': overHttp,
+    'consistency proof, over HTTP with the proof of the device': consistency,
+  };
+  for (const [what, ask] of Object.entries(kinds)) {
     const milliseconds: number[] = [];
     for (let asked = 0; asked < proofs; asked++) {
       const begunMs = performance.now();
       await ask();
       milliseconds.push(performance.now() - begunMs);
     }
-    print(`${what} proof, over HTTP: ${formatSpread(spreadOf(milliseconds))} ms`);
+    print(`${what}: ${formatSpread(spreadOf(milliseconds))} ms`);
   }
   const week = Math.ceil(leaves / 52);
   if (size <= week) return;

@@ -1,11 +1,22 @@
-import { parseKeyLogLeaf, type KeyLogFact, type KeyLogLeaf } from '@holdfast/trust';
+import { parseKeyLogLeaf, proveInclusion, type KeyLogFact, type KeyLogLeaf } from '@holdfast/trust';
 import type { TenantWorld } from './test-world.ts';
 import { appendKeyLogLeaf } from '../modules/keylog/index.ts';
+import { nodeSource } from '../modules/logs/index.ts';
 
 /** Appends a leaf to the log of a tenant. */
 export function append({ cloud, tenant }: Pick<TenantWorld, 'cloud' | 'tenant'>, fact: KeyLogFact) {
   const { tenantUid: tenantId } = tenant;
   return cloud.database.withTenant(tenantId, (tx) => appendKeyLogLeaf(tx, { tenantId, at: new Date() }, fact));
+}
+
+/** Proves that a leaf is in the log of a tenant of some size, as a request for it does. */
+export async function prove(
+  { cloud, tenant: { tenantUid: tenantId } }: Pick<TenantWorld, 'cloud' | 'tenant'>,
+  { index, size }: { readonly index: number; readonly size: number },
+): Promise<void> {
+  await cloud.database.withTenant(tenantId, (tx) =>
+    proveInclusion(nodeSource(tx, { tenantId, log: 'key' }), index, size),
+  );
 }
 
 /** All leaves of a tenant as an administrator reads them. */
