@@ -162,7 +162,7 @@ async function expectEscrow(
   if (keyIds.length === 0) return;
   const found = await findDevice(tx, tenantId, deviceId);
   const policy = found && (await resolveForOrg(tx, tenantId, found.org_id));
-  const escrow = policy?.settings.escrow ?? 'off';
+  const escrow = policy?.settings.escrow ?? 'required';
   if (lacksEscrow(keyring, escrow, keyIds)) throw storageErrors.keyring_lacks_escrow({ escrow });
 }
 
