@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { assert, CodedError, formatUuid, systemClock, type Clock } from '@holdfast/base';
 import { deviceErrors, deviceRoutes } from '@holdfast/contract';
-import { keyLogOrigin, subject } from '@holdfast/trust';
+import { escrowKeysSha256, keyLogOrigin, parseEscrowKeys, subject } from '@holdfast/trust';
 import { startAgent, type AgentOptions, type RunningAgent } from '../agent.ts';
 import { type BootClock, systemBootClock } from '../clock/boot-clock.ts';
 import { ServerClock } from '../clock/server-clock.ts';
@@ -154,9 +154,10 @@ function openKeyLog(
 }
 
 /** Whom the leaves are about that this computer has to be shown. */
-function whoIs({ deviceUid, deviceKey }: Enrollment, running: RunningAgent) {
+function whoIs({ deviceUid, deviceKey, escrowKeys: document }: Enrollment, running: RunningAgent) {
   const archiveId = formatUuid(running.archiveId);
-  const device = { deviceUid, publicKey: deviceKey.x };
+  const escrowKeys = { number: parseEscrowKeys(document).number, sha256: escrowKeysSha256(document) };
+  const device = { deviceUid, publicKey: deviceKey.x, escrowKeys };
   return { archiveId, device, subjects: [subject.archive(archiveId), subject.device(deviceUid), subject.everyone] };
 }
 

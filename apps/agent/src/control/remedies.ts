@@ -113,6 +113,8 @@ const remedies: Readonly<Record<string, string>> = {
   'key_log.leaf_hidden': compareHeads,
   'key_log.foreign_key':
     'ask who runs the server who enrolled it; if nobody knows: deauthorise this device, and enrol it anew with holdfast agent enroll',
+  'key_log.foreign_escrow_keys':
+    'ask who runs the server; until it is known why: keep backups in a folder, and set a key of your own with holdfast key set-password',
   'key_log.book_damaged':
     "see that the disk of the agent's state is sound; nothing is to be done about the log: it is followed from its beginning",
   'key_log.withheld': 'ask who runs the server why; the head that was shown is kept, and it is tried again by itself',

@@ -14,6 +14,10 @@ export const keyLogErrors = defineErrors('key_log', {
     'The leaves of the key log that the server showed are not those that its head is signed for',
   ],
   leaf_hidden: ['corrupt', 'The server did not show a leaf of the key log that is about this computer'],
+  foreign_escrow_keys: [
+    'corrupt',
+    'The key log does not have the escrow keys that this computer was given when it enrolled',
+  ],
   foreign_key: ['corrupt', 'The key log has a key for this computer that this computer did not register'],
   book_damaged: ['corrupt', 'What this computer knew of the key log was damaged; it was set aside and is read anew'],
   withheld: ['unavailable', 'The server showed a head of the key log, and not all leaves up to it'],

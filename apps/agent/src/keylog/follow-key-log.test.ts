@@ -13,6 +13,7 @@ import {
   stranger,
   deviceUid,
   type Entry,
+  escrowLeaf,
   genuine,
   leaf,
   newSigner,
@@ -181,6 +182,24 @@ test('a second key of this computer in the log is noticed, and its own and those
   }
   const scene = await Scene.start(t);
   assert.equal(await codeOf(scene.follow({ entries: [keyLeaf(foreign)] })), 'key_log.foreign_key');
+});
+
+test('escrow keys that this computer was given and the log has not, or has otherwise, are noticed', async (t) => {
+  const [given, other] = ['a'.repeat(64), 'b'.repeat(64)];
+  const who = { device: { ...device, escrowKeys: { number: 2, sha256: given } } };
+  const own = [escrowLeaf(1, other), escrowLeaf(2, given), leaf(archiveId)];
+  const genuine = await Scene.start(t);
+  assert.equal(await codeOf(genuine.follow({ entries: own }, who)), 'grown');
+  const rotated = [...own, escrowLeaf(3, other)];
+  assert.equal(await codeOf(genuine.follow({ entries: rotated }, who)), 'grown');
+  assert.deepEqual(genuine.book.faults(), []);
+  const later = [...rotated, escrowLeaf(2, other)];
+  assert.equal(await codeOf(genuine.follow({ entries: later }, who)), 'key_log.foreign_escrow_keys');
+  for (const entries of [[escrowLeaf(1, other), leaf()], [leaf()], [escrowLeaf(2, other)], [escrowLeaf(1, given)]]) {
+    const scene = await Scene.start(t);
+    assert.equal(await codeOf(scene.follow({ entries }, who)), 'key_log.foreign_escrow_keys');
+    assert.equal(await codeOf(scene.follow({ entries }, who)), 'unchanged', 'it is said once, and the log is followed');
+  }
 });
 
 test('a leaf of a kind that this version does not know is kept as it is', async (t) => {

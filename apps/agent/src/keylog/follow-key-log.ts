@@ -12,7 +12,7 @@ import {
 import type { CloudClient } from '../cloud/cloud-client.ts';
 import { keyLogErrors } from './errors.ts';
 import type { Evidence, KeyLogBook, OwnLeaf, ShownHead } from './key-log-book.ts';
-import { learn } from './learn.ts';
+import { learn, type EnrolledDevice } from './learn.ts';
 import { leafOf, readLeaves, type ReadLeavesOptions } from './read-leaves.ts';
 
 /** What following a key log needs. */
@@ -20,7 +20,7 @@ export type FollowKeyLogOptions = Omit<ReadLeavesOptions, 'onPage'> & {
   readonly client: Pick<CloudClient, 'call'>;
   readonly book: KeyLogBook;
   /** Who this computer is; its key as in a leaf: 32 bytes, base64url. */
-  readonly device: { readonly deviceUid: string; readonly publicKey: string };
+  readonly device: EnrolledDevice;
   readonly clock?: Clock;
   /** Stops it; what was read until then is read again. */
   readonly signal: AbortSignal;

@@ -68,6 +68,13 @@ export function keyLeaf(publicKey: string, of = deviceUid): Entry {
   return { outline, body: of === deviceUid ? text : undefined };
 }
 
+/** A leaf that the tenant's escrow keys were set. */
+export function escrowLeaf(number: number, sha256: string): Entry {
+  const nonce = Buffer.from(`nonce ${String(++made).padStart(10, '0')}`).toString('base64url');
+  const { text, outline } = writeKeyLogLeaf({ kind: 'escrow_keys_set', number, sha256, at, nonce });
+  return { outline, body: text };
+}
+
 /** A leaf over the heads of all archives. */
 export function dayLeaf(day: string): Entry {
   const nonce = Buffer.from(`nonce ${String(++made).padStart(10, '0')}`).toString('base64url');

@@ -3,9 +3,17 @@ import { keyLogErrors } from './errors.ts';
 import type { Reading, RegisteredKey, SeenLeaves } from './key-log-book.ts';
 import { leafOf, type ReadLeaves } from './read-leaves.ts';
 
+/** A computer as it enrolled. */
+export type EnrolledDevice = {
+  readonly deviceUid: string;
+  readonly publicKey: string;
+  /** Number and SHA-256 (hex) of the document of escrow keys that it was given. */
+  readonly escrowKeys?: { readonly number: number; readonly sha256: string };
+};
+
 /** Who learns, and what it knows. */
 export type Learner = {
-  readonly device: { readonly deviceUid: string; readonly publicKey: string };
+  readonly device: EnrolledDevice;
   readonly subjects: readonly string[];
   /** The first key of this computer that leaves before these have. */
   readonly ownKey: RegisteredKey | undefined;
@@ -21,7 +29,8 @@ export function learn(
   { device, subjects, ownKey, nowMs }: Learner,
 ): Reading & { readonly faults: readonly CodedError[] } {
   const keys = [...(ownKey ? [ownKey] : []), ...keysIn(pages, device.deviceUid)];
-  const faults = [fault, foreignKey(keys, device.publicKey)].filter((one) => one !== undefined);
+  const wrong = [fault, foreignKey(keys, device.publicKey), foreignEscrowKeys(pages, device.escrowKeys)];
+  const faults = wrong.filter((one) => one !== undefined);
   return { subjects, day: newestDay(pages, nowMs + DAY_MS), ownKey: keys[0], faults };
 }
 
@@ -43,6 +52,25 @@ function keysIn(pages: readonly SeenLeaves[], deviceUid: string): readonly Regis
 function foreignKey(registered: readonly RegisteredKey[], own: string): CodedError | undefined {
   const foreign = registered.find(({ publicKey }, place) => place > 0 || publicKey !== own);
   return foreign && keyLogErrors.foreign_key({ ...foreign });
+}
+
+/**
+ * The escrow keys that this computer was given are in the log: their leaf came before the invitation. So a server that gave
+ * it keys of its own has to say so to every computer of the tenant.
+ */
+function foreignEscrowKeys(pages: readonly SeenLeaves[], given: EnrolledDevice['escrowKeys']): CodedError | undefined {
+  if (!given) return undefined;
+  const said = pages.flatMap(({ own }) => own.flatMap(({ text }) => escrowKeysOf(text) ?? []));
+  const other = said.find(({ number, sha256 }) => number === given.number && sha256 !== given.sha256);
+  const isWhole = pages[0]?.before.size === 0;
+  const isThere = said.some(({ number, sha256 }) => number === given.number && sha256 === given.sha256);
+  if (!other && (isThere || !isWhole)) return undefined;
+  return keyLogErrors.foreign_escrow_keys({ given: given.sha256, logged: other?.sha256 ?? null });
+}
+
+function escrowKeysOf(text: string): { readonly number: number; readonly sha256: string } | undefined {
+  const leaf = leafOf(text);
+  return leaf?.kind === 'escrow_keys_set' ? leaf : undefined;
 }
 
 /** The newest day that a leaf over all heads names, up to an instant: one of days to come would hide that those cease. */
