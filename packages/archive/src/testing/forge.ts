@@ -5,6 +5,7 @@ import { encodeKeyring, type Keyring, type KeyringSlot, type Writer } from '../f
 import { deriveEpochKeys } from '../format/keys.node.ts';
 import { type Ordinal, ordinalOf } from '../format/ordinal.ts';
 import { type SealContent, sealRecord } from '../format/seal.node.ts';
+import type { Time } from '../format/time.ts';
 import { type ArchiveMaker, type MadeCommit, type MadeRecord } from './archive-maker.ts';
 
 /** A writer nobody let in: records that somebody with access to a store can put beside those of an archive. */
@@ -46,16 +47,7 @@ export class Forger {
     named: { readonly number: number; readonly sha256: Uint8Array },
     isSealed = true,
   ): MadeRecord {
-    const number = after.number + 1;
-    const open = encodeCommitOpen({
-      number,
-      previous: after.sha256,
-      checkpoint: 0,
-      readFeatures: [],
-      writeFeatures: [],
-    });
-    const raw = encodeCommitSealed({ time: after.time, corrections: [], keyring: named, puts: [] });
-    return this.#seal({ kind: 'commit', open, raw }, isSealed ? this.#maker.ring : noiseRing(this.#maker));
+    return this.#seal(emptyCommit(after, named, after.time), isSealed ? this.#maker.ring : noiseRing(this.#maker));
   }
 
   #seal(
@@ -73,4 +65,15 @@ export class Forger {
 
 function noiseRing({ archiveId, epochNumber, random }: ArchiveMaker): ArchiveMaker['ring'] {
   return new Map([[epochNumber, deriveEpochKeys(archiveId, epochNumber, random(32))]]);
+}
+
+/** A commit behind another, with the next number, that names a keyring and puts nothing. */
+export function emptyCommit(
+  after: { readonly number: number; readonly sha256: Uint8Array },
+  keyring: { readonly number: number; readonly sha256: Uint8Array },
+  time: Time,
+) {
+  const none = { checkpoint: 0, readFeatures: [], writeFeatures: [] };
+  const open = encodeCommitOpen({ number: after.number + 1, previous: after.sha256, ...none });
+  return { kind: 'commit', open, raw: encodeCommitSealed({ time, corrections: [], keyring, puts: [] }) } as const;
 }

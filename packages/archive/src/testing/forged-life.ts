@@ -1,13 +1,13 @@
 import { hash } from 'node:crypto';
 
 import { createSigningKey, type SigningKey, signMessage } from '../crypto/ed25519.node.ts';
-import { encodeCommitOpen, encodeCommitSealed } from '../format/commit.ts';
 import { zeroHash } from '../format/extent.ts';
 import { encodeKeyring, encodeRing, introductionMessage, type KeyringSlot, type Writer } from '../format/keyring.ts';
 import { deriveKeyRing } from '../format/keys.node.ts';
 import { ordinalOf } from '../format/ordinal.ts';
 import { sealRecord } from '../format/seal.node.ts';
 import { type ArchiveMaker, type MadeRecord, newestOf } from './archive-maker.ts';
+import { emptyCommit } from './forge.ts';
 import { golden } from './golden-rows.ts';
 import { type MadeSlot, wrapMadeSlot } from './made-slots.ts';
 
@@ -100,16 +100,7 @@ export class ForgedLife {
 
   /** A commit behind another, which names a keyring and has the next number. */
   commit(after: { readonly number: number; readonly sha256: Uint8Array }, named: ForgedKeyring['named']): MadeRecord {
-    const number = after.number + 1;
-    const open = encodeCommitOpen({
-      number,
-      previous: after.sha256,
-      checkpoint: 0,
-      readFeatures: [],
-      writeFeatures: [],
-    });
-    const raw = encodeCommitSealed({ time: golden(90), corrections: [], keyring: named, puts: [] });
-    return this.#seal({ kind: 'commit', open, raw });
+    return this.#seal(emptyCommit(after, named, golden(90)));
   }
 
   #list(firstCommit: number, origin: Writer['origin'], before?: SigningKey): void {
