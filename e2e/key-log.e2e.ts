@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -20,6 +19,7 @@ import {
 import { startAgentOf } from './agent-of-device.ts';
 import { statusOf } from './agent-status.ts';
 import { CloudView } from './cloud-view.ts';
+import { holdfast } from './holdfast-command.ts';
 import { until } from './process-tree.ts';
 import { enrollDevice, startRunningCloud, type AdministeredTenant } from './running-cloud.ts';
 
@@ -30,19 +30,6 @@ const hasty: Clock = {
   ...systemClock,
   sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(Math.min(ms, 1_000), signal),
 };
-
-/** Runs the command line against an agent. */
-async function holdfast(socketPath: string, ...args: readonly string[]) {
-  const env = { ...process.env, HOLDFAST_SOCKET: socketPath };
-  const child = spawn(process.execPath, [launcher, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const [stdout, stderr] = await Promise.all(
-    [child.stdout, child.stderr].map(async (stream) => (await stream.toArray()).join('')),
-  );
-  const status = await new Promise((resolve) =>
-    child.exitCode === null ? child.once('close', resolve) : resolve(child.exitCode),
-  );
-  return { status, stdout: stdout!, stderr: stderr! };
-}
 
 /** An enrolled agent that protects a file. */
 async function startAgent(t: TestContext, tenant: AdministeredTenant) {
@@ -63,7 +50,7 @@ test('two computers follow the key log of their tenant, each sees its own leaves
   const tenant = await running.addTenant('home');
   const [one, other] = [await startAgent(t, tenant), await startAgent(t, tenant)];
   const logOf = async ({ socketPath }: typeof one) => {
-    const { status, stdout, stderr } = await holdfast(socketPath, 'key', 'log', '--json');
+    const { status, stdout, stderr } = await holdfast(socketPath, ['key', 'log', '--json']);
     assert.equal(status, 0, stderr);
     return JSON.parse(stdout) as KeyLog;
   };
@@ -79,17 +66,17 @@ test('two computers follow the key log of their tenant, each sees its own leaves
     assert.ok(log.leaves > log.own.length, 'there are leaves about the other');
     const registered = log.own.find(({ kind }) => kind === 'key_registered');
     assert.ok(registered?.text.includes(agent.enrollment.deviceUid));
-    const shown = await holdfast(agent.socketPath, 'key', 'log');
+    const shown = await holdfast(agent.socketPath, ['key', 'log']);
     assert.match(shown.stdout, /a device enrolled with its key/);
   }
   const files = [one, other].map(({ folder }) => path.join(folder, 'head file'));
   for (const [place, { socketPath }] of [one, other].entries()) {
-    const { status, stderr } = await holdfast(socketPath, 'key', 'log', '--write-head', files[place]!);
+    const { status, stderr } = await holdfast(socketPath, ['key', 'log', '--write-head', files[place]!]);
     assert.equal(status, 0, stderr);
-    assert.equal((await holdfast(socketPath, 'key', 'log', '--write-head', files[place]!)).status, 6, 'it is there');
+    assert.equal((await holdfast(socketPath, ['key', 'log', '--write-head', files[place]!])).status, 6, 'it is there');
   }
   const nowhere = path.join(one.folder, 'no agent');
-  const checked = await holdfast(nowhere, 'key', 'log', '--check-heads', ...files, '--json');
+  const checked = await holdfast(nowhere, ['key', 'log', '--check-heads', ...files, '--json']);
   assert.equal(checked.status, 0, checked.stderr);
   assert.equal((JSON.parse(checked.stdout) as { verdict: string }).verdict, 'one_log');
 
@@ -100,7 +87,7 @@ test('two computers follow the key log of their tenant, each sees its own leaves
     'an altered file': [[files[0]!, alteredCopy(files[1]!)], 9, 'head_file.unproven'],
   };
   for (const [what, [args, status, code]] of Object.entries(wrong)) {
-    const refused = await holdfast(nowhere, 'key', 'log', '--check-heads', ...args, '--json');
+    const refused = await holdfast(nowhere, ['key', 'log', '--check-heads', ...args, '--json']);
     const { error } = JSON.parse(refused.stderr) as { error: { code: string; remedy?: string } };
     assert.deepEqual([refused.status, error.code], [status, code], what);
     assert.ok(error.remedy, what);
