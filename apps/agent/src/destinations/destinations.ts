@@ -298,7 +298,8 @@ export class Destinations {
     const proves = (record: Uint8Array) => isProof(record, this.#archive);
     const to = slot.session!;
     const onWithheld = () => expectTree(this.#archive, to, signal);
-    const work = { ...what, to, data, isGenuine, isProof: proves, onMissing, onWithheld, signal, onCopied };
+    const isClosed = (ordinal: Ordinal, kind: number) => this.#archive.isClosed(ordinal, kind);
+    const work = { ...what, to, data, isGenuine, isProof: proves, isClosed, onMissing, onWithheld, signal, onCopied };
     await catchUp(work).catch((error: unknown) => {
       const isMixed = error instanceof CodedError && error.code === destinationErrors.mixed.code;
       if (isMixed) this.#archive.noteOverrunBy(Number(error.details['ordinal']));
