@@ -166,7 +166,7 @@ function settled(stored: StoredKeys, facts: EscrowFacts): StoredKeys {
 
 test('escrow comes and goes as the policy asks, and never leaves an archive that only its computer opens', async () => {
   const escrow = newEscrow();
-  const facts = (setting: EscrowFacts['setting']) => ({ keys: escrow.keys, setting });
+  const facts = (setting: EscrowFacts['setting']) => ({ keys: escrow.keys, setting, areKeysLogged: true });
   const bare = makeArchive(ports);
   for (const setting of ['required', 'always'] as const) {
     assert.equal(judgeEscrow(bare, facts(setting)), 'to_add');
@@ -186,13 +186,13 @@ test('escrow comes and goes as the policy asks, and never leaves an archive that
   }
   assert.equal(judgeEscrow(bare, facts('off')), 'off');
   assert.equal(judgeEscrow(bare, facts(undefined)), 'not_heard');
-  assert.equal(judgeEscrow(bare, { keys: undefined, setting: 'required' }), 'no_keys');
+  assert.equal(judgeEscrow(bare, { keys: undefined, setting: 'required', areKeysLogged: true }), 'no_keys');
 });
 
 test('escrow for other keys than those that were pinned is replaced', async () => {
   const [old, now] = [newEscrow(), newEscrow()];
   const before = makeArchive(ports, undefined, old.keys);
-  const facts = { keys: now.keys, setting: 'required' } as const;
+  const facts = { keys: now.keys, setting: 'required', areKeysLogged: true } as const;
   assert.equal(judgeEscrow(before, facts), 'to_replace');
   const after = settled(before, facts);
   assert.deepEqual(kindsOf(after), ['escrow']);
@@ -203,7 +203,7 @@ test('escrow for other keys than those that were pinned is replaced', async () =
 test('no setting adds escrow to an archive whose user chose an own key, and every setting does where none was chosen', async () => {
   const escrow = newEscrow();
   for (const setting of ['required', 'always'] as const) {
-    const facts = { keys: escrow.keys, setting };
+    const facts = { keys: escrow.keys, setting, areKeysLogged: true };
     for (const choice of ['password', 'custom'] as const) {
       const before = makeArchive(ports, undefined, escrow.keys);
       const slot = prepareCustomKeySlot(before.keys.archiveId, systemRandom(32), systemRandom);
