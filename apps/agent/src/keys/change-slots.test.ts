@@ -119,7 +119,7 @@ test('an own key beside escrow is one more way in, and no choice against it', as
   assert.equal(both.choice, undefined);
   assert.deepEqual(kindsOf(both), ['escrow', 'password']);
   assert.deepEqual([await opens(both, byEscrow(escrow)), await opens(both, byPassword('beside the escrow'))], [1, 1]);
-  const standard = withStandardKeys(both, [], withOrdinal());
+  const standard = withStandardKeys(both, undefined, withOrdinal());
   assert.deepEqual([kindsOf(standard), newestEpoch(standard)], [['escrow'], 2]);
   assert.equal(await opens(standard, byPassword('beside the escrow')), 1);
 });
@@ -211,7 +211,7 @@ test('no setting adds escrow to an archive whose user chose an own key, and ever
       assert.equal(judgeEscrow(chosen, facts), 'kept_off');
       assert.equal(settled(chosen, facts), chosen);
       assert.equal(judgeEscrow(chosen, { ...facts, setting: 'off' }), 'off');
-      const standard = settled(withStandardKeys(chosen, [], withOrdinal()), facts);
+      const standard = settled(withStandardKeys(chosen, undefined, withOrdinal()), facts);
       assert.deepEqual(kindsOf(standard), ['escrow']);
       assert.equal(await opens(standard, byEscrow(escrow)), newestEpoch(standard));
     }

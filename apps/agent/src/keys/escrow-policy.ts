@@ -97,6 +97,19 @@ export function escrowChange(stored: StoredKeys, facts: EscrowFacts, random: Ran
   return { isStruck: isEscrow, added: [prepareEscrowSlot(archiveId, facts.keys!, random)] };
 }
 
+/**
+ * What escrow lacks where the user chose no own key, or does not any more: a slot for the keys that are pinned, in place of any
+ * others. That it is to be struck is left to the policy: an own key may be what else opens the archive, and be struck just now.
+ */
+export function escrowLacking(
+  { choice: _none, ...stored }: StoredKeys,
+  facts: EscrowFacts,
+  random: Random,
+): SlotChange | undefined {
+  const change = escrowChange(stored, facts, random);
+  return change && change.added.length > 0 ? change : undefined;
+}
+
 /** Whether a slot is sealed to these keys, by what it says; one whose parameters are not its kind's is to none. */
 function isSealedTo(slot: KeyringSlot, { logKey, keystoreKey }: EscrowKeys): boolean {
   try {
