@@ -1,12 +1,13 @@
 /**
  * Opening a keyring where its keys must not stay: in a process that opens those of many archives.
  *
- * What is ours is overwritten. What is not: the native state of zstd, where the ring was compressed, which is given back
- * without being overwritten.
+ * What was opened is overwritten. What is not: the window of zstd, where the ring was compressed, which is freed as it is. So
+ * keyrings are made without compression; older ones may have it.
  */
-import { createHmac, hash } from 'node:crypto';
+import { createCipheriv, createHmac, hash } from 'node:crypto';
 import { decompressZstd } from '../compress/zstd.node.ts';
 import { XaesKey } from '../crypto/xaes.node.ts';
+import { tagBytes } from '../crypto/xaes.ts';
 import { archiveErrors, corrupt } from '../errors.ts';
 import { equalBytes } from '../format/cursor.ts';
 import { type Keyring, parseKeyring, parseRing, type Ring } from '../format/keyring.ts';
@@ -71,7 +72,18 @@ function openSealed(ringKey: Uint8Array, [nonce, sealed, associated]: Sealed): U
     throw archiveErrors.not_authentic({ kind: RecordKind.keyring }, error);
   } finally {
     key.close();
+    overwriteFreed(sealed.length);
   }
+}
+
+/**
+ * Overwrites what Node has left of a text that it decrypted: it decrypts into a longer piece of memory, copies from there and
+ * frees it as it is. The next piece of that length is the same one.
+ */
+function overwriteFreed(sealedBytes: number): void {
+  const zeros = new Uint8Array(sealedBytes - tagBytes);
+  for (let turn = 0; turn < 2; turn += 1)
+    createCipheriv('aes-256-gcm', new Uint8Array(32), new Uint8Array(12)).update(zeros);
 }
 
 function withRaw<T>(plaintext: Uint8Array, work: (raw: Uint8Array) => T): T {
