@@ -33,7 +33,13 @@ const at = (changes: readonly KnownRules[], nowMs: number) => rulesInForce(chang
 
 /** Changes at rising instants, from 0 on. */
 const history = fc
-  .array(fc.record({ afterMs: fc.integer({ min: 0, max: 40 * DAY }), rules: anyRules }), { maxLength: 6 })
+  .array(
+    fc.record({
+      afterMs: fc.oneof(fc.integer({ min: 0, max: DAY }), fc.integer({ min: 0, max: 40 * DAY })),
+      rules: anyRules,
+    }),
+    { maxLength: 6 },
+  )
   .map((steps) => {
     let knownSinceMs = 0;
     return steps.map(({ afterMs, rules }): KnownRules => ({ knownSinceMs: (knownSinceMs += afterMs), rules }));
@@ -75,6 +81,15 @@ test('approvals to 0 and back, as often as one likes, are never 0 before a day w
   assert.equal(at([...toggled, last], 50 * HOUR + DAY).approvals, 0);
 });
 
+test('a weaker rule that is said again and again begins its wait each time', () => {
+  const again = Array.from({ length: 30 }, (_, step) => known(step * HOUR, { approvals: 0 }));
+  for (const { knownSinceMs } of again)
+    for (const ms of [0, HOUR - 1])
+      assert.equal(at(again.slice(0, knownSinceMs / HOUR + 1), knownSinceMs + ms).approvals, 1);
+  assert.equal(at(again, 29 * HOUR + DAY - 1).approvals, 1);
+  assert.equal(at(again, 29 * HOUR + DAY).approvals, 0);
+});
+
 test('no rule is weaker than before unless a change waited out the delay that was in force, undisturbed', () => {
   fc.assert(
     fc.property(history, fc.nat({ max: 300 * DAY }), fc.nat({ max: 300 * DAY }), (changes, one, other) => {
@@ -86,11 +101,13 @@ test('no rule is weaker than before unless a change waited out the delay that wa
         const now = rulesInForce(seen, nowMs)[purpose];
         const before = rulesInForce(seenBefore, beforeMs)[purpose];
         if (isAtLeast(now, before)) continue;
-        // Some change since then, or one that was waiting then, has had its time.
-        const waited = seen.some(({ knownSinceMs }, place) => {
+        // In whatever it is weaker, a change said so that has had its time since then, or was waiting then.
+        const weaker = [0, 1, 2].filter((part) => rank(now)[part]! < rank(before)[part]!);
+        const waited = seen.some(({ knownSinceMs, rules }, place) => {
           const justBefore = rulesInForce(seen.slice(0, place), knownSinceMs)[purpose];
           const endsMs = seen[place + 1]?.knownSinceMs ?? nowMs;
-          return endsMs - knownSinceMs >= Math.max(DAY, justBefore.delayHours * HOUR) && endsMs > beforeMs;
+          const hasWaited = endsMs - knownSinceMs >= Math.max(DAY, justBefore.delayHours * HOUR) && endsMs > beforeMs;
+          return hasWaited && weaker.every((part) => rank(rules[purpose])[part]! <= rank(now)[part]!);
         });
         assert.ok(waited);
       }

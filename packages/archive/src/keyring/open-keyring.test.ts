@@ -2,9 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { manualClock, systemRandom } from '@holdfast/base';
 import { XaesKey } from '../crypto/xaes.node.ts';
-import { encodeRing } from '../format/keyring.ts';
+import { encodeRing, parseKeyring } from '../format/keyring.ts';
 import { deriveEpochKeys } from '../format/keys.node.ts';
 import { ordinalOf } from '../format/ordinal.ts';
+import { splitRecord } from '../format/record.ts';
+import { openRecoverySlot } from '../format/slot.ts';
+import { timeOfMilliseconds } from '../format/time.ts';
+import { ArchiveMaker } from '../testing/archive-maker.ts';
 import { createArchive, sealKeyring } from './archive-keys.ts';
 import { deriveReadKeys, type OpenedKeyring, withOpenedKeyring } from './open-keyring.ts';
 
@@ -41,27 +45,42 @@ function makeKeyring(epochs: number) {
   }
 }
 
-test('a keyring opens by its ring key as long as it is worked with, and is zeros afterwards, compressed or not', () => {
-  for (const epochs of [1, 40]) {
-    const { record, ring, ...keys } = makeKeyring(epochs);
+/** A keyring whose ring is compressed, as they were made before, with so many epochs. */
+async function makeOlderKeyring(epochs: number) {
+  const maker = new ArchiveMaker('older keyring', systemRandom(32));
+  const madeAt = timeOfMilliseconds(clock.now());
+  for (let number = 0; number < epochs; number += 1) maker.addEpoch(madeAt);
+  const record = maker.keyring(madeAt).bytes;
+  const { archiveId } = maker;
+  const place = { archiveId, keyringNumber: 1 };
+  const { slots } = parseKeyring(splitRecord(record).open);
+  const [key] = (await Promise.all(slots.map((slot) => openRecoverySlot(slot, place, maker.entropy)))).filter(Boolean);
+  return { record, archiveId, ring: { epochs: maker.epochs }, ringKey: key! };
+}
+
+test('a keyring opens by its ring key as long as it is worked with, and is zeros afterwards, compressed or not', async () => {
+  const plain = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
+  for (const made of [makeKeyring(1), makeKeyring(40), await makeOlderKeyring(40)]) {
+    const { record, ring, ...keys } = made;
     let kept: OpenedKeyring | undefined;
-    const numbers = withOpenedKeyring(record, keys, (opened) => {
-      kept = opened;
-      assert.deepEqual(Buffer.from(opened.raw), Buffer.from(encodeRing(ring)));
-      assert.deepEqual(
-        opened.ring.epochs.map(({ key }) => Buffer.from(key)),
-        ring.epochs.map(({ key }) => Buffer.from(key)),
-      );
-      return opened.ring.epochs.map(({ number }) => number);
+    const opened = withOpenedKeyring(record, keys, (own) => {
+      kept = own;
+      assert.deepEqual(plain(own.raw), plain(encodeRing(own.ring)));
+      return own.ring.epochs.map(({ number, key }) => [number, plain(key)]);
     });
     assert.deepEqual(
-      numbers,
-      Array.from({ length: epochs }, (_, number) => number),
+      opened,
+      ring.epochs.map(({ number, key }) => [number, plain(key)]),
     );
-    assert.equal(kept?.keyring.number, epochs);
-    assert.ok(kept.raw.every((byte) => byte === 0));
+    assert.equal(kept?.sealedUnder, ring.epochs.length - 1);
+    assert.ok(kept.raw.length > 50 && kept.raw.every((byte) => byte === 0));
     assert.ok(kept.ring.epochs.every(({ key }) => key.length === 32 && key.every((byte) => byte === 0)));
   }
+});
+
+test('a ring lies in its keyring without compression, which would keep a copy where nobody can overwrite it', async () => {
+  const ofRing = ({ record }: { readonly record: Uint8Array }) => splitRecord(record).header.sealedBytes;
+  assert.ok(ofRing(makeKeyring(40)) > ofRing(await makeOlderKeyring(40)));
 });
 
 test('the ring is zeros also where the work with it fails', () => {

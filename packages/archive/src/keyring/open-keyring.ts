@@ -21,6 +21,8 @@ export type OpenedKeyring = {
   readonly ring: Ring;
   /** The raw bytes of the ring (format document, section 5). */
   readonly raw: Uint8Array;
+  /** The epoch in the record's header, which is that of the newest one in the ring. */
+  readonly sealedUnder: number;
 };
 
 /**
@@ -38,7 +40,9 @@ export function withOpenedKeyring<T>(
   if (!isKnownRecord(header) || header.kind !== RecordKind.keyring) throw corrupt('record: it is no keyring');
   const plaintext = openSealed(ringKey, [nonce, sealed, associatedData(archiveId, headerBytes, open)]);
   try {
-    return withRaw(plaintext, (raw) => work({ keyring: parseKeyring(open), ring: parseRing(raw), raw }));
+    return withRaw(plaintext, (raw) =>
+      work({ keyring: parseKeyring(open), ring: parseRing(raw), raw, sealedUnder: header.epoch }),
+    );
   } finally {
     plaintext.fill(0);
   }
