@@ -15,6 +15,8 @@ export const subject = {
   person: (userUid: string): string => `person:${userUid}`,
   /** Everybody in the tenant. */
   everyone: 'everyone',
+  /** The tenant's keystore: what it has to know before it releases anything. */
+  keystore: 'keystore',
 } as const;
 
 /**
@@ -50,14 +52,15 @@ export type Subjects = readonly [string, ...string[]];
 
 /** Whom a leaf of each kind is about. */
 const subjectsByKind: { readonly [K in KeyLogKind]: (leaf: Extract<KeyLogLeaf, { kind: K }>) => Subjects } = {
-  key_registered: ({ deviceUid }) => [subject.device(deviceUid)],
+  key_registered: ({ deviceUid }) => [subject.device(deviceUid), subject.keystore],
   key_ended: ({ deviceUid, archiveId }) => [
     subject.device(deviceUid),
     ...(archiveId === null ? [] : [subject.archive(archiveId)]),
+    subject.keystore,
   ],
-  person_key_registered: ({ userUid }) => [subject.person(userUid)],
-  person_key_ended: ({ userUid }) => [subject.person(userUid)],
-  key_vouched: ({ holder, by }) => [subjectOf(holder), subjectOf(by)],
+  person_key_registered: ({ userUid }) => [subject.person(userUid), subject.keystore],
+  person_key_ended: ({ userUid }) => [subject.person(userUid), subject.keystore],
+  key_vouched: ({ holder, by }) => [subjectOf(holder), subjectOf(by), subject.keystore],
   keyring_added: ({ archiveId }) => [subject.archive(archiveId)],
   daily_heads: () => [subject.everyone],
   escrow_keys_set: () => [subject.everyone],
@@ -67,7 +70,7 @@ const subjectsByKind: { readonly [K in KeyLogKind]: (leaf: Extract<KeyLogLeaf, {
     ...(notice === 'everyone' ? [subject.everyone] : []),
   ],
   release_refused: ({ archiveId }) => [subject.archive(archiveId)],
-  release_rules: () => [subject.everyone],
+  release_rules: () => [subject.everyone, subject.keystore],
   escrow_tried: () => [subject.everyone],
 };
 

@@ -8,6 +8,8 @@ export const keystoreErrors = defineErrors('keystore', {
   unsigned_head: ['corrupt', 'The head of the key log is not signed by the key of the log'],
   older_head: ['conflict', 'The head of the key log is older than the last one'],
   forked_log: ['corrupt', 'The head of the key log does not go on from the last one'],
+  hidden_leaf: ['corrupt', 'A leaf that the keystore has to know is not shown, or is not the one in the log'],
+  not_followed: ['conflict', 'The key log was not followed up to this head'],
   forged_proof: ['corrupt', 'The leaf is not in the key log at that place, or not about whom it has to be'],
   bad_request: ['invalid', 'The request is not one'],
   forged_request: ['forbidden', 'The request is not signed by the key that it names'],

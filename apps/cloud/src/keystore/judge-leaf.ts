@@ -29,6 +29,8 @@ export type LeafFacts = {
   /** Verifier key (note) of the tenant's log, as it was given when the tenant's keys were made. */
   readonly logVerifier: string;
   readonly kept: KeptHead;
+  /** All leaves up to the kept head were followed: a newer one is not taken, for a leaf in between may say that a key has ended. */
+  readonly isFollowed?: boolean;
   readonly head: { readonly note: string; readonly consistency: readonly Hash[] };
   /** Its text, its place from 0, and the proof that it is there under this head. */
   readonly leaf: { readonly text: string; readonly logIndex: number; readonly inclusion: readonly Hash[] } | undefined;
@@ -46,7 +48,7 @@ export type JudgedLeaf<Kind extends KeyLogKind> = {
  * Judges that a leaf of one of these kinds stands in the tenant's log, under a head that goes on from the last one.
  *
  * The entry in the tree is computed here from the text, with the labels it has to have: so whoever a leaf is about can find it.
- * @throws keystore.no_leaf, keystore.unsigned_head, keystore.older_head, keystore.forked_log, keystore.forged_proof
+ * @throws keystore.no_leaf, keystore.unsigned_head, keystore.older_head, keystore.forked_log, keystore.not_followed, keystore.forged_proof
  */
 export function judgeLeaf<Kind extends KeyLogKind>(
   tenant: Tenant,
@@ -62,16 +64,20 @@ export function judgeLeaf<Kind extends KeyLogKind>(
   return { leaf, leafHash, head };
 }
 
-function judgeHead(tenant: Tenant, { logVerifier, kept, head: { note, consistency } }: LeafFacts): KeptHead {
+function judgeHead(tenant: Tenant, facts: LeafFacts): KeptHead {
+  const { logVerifier, kept, isFollowed = false } = facts;
+  const { note, consistency } = facts.head;
   const head = openHead(tenant, note, logVerifier);
   const sizes = { kept: kept.treeSize, shown: head.treeSize };
   if (head.treeSize < kept.treeSize) throw keystoreErrors.older_head(sizes);
   const claim = { fromSize: kept.treeSize, fromRoot: kept.root, toSize: head.treeSize, toRoot: head.root };
   if (!verifyConsistency(claim, consistency)) throw keystoreErrors.forked_log(sizes);
+  if (isFollowed && head.treeSize > kept.treeSize) throw keystoreErrors.not_followed(sizes);
   return head;
 }
 
-function openHead({ installationId, tenantUid }: Tenant, note: string, logVerifier: string): KeptHead {
+/** Opens a signed head of the tenant's key log. @throws keystore.unsigned_head */
+export function openHead({ installationId, tenantUid }: Tenant, note: string, logVerifier: string): KeptHead {
   try {
     const origin = keyLogOrigin(installationId, tenantUid);
     const { treeSize, root } = openCheckpoint(note, origin, [parseVerifierKey(logVerifier)]);
