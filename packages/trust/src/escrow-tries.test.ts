@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { hex, uuid } from './any-leaf.fixture.ts';
+import { hex, uuid } from './testing/leaf-arbitraries.ts';
 import { escrowTriesRoot, isEscrowTryProved, proveEscrowTry } from './index.ts';
 
 test('a slot is proved to be among those of a run, and no other slot, place or run is', async () => {

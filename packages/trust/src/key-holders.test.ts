@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemRandom } from '@holdfast/base';
-import { newSigner } from './any-leaf.fixture.ts';
+import { newSigner } from './testing/leaf-arbitraries.ts';
 import { isArchiveOwner, isKeyVouched, signArchiveOwner, signKeyVouch } from './index.ts';
 
 const [older, newer, stranger] = [newSigner(), newSigner(), newSigner()];

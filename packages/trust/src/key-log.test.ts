@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { anyLeaf, hex, uuid } from './any-leaf.fixture.ts';
+import { anyLeaf, hex, uuid } from './testing/leaf-arbitraries.ts';
 import {
   archiveHeadsRoot,
   canonicalJson,

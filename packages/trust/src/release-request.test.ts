@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { anyApproval, anyLeaf, anyRequest, newSigner, signApproval, signRequest } from './any-leaf.fixture.ts';
+import { anyApproval, anyLeaf, anyRequest, newSigner, signApproval, signRequest } from './testing/leaf-arbitraries.ts';
 import {
   canonicalJson,
   formatKeyLogLeaf,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { anyRules, anyRulesChange } from './any-leaf.fixture.ts';
+import { anyRules, anyRulesChange } from './testing/leaf-arbitraries.ts';
 import {
   approvalsForRules,
   canonicalJson,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseUuid, systemRandom } from '@holdfast/base';
 import fc from 'fast-check';
-import { anyRequest, newSigner } from './any-leaf.fixture.ts';
+import { anyRequest, newSigner } from './testing/leaf-arbitraries.ts';
 import {
   importHpkeKey,
   openHpke,

@@ -11,7 +11,7 @@ import {
   type ReleaseRules,
   type RulesChange,
   type Sign,
-} from './index.ts';
+} from '../index.ts';
 
 /** Some bytes. */
 export const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
