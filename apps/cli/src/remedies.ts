@@ -60,6 +60,8 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'keystore.busy': () => 'try again in a moment',
   'keystore.fault': () => 'look at the log of the server, and please report it',
   'keystore.already_running': () => 'end the other one: the log of the server says when it is tried again',
+  'keystore.traced': ({ tracer }) =>
+    `end the debugger or tracer with the process number ${String(tracer)}; it is tried again by itself`,
   'keystore.memory_open': ({ syscall }) => `allow the process the call ${String(syscall)}; it is tried again by itself`,
   'keystore.other_log': () => 'put back a database whose schemas public and keystore are of one time',
   'enrollment.keys_not_made': () => 'holdfast cloud doctor says whether the keystore of the server answers',
