@@ -49,6 +49,7 @@ export const cloudModules: Readonly<Record<string, readonly string[]>> = {
   holds: ['devices'],
   archives: ['holds'],
   storage: ['archives'],
+  releases: ['holds'],
   restores: ['archives'],
   events: ['devices'],
   detection: ['events'],

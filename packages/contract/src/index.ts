@@ -14,6 +14,7 @@ export * from './permissions.ts';
 export * from './policies.ts';
 export * from './problem-in-words.ts';
 export * from './problem.ts';
+export * from './releases.ts';
 export * from './route.ts';
 export * from './routes.ts';
 export * from './sessions.ts';
