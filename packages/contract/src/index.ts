@@ -11,6 +11,7 @@ export * from './key-log.ts';
 export * from './oauth.ts';
 export * from './orgs.ts';
 export * from './permissions.ts';
+export * from './person-card.ts';
 export * from './policies.ts';
 export * from './problem-in-words.ts';
 export * from './problem.ts';

@@ -123,7 +123,13 @@ export const releaseRoutes = {
     body: z.strictObject({ tenantUid: z.uuid(), approval: signedApproval }),
     status: 200,
     reply: ReleaseState,
-    errors: [...known, releasesErrors.refused, releasesErrors.too_many, releasesErrors.not_found, releasesErrors.settled],
+    errors: [
+      ...known,
+      releasesErrors.refused,
+      releasesErrors.too_many,
+      releasesErrors.not_found,
+      releasesErrors.settled,
+    ],
   }),
   list: defineRoute({
     ...asked,

@@ -32,7 +32,12 @@ test('a call is read as it was signed, and by no other key or label', () => {
   assert.throws(() => openReleaseCall(other), { code: 'release.forged' });
   const altered = { ...signed, text: canonicalJson({ ...genuine, call: 'refuse' }) };
   assert.throws(() => openReleaseCall(altered), { code: 'release.forged' });
-  const approval = { version: 1, requestSha256: genuine.about!, approverKey: signer.publicKey, at: genuine.at } as const;
+  const approval = {
+    version: 1,
+    requestSha256: genuine.about!,
+    approverKey: signer.publicKey,
+    at: genuine.at,
+  } as const;
   const { signature } = signReleaseApproval(approval, signer.sign);
   assert.throws(() => openReleaseCall({ text: signed.text, signature }), { code: 'release.forged' });
 });

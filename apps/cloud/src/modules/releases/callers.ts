@@ -17,8 +17,9 @@ import type { AuditActor, OpenContext, WriteAudit } from '../../platform/context
 import type { Kms } from '../../platform/kms.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Database, TenantTx } from '../../platform/postgres.ts';
+import { appendKeyLogLeaf } from '../keylog/index.ts';
+import { readKnowledge, type Knowledge } from '../persons/index.ts';
 import { isTenantActive } from '../tenants/index.ts';
-import { readKnowledge, type Knowledge } from './knowledge.ts';
 import * as store from './store.ts';
 
 /** What handling releases needs. */
@@ -113,4 +114,57 @@ export async function withCaller<T>(
       throw releasesErrors.stale_call({ serverTime: new Date(nowMs).toISOString() });
     return work(tx, caller, call);
   });
+}
+
+/** Who was refused what, and why. */
+export type Refused = {
+  readonly archiveId: string;
+  readonly requestSha256: string;
+  readonly by: KeyHolder;
+  readonly name: string;
+  /** Code of the error that says why. */
+  readonly code: string;
+};
+
+/**
+ * Writes that something was refused into the key log, where whose archive it is sees it; returns the place of the leaf.
+ *
+ * In a transaction that commits: what was refused is thrown after it. Call it last.
+ */
+export async function logRefusal(
+  tx: TenantTx,
+  { writeAudit }: Pick<ReleaseDeps, 'writeAudit'>,
+  { tenantId, at }: { readonly tenantId: string; readonly at: Date },
+  { archiveId, requestSha256, by, name, code }: Refused,
+): Promise<number> {
+  const kind = by.kind === 'person' ? 'user' : 'device';
+  const target = { kind: 'release', id: requestSha256 };
+  await writeAudit(tx, {
+    tenantId,
+    at,
+    actor: { kind, id: by.uid, name },
+    outcome: 'refused',
+    eventType: 'release.refused',
+    target,
+    facts: { archiveId, code },
+  });
+  const fact = { kind: 'release_refused', archiveId, requestSha256, code } as const;
+  const { logIndex } = await appendKeyLogLeaf(tx, { tenantId, at }, fact);
+  const row = { tenant_id: tenantId, log_index: logIndex, by_kind: by.kind, by_uid: by.uid };
+  await store.insertRefusal(tx, { ...row, document_sha256: requestSha256, code, at });
+  return logIndex;
+}
+
+/** Requests and refusals of one holder of a key in a day: all are leaves that every device reads. */
+export const MOST_IN_A_DAY = 100;
+export const DAY_MS = 86_400_000;
+
+/** Whether somebody has asked, or was refused, as often as one may in a day. */
+export async function hasAskedEnough(
+  tx: TenantTx,
+  { tenantId, uid, at }: { readonly tenantId: string; readonly uid: string; readonly at: Date },
+): Promise<boolean> {
+  const since = new Date(at.getTime() - DAY_MS);
+  const { requests, refusals } = await store.countSince(tx, { tenantId, uid, since });
+  return requests + refusals >= MOST_IN_A_DAY;
 }

@@ -1,6 +1,16 @@
 import { sql } from 'kysely';
 import type { TenantTx } from '../../platform/postgres.ts';
-import { bigint, bytea, instant, integer, nullable, text, uuid, type Columns, type Rows } from '../../platform/table.ts';
+import {
+  bigint,
+  bytea,
+  instant,
+  integer,
+  nullable,
+  text,
+  uuid,
+  type Columns,
+  type Rows,
+} from '../../platform/table.ts';
 
 /** Tables owned by this module. No other module reads or writes them. */
 export const tables = {
@@ -72,7 +82,9 @@ export type ApprovalRow = Awaited<ReturnType<typeof listApprovals>>[number];
  * Has transactions about a document of a tenant wait for one another: what becomes of it is decided once.
  */
 export async function lockDocument(tx: TenantTx, tenantId: string, documentSha256: string): Promise<void> {
-  await sql`select pg_advisory_xact_lock(hashtextextended(${`release ${tenantId} ${documentSha256}`}, 0))`.execute(db(tx));
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`release ${tenantId} ${documentSha256}`}, 0))`.execute(
+    db(tx),
+  );
 }
 
 /** Keeps a request; one that is there stays. */
@@ -135,7 +147,14 @@ export async function countSince(
 /** Keeps an approval; false where the person has approved the document before. */
 export async function insertApproval(
   tx: TenantTx,
-  row: Omit<Rows<typeof tables>['release_approvals'], 'approved_at'> & { readonly approved_at: Date },
+  row: {
+    readonly tenant_id: string;
+    readonly document_sha256: string;
+    readonly user_id: string;
+    readonly approval: string;
+    readonly signature: string;
+    readonly approved_at: Date;
+  },
 ): Promise<boolean> {
   const result = await db(tx)
     .insertInto('release_approvals')
@@ -238,7 +257,12 @@ export async function insertRefusal(
 /** Keeps the statement of whose archive it is; false where it is known. */
 export async function insertOwner(
   tx: TenantTx,
-  row: { readonly tenant_id: string; readonly archive_id: string; readonly signature: string; readonly stated_at: Date },
+  row: {
+    readonly tenant_id: string;
+    readonly archive_id: string;
+    readonly signature: string;
+    readonly stated_at: Date;
+  },
 ): Promise<boolean> {
   const result = await db(tx)
     .insertInto('archive_owners')
