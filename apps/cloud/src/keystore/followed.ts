@@ -1,6 +1,7 @@
 import { defineOperation } from './operation.ts';
-import { keystoreErrors } from './errors.ts';
+import { findFollowed } from './release-store.ts';
 import { FollowedSize, OfTenant } from './release-shapes.ts';
+import { expectLogVerifier } from './store.ts';
 
 /** Tells how many leaves of a tenant's key log were followed. @throws keystore.tenant_unknown */
 export const followed = defineOperation({
@@ -8,6 +9,11 @@ export const followed = defineOperation({
   reply: FollowedSize,
   maxBodyBytes: 1_024,
   isRepeatable: true,
-  // Its shapes alone, for whoever calls it: the work follows.
-  work: () => Promise.reject(keystoreErrors.unknown_form({ field: 'operation' })),
+  work({ database }, { tenantUid: tenantId }) {
+    return database.withTenant(tenantId, async (tx) => {
+      await expectLogVerifier(tx, tenantId);
+      const { size } = await findFollowed(tx, tenantId);
+      return { treeSize: size };
+    });
+  },
 });
