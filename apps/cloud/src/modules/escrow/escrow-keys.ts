@@ -103,6 +103,29 @@ export async function listEscrowKeyIds(tx: TenantTx, tenantId: string): Promise<
   });
 }
 
+/**
+ * The private half of the log sealing key with an id (`hpkeKeyId`, hex); undefined where the tenant has none.
+ *
+ * With it the outer layer of an escrow slot is opened: only in a transaction in which the leaf of the release stands.
+ */
+export async function openLogSealingKey(
+  { database, kms }: { readonly database: Database; readonly kms: Kms },
+  { tenantId, keyId }: { readonly tenantId: string; readonly keyId: string },
+): Promise<HpkeKey | undefined> {
+  const rows = await database.withTenant(tenantId, (tx) => store.listSealingKeys(tx, tenantId));
+  const row = rows.find(({ document }) => {
+    const { logSealingKey } = parseEscrowKeys(document);
+    return hpkeKeyId(Buffer.from(logSealingKey, 'base64url')).toHex() === keyId;
+  });
+  if (!row) return undefined;
+  const secret = await kms.unwrap(row.wrapped_log_sealing_key, { purpose: logSealingKeyPurpose, tenantId });
+  try {
+    return importHpkeKey(secret);
+  } finally {
+    secret.fill(0);
+  }
+}
+
 /** The document of a tenant's escrow keys in force; undefined before they are made. */
 export async function findEscrowKeys(tx: TenantTx, tenantId: string): Promise<string | undefined> {
   return (await store.findNewestKeys(tx, tenantId))?.document;
