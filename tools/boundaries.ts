@@ -49,6 +49,8 @@ export const cloudModules: Readonly<Record<string, readonly string[]>> = {
   holds: ['devices'],
   archives: ['holds'],
   storage: ['archives'],
+  persons: ['devices'],
+  releases: ['holds', 'persons'],
   restores: ['archives'],
   events: ['devices'],
   detection: ['events'],

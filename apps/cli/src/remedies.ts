@@ -60,6 +60,8 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'keystore.busy': () => 'try again in a moment',
   'keystore.fault': () => 'look at the log of the server, and please report it',
   'keystore.already_running': () => 'end the other one: the log of the server says when it is tried again',
+  'keystore.traced': ({ tracer }) =>
+    `end the debugger or tracer with the process number ${String(tracer)}; it is tried again by itself`,
   'keystore.memory_open': ({ syscall }) => `allow the process the call ${String(syscall)}; it is tried again by itself`,
   'keystore.other_log': () => 'put back a database whose schemas public and keystore are of one time',
   'enrollment.keys_not_made': () => 'holdfast cloud doctor says whether the keystore of the server answers',
@@ -142,7 +144,7 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'keys.reseal_runs': () => 'wait until the command that began it ends',
   'keys.no_way_in': () => 'keep a recovery code first: holdfast key show-recovery',
   'keys.escrow_demanded': () =>
-    'keep escrow beside it with --with-escrow, or ask the administrator of the organisation to allow an own key',
+    'let the organisation in beside it with --with-escrow, or ask its administrator to allow an own key in its place',
   'keys.unsettled': () => 'connect a destination, then try again: holdfast status',
   'keys.export_exists': () => 'choose another name',
   'recovery_code.wrong_length': () => 'type all the words, with a space between them',
