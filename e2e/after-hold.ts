@@ -12,18 +12,20 @@ type Found = { readonly ordinal: Ordinal; readonly kind: number; readonly bytes:
 /** All records of a folder's segments, by scanning them. */
 export async function* recordsOfFolder(folder: string): AsyncGenerator<Found> {
   const directory = path.join(folder, 'segments');
-  for (const name of readdirSync(directory).toSorted()) {
-    const file = await nodeDisk.open(path.join(directory, name), 'read');
-    try {
-      for await (const finding of scanRecords(file)) {
-        if (finding.found !== 'record') continue;
-        const bytes = new Uint8Array(finding.lengthBytes);
-        await file.read(bytes, finding.offset);
-        yield { ordinal: finding.ordinal, kind: finding.kind, bytes };
-      }
-    } finally {
-      await file.close();
+  for (const name of readdirSync(directory).toSorted()) yield* recordsOfSegment(path.join(directory, name));
+}
+
+async function* recordsOfSegment(segment: string): AsyncGenerator<Found> {
+  const file = await nodeDisk.open(segment, 'read');
+  try {
+    for await (const finding of scanRecords(file)) {
+      if (finding.found !== 'record') continue;
+      const bytes = new Uint8Array(finding.lengthBytes);
+      await file.read(bytes, finding.offset);
+      yield { ordinal: finding.ordinal, kind: finding.kind, bytes };
     }
+  } finally {
+    await file.close();
   }
 }
 

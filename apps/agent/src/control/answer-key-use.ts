@@ -78,7 +78,7 @@ async function lastCommitsOf(
   try {
     for await (const { number, time } of archive.state().commits()) {
       const atMs = millisecondsOf(time);
-      for (const [place, end] of ends.entries()) if (end !== undefined && atMs <= end) lasts[place] = number;
+      ends.forEach((end, place) => end !== undefined && atMs <= end && (lasts[place] = number));
     }
     return lasts;
   } catch (error) {

@@ -104,7 +104,7 @@ export async function resealPast(
   database.setFact(resealFacts.begun, epoch);
   let closed = await run.round();
   // What a pass that was under way had stored before it began may name old records.
-  for (let round = 1; round < mostRounds && isAnyLeft(closed.needed) && run.isLeftExplained(closed) === false; round++)
+  for (let round = 1; round < mostRounds && isAnyLeft(closed.needed) && !run.isLeftExplained(closed); round++)
     closed = await run.round();
   database.setFact(resealFacts.epoch, epoch);
   database.setFact(resealFacts.atMs, Math.round(clock.now()));

@@ -147,14 +147,15 @@ export function livePartsOf(
     readonly commit: LivePart['commit'];
   },
 ): readonly LivePart[] {
-  const parts: LiveRange[][] = [[]];
+  let part: LiveRange[] = [];
+  const parts = [part];
   let bytes = 0;
   for (const range of set.covered.flatMap((of) => rangesOf(needed, of))) {
     if (bytes + range.packed.length > partBytes) {
-      parts.push([]);
+      parts.push((part = []));
       bytes = 0;
     }
-    parts.at(-1)!.push(range);
+    part.push(range);
     bytes += range.packed.length + 64;
   }
   const { number, commit } = set;

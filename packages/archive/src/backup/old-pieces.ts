@@ -69,12 +69,7 @@ export class OldPieces {
     for (const destination of from) {
       if (left.size === 0) break;
       try {
-        for await (const record of destination.read([...left.keys()], signal)) {
-          const found = wholeIn(record, left, keys);
-          if (!found) continue;
-          left.delete(found.ordinal);
-          yield found;
-        }
+        yield* wholeOf(destination.read([...left.keys()], signal), left, keys);
       } catch (error) {
         signal?.throwIfAborted();
         if (!(error instanceof CodedError)) throw error;
@@ -83,6 +78,19 @@ export class OldPieces {
     }
     if (left.size > 0 && failure) throw failure;
     return [...left.values()].flatMap((pieces) => [...pieces.values()]);
+  }
+}
+
+/** Those that give all of what waits for them; it waits no more. */
+async function* wholeOf(
+  records: AsyncIterable<Uint8Array>,
+  left: Map<Ordinal, Map<number, OldPiece>>,
+  keys: OpenKeys,
+): AsyncGenerator<ReadPieces> {
+  for await (const record of records) {
+    const found = wholeIn(record, left, keys);
+    if (found) left.delete(found.ordinal);
+    if (found) yield found;
   }
 }
 

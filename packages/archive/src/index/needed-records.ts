@@ -1,5 +1,5 @@
 /** Every record that a state needs: nodes of its tree, lists, and what pieces of every kept version lie in. */
-import { isHole } from '../format/extent.ts';
+import { type Extent, isHole } from '../format/extent.ts';
 import { directoryStart, keySpaces } from '../format/map-key.ts';
 import type { Ordinal } from '../format/ordinal.ts';
 import { OrdinalSet } from '../format/ordinal-set.ts';
@@ -44,16 +44,18 @@ export async function neededRecords(
   const pieces = new PieceSet();
   for await (const { value } of state.range(directoryStart(0), Uint8Array.of(keySpaces.commits))) {
     signal?.throwIfAborted();
-    for (const stream of parseRow(value).streams ?? []) {
-      for await (const named of streamExtents(stream, lists)) {
-        if (isHole(named)) continue;
-        const { ordinal, offset, length } = await state.resolveExtent(named);
-        if (mark(ordinal)) counts.dataRecords++;
-        if (ordinal < below && pieces.add(ordinal, offset)) counts.dataBytes += length;
-      }
+    for await (const { ordinal, offset, length } of piecesOf(value, state, lists)) {
+      if (mark(ordinal)) counts.dataRecords++;
+      if (ordinal < below && pieces.add(ordinal, offset)) counts.dataBytes += length;
     }
   }
   return { ordinals, below: counts };
+}
+
+/** The pieces of all streams of a row, where they lie now. */
+async function* piecesOf(row: Uint8Array, state: ArchiveState, lists: LoadRecord): AsyncGenerator<Extent> {
+  for (const stream of parseRow(row).streams ?? [])
+    for await (const named of streamExtents(stream, lists)) if (!isHole(named)) yield state.resolveExtent(named);
 }
 
 /** Places in records. Most pieces begin their record: they take a bit each. */
