@@ -6,6 +6,7 @@ import type { BackupRequest, CommitClock, ExclusionRule } from '@holdfast/archiv
 import { type Clock, type Random, systemClock, systemRandom } from '@holdfast/base';
 import type { EscrowKeys } from '@holdfast/trust';
 import { DeviceArchive } from './archive/device-archive.ts';
+import { BranchBook } from './branches/branch-book.ts';
 import { systemBootClock } from './clock/boot-clock.ts';
 import { ServerClock } from './clock/server-clock.ts';
 import { ControlServer } from './control/server.ts';
@@ -74,6 +75,7 @@ export type AgentParts = {
   readonly archive: DeviceArchive;
   readonly database: AgentDatabase;
   readonly destinations: Destinations;
+  readonly branches: BranchBook;
   readonly protector: Protector;
   /** What passes need that run within the protector's `exclusive`. */
   readonly passPorts: PassPorts;
@@ -149,7 +151,9 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const gaps = new GapBook(database, archive.index);
   const keyLog = options.keyLog?.();
   const onKeyLogHead = (note: string) => keyLog && hearHead(keyLog, note, clock.now());
-  const destinations = new Destinations(archive, places, { clock, random, source, signal, memory, gaps, onKeyLogHead });
+  const branches = new BranchBook(database);
+  const destinationPorts = { clock, random, source, signal, memory, gaps, branches, onKeyLogHead };
+  const destinations = new Destinations(archive, places, destinationPorts);
   resources.defer(() => destinations.closeAll());
   const startWorker = options.startWorker ?? startBackupWorker;
   const workers = Math.max(1, Math.min(4, availableParallelism()));
@@ -161,7 +165,7 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   resources.defer(() => protector.close());
   const recoveryCode = new ShownRecoveryCode({ clock, random });
   resources.use(spareMemory());
-  return { ...shared, passPorts, protector, recoveryCode, makePlace, stateDir, keyLog, escrow, random, signal };
+  return { ...shared, branches, passPorts, protector, recoveryCode, makePlace, stateDir, keyLog, escrow, random, signal };
 }
 
 function escrowPolicyOf(database: AgentDatabase, { escrow }: AgentOptions): EscrowPolicy {
