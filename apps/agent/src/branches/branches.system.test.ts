@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { ArchiveFolder, nodeDisk } from '@holdfast/archive/log';
 import { systemClock } from '@holdfast/base';
 import { BranchBook, holdMs } from './branch-book.ts';
-import { BranchScene } from './branch-scene.fixture.ts';
+import { BranchScene, contentsOf } from './branch-scene-testing.ts';
 
 type Shown = Readonly<Record<string, unknown>>;
 
@@ -35,20 +35,6 @@ async function recordsBelow(folder: string): Promise<Map<number, string>> {
   } finally {
     await opened.close();
   }
-}
-
-/** The contents a file has had, oldest version first. */
-async function contentsOf({ agent }: BranchScene, name: string): Promise<string[]> {
-  const file = path.join(agent.tree, name);
-  const { versions } = (await agent.ask('versions', { path: file })) as unknown as { versions: { from: string }[] };
-  const contents: string[] = [];
-  for (const [place, { from }] of versions.entries()) {
-    const to = path.join(agent.folder, `version ${place} of ${path.basename(name)} ${Date.now()}`);
-    const report = await agent.ask('restore', { paths: [file], to, at: from });
-    assert.deepEqual([report['failed'], report['problems']], [[], []]);
-    contents.push(readFileSync(path.join(to, path.basename(name)), 'latin1'));
-  }
-  return contents;
 }
 
 async function branchesOf({ agent }: BranchScene): Promise<readonly Shown[]> {

@@ -1,7 +1,9 @@
 /** An agent whose folder holds commits that its server never saw, since its disk was set back meanwhile. */
-import { cpSync, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import assert from 'node:assert/strict';
+import { cpSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
+import type { DestinationSession } from '../destinations/destination-place.ts';
 import { destinationErrors } from '../destinations/errors.ts';
 import { folderPlace, prepareFolder } from '../destinations/folder-place.ts';
 import { TestAgent } from '../testing.ts';
@@ -17,6 +19,8 @@ export class BranchScene {
   readonly server: string;
   folder = '';
   isServerAway = false;
+  /** After so many fragments the connection to the server breaks: before one arrives, or before its answer does. */
+  cut: { left: number; readonly isAnswerLost: boolean } | undefined;
 
   private constructor(t: TestContext, more: ConstructorParameters<typeof TestAgent>[0] = {}) {
     this.agent = new TestAgent({
@@ -29,7 +33,7 @@ export class BranchScene {
           open: async (facts) => {
             if (this.isServerAway) throw destinationErrors.away({ folder });
             await prepareFolder(folder, facts.archiveId);
-            return place.open(facts);
+            return this.#breakable(await place.open(facts));
           },
         };
       },
@@ -52,6 +56,17 @@ export class BranchScene {
 
   async backUp(): Promise<void> {
     await this.agent.ask('backup');
+  }
+
+  #breakable(session: DestinationSession): DestinationSession {
+    const append = session.append.bind(session);
+    return Object.assign(session, {
+      append: async (fragment: Uint8Array) => {
+        const isCut = this.cut !== undefined && this.cut.left-- <= 0;
+        if (!isCut || this.cut?.isAnswerLost) await append(fragment);
+        if (isCut) throw destinationErrors.interrupted({ destination: session.name });
+      },
+    });
   }
 
   setFolderAway(isAway: boolean): void {
@@ -97,4 +112,18 @@ export class BranchScene {
     }
     this.setFolderAway(false);
   }
+}
+
+/** The contents a file has had, oldest version first. */
+export async function contentsOf({ agent }: BranchScene, name: string): Promise<string[]> {
+  const file = path.join(agent.tree, name);
+  const { versions } = (await agent.ask('versions', { path: file })) as unknown as { versions: { from: string }[] };
+  const contents: string[] = [];
+  for (const [place, { from }] of versions.entries()) {
+    const to = path.join(agent.folder, `version ${place} of ${path.basename(name)} ${Date.now()}`);
+    const report = await agent.ask('restore', { paths: [file], to, at: from });
+    assert.deepEqual([report['failed'], report['problems']], [[], []]);
+    contents.push(readFileSync(path.join(to, path.basename(name)), 'latin1'));
+  }
+  return contents;
 }
