@@ -6,6 +6,15 @@ export { compileGlob, type GlobMatcher } from './backup/glob.ts';
 export { maxDestinations, type RoutePlan, Routes, type SetBinding } from './backup/routes.ts';
 export type { LostDestination } from './backup/uploader.ts';
 export type { LostRecords, StoredAgain } from './backup/store-again.ts';
+export type { BranchContent, LeftVersion, TakenCounts, TakenIn } from './backup/take-in.ts';
+export { branchChain, type BranchChain, type BranchLink } from './branch/branch-chain.ts';
+export { branchVersions, type BranchVersion } from './branch/branch-versions.ts';
+export {
+  type BranchSurvey,
+  comparedVersions,
+  type ComparedVersion,
+  surveyBranch,
+} from './branch/survey-branch.ts';
 export { rereadSets } from './backup/reread-sets.ts';
 export { archiveErrors } from './errors.ts';
 export { backupErrors } from './backup/errors.ts';
