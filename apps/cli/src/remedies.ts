@@ -139,6 +139,9 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'keys.missing': () => 'wait until the first backup has begun: holdfast status',
   'keys.no_code_shown': () => 'holdfast key show-recovery shows one',
   'keys.code_differs': () => 'run it again, and type the words that it shows',
+  'keys.changed_meanwhile': () => 'begin again: what was sealed again stays so',
+  'keys.no_such_epoch': () => 'see which there are: holdfast key list',
+  'keys.reseal_runs': () => 'wait until the command that began it ends',
   'keys.no_way_in': () => 'keep a recovery code first: holdfast key show-recovery',
   'keys.escrow_demanded': () =>
     'let the organisation in beside it with --with-escrow, or ask its administrator to allow an own key in its place',

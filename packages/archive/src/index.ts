@@ -9,12 +9,11 @@ export type { LostRecords, StoredAgain } from './backup/store-again.ts';
 export type { BranchContent, LeftVersion, TakenCounts, TakenIn } from './backup/take-in.ts';
 export { branchChain, type BranchChain, type BranchLink } from './branch/branch-chain.ts';
 export { branchVersions, type BranchVersion } from './branch/branch-versions.ts';
-export {
-  type BranchSurvey,
-  comparedVersions,
-  type ComparedVersion,
-  surveyBranch,
-} from './branch/survey-branch.ts';
+export { type BranchSurvey, comparedVersions, type ComparedVersion, surveyBranch } from './branch/survey-branch.ts';
+export type { Resealed, ResealRequest } from './backup/reseal.ts';
+export type { ClosedPast, ClosePastRequest, CoveredOrdinals } from './backup/close-past.ts';
+export { type NeededBelow, type NeededRecords, neededRecords } from './index/needed-records.ts';
+export { isLetGo, neededStretches, parseLive } from './format/live.ts';
 export { rereadSets } from './backup/reread-sets.ts';
 export { archiveErrors } from './errors.ts';
 export { backupErrors } from './backup/errors.ts';
@@ -42,7 +41,7 @@ export { isRebuilding, type RebuildCounts, rebuildIndex } from './index/rebuild-
 export { type ArchiveKeys, bringInWriter, createArchive, sealKeyring, type WrapSlots } from './keyring/archive-keys.ts';
 export { factsOf, loaderOf, readState } from './index/read-state.ts';
 export { deriveKeyRing } from './format/keys.node.ts';
-export { ArchiveState } from './tree/state.ts';
+export { ArchiveState, listLoader } from './tree/state.ts';
 export { contentOf, isFuzzy, type Row } from './format/row.ts';
 export { streamExtents } from './index/stream-extents.ts';
 export { isAltered, isAuthentic, openRecordSync } from './format/seal.node.ts';

@@ -18,6 +18,7 @@ import { answerKeyList, answerKeyUseOwn, answerKeyUseStandard, UseOwn } from './
 import { answerKeyConfirm, answerKeyExport, answerKeyShow } from './answer-keys.ts';
 import { answerBackup } from './answer-backup.ts';
 import { answerSetAdd, answerSetChange, answerSetList, answerSetRemove } from './answer-sets.ts';
+import { answerKeyReseal, Reseal } from './answer-reseal.ts';
 import { answerRestore } from './answer-restore.ts';
 import { explainMissingError } from './holder-away.ts';
 import { answerStatus } from './answer-status.ts';
@@ -98,6 +99,7 @@ export const requests: Readonly<Record<string, Definition>> = {
   'key.list': define('privileged', z.strictObject({}), answerKeyList),
   'key.use-own': define('privileged', UseOwn, answerKeyUseOwn),
   'key.use-standard': define('privileged', z.strictObject({ dryRun: z.boolean().optional() }), answerKeyUseStandard),
+  'key.reseal': define('privileged', Reseal, answerKeyReseal),
   'key.export': define('privileged', z.strictObject({}), answerKeyExport),
   'key.log': define('privileged', z.strictObject({}), answerKeyLog),
   'key.log-head': define('privileged', z.strictObject({}), answerKeyLogHead),
