@@ -17,6 +17,8 @@ export type CatchUp = {
   readonly data: Iterable<Ordinal>;
   /** Records that hold no data, commits included, are copied, too. */
   readonly withMetadata: boolean;
+  /** Live sets are copied with the metadata; else they wait until a person has decided about a branch there. */
+  readonly withLiveSets: boolean;
   /** Whether a record is one that was sealed: a source that is not what it should be must not spoil the other destinations. */
   readonly isGenuine: (record: Uint8Array) => boolean;
   /** Whether a record was surely made by who has this device's keys. */
@@ -84,12 +86,13 @@ async function copyCommits({ sources, to }: CatchUp, copier: Copier, commits: re
 
 /** What holds no data, is listed by any source and is not to be left out. One may be there several times. */
 async function metadataOf(
-  { sources, withMetadata }: CatchUp,
+  { sources, withMetadata, withLiveSets }: CatchUp,
   isLeftOut: (ordinal: Ordinal, kind: number) => boolean,
 ): Promise<{ readonly structure: OrdinalTable; readonly commits: OrdinalTable }> {
   const [structure, commits] = [new OrdinalTable(), new OrdinalTable()];
   for (const source of withMetadata ? sources : []) {
     for await (const { ordinal, kind } of source.list()) {
+      if (kind === RecordKind.live && !withLiveSets) continue;
       if (!isData(kind) && !isKept(kind) && !isLeftOut(ordinal, kind))
         (isLast(kind) ? commits : structure).add(ordinal);
     }

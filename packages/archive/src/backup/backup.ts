@@ -6,16 +6,18 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '@holdfast/base';
-import type { OwnedRecords } from '../index/block-table.ts';
+import { BlockLookup, type OwnedRecords } from '../index/block-table.ts';
 import { deriveKeyRing } from '../format/keys.node.ts';
 import type { MapEntry } from '../format/tree-node.ts';
 import type { LocalIndex } from '../index/local-index.ts';
+import { readState } from '../index/read-state.ts';
 import type { ArchiveKeys } from '../keyring/archive-keys.ts';
 import type { LoadRecord } from '../tree/tree-reader.ts';
 import { isCheckpointDue, writeCheckpoint } from './checkpoint.ts';
 import { type CommitClock, wallCommitClock } from './commit-clock.ts';
 import { CommitWriter } from './commit-writer.ts';
 import type { Destination } from './destination.ts';
+import { ContentStore } from './content-store.ts';
 import { backupErrors } from './errors.ts';
 import { FragmentRouter } from './fragment-router.ts';
 import { FragmentWriter } from './fragment-writer.ts';
@@ -32,6 +34,7 @@ import { spreadRecords } from './spread-records.ts';
 import { type ClosedPast, closePast, type ClosePastRequest } from './close-past.ts';
 import { type Resealed, type ResealRequest, resealStretch } from './reseal.ts';
 import { type LostRecords, storeAgain, type StoredAgain } from './store-again.ts';
+import { type BranchContent, takeIn, type TakenIn } from './take-in.ts';
 import type { Source } from './source.ts';
 import { type LostDestination, Uploader } from './uploader.ts';
 import { type StartWorker, WorkerPool } from './worker-pool.ts';
@@ -56,6 +59,8 @@ export type BackupRequest = {
   readonly settings?: readonly MapEntry[];
   /** Records that are lost: what lay in them is stored again first, as far as it can be had. */
   readonly lost?: LostRecords;
+  /** A branch whose versions are taken in first. */
+  readonly branch?: BranchContent;
   /** A stretch of the past to be sealed again in the newest epoch. */
   readonly reseal?: ResealRequest;
   /** What was sealed again is to be needed no more under its older numbers. */
@@ -92,6 +97,8 @@ export type BackupReport = Readonly<PassCounts> & {
   readonly lostDestinations: readonly LostDestination[];
   /** What became of the records that were lost; left out where none were named. */
   readonly storedAgain?: StoredAgain;
+  /** What became of the versions of a branch; left out where none was named. */
+  readonly takenIn?: TakenIn;
   readonly resealed?: Resealed;
   readonly closedPast?: ClosedPast;
 };
@@ -235,6 +242,7 @@ class BackupRun {
     try {
       signal?.throwIfAborted();
       const storedAgain = await this.#storeAgain();
+      const takenIn = await this.#takeIn();
       const resealed = await this.#reseal();
       const closedPast = await this.#closePast();
       const missing = await (directories ? this.#pass.runSome(directories) : this.#pass.runWhole());
@@ -250,6 +258,7 @@ class BackupRun {
         sets: this.#activeSets,
         lostDestinations: this.#uploader.lost,
         ...(storedAgain && { storedAgain }),
+        ...(takenIn && { takenIn }),
         ...(resealed && { resealed }),
         ...(closedPast && { closedPast }),
       };
@@ -328,14 +337,39 @@ class BackupRun {
     return {
       own: this.#sealer,
       flushOwn: () => void this.#fragments.flush(),
-      room: async () => {
-        this.#extendLease();
-        await this.#room();
-      },
+      room: () => this.#leasedRoom(),
       routes: this.#routes,
       commits: this.#commits,
       afterCommit: () => this.#afterCommit(),
     };
+  }
+
+  async #takeIn(): Promise<TakenIn | undefined> {
+    const { branch, index, keys, load, signal } = this.#request;
+    if (!branch) return undefined;
+    const ring = { archiveId: keys.archiveId, ring: deriveKeyRing(keys.archiveId, keys.ring.epochs) };
+    const known = new BlockLookup(index.path);
+    try {
+      return await takeIn(branch, {
+        own: this.#sealer,
+        content: new ContentStore(this.#sealer, known, this.#routes),
+        flushOwn: () => void this.#fragments.flush(),
+        room: () => this.#leasedRoom(),
+        commits: this.#commits,
+        spread: (owned) => this.#spread(owned),
+        afterCommit: () => this.#afterCommit(),
+        state: () => readState(index, ring, load),
+        newDirectory: () => keys.writerNumber * 2 ** 32 + index.lease('directories', 1) + 1,
+        signal,
+      });
+    } finally {
+      known.close();
+    }
+  }
+
+  async #leasedRoom(): Promise<void> {
+    this.#extendLease();
+    await this.#room();
   }
 
   /** Waits until the main thread may hand over more; workers are to get their jobs meanwhile. */

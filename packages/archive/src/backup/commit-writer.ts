@@ -94,6 +94,16 @@ export class CommitWriter {
     await this.#writeOne({ checkpoint: number, root, puts: [] }, { ...noIntent, root: { ...root, droppedNodes } });
   }
 
+  /**
+   * Writes commits that put nothing, so that rows of one later commit can stand under their numbers: several versions of a
+   * name, one behind the other, that show all at once or not at all. Returns the first number.
+   */
+  async reserveNumbers(count: number): Promise<number> {
+    const first = this.#index.head().number + 1;
+    for (let made = 0; made < count; made++) await this.#writeRows([], [], noIntent);
+    return first;
+  }
+
   /** Corrects the times of earlier commits where a receipt has come since that says what they should have been. */
   async correctTimes(): Promise<void> {
     for (;;) {

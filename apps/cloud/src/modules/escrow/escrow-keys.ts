@@ -130,23 +130,3 @@ export async function openLogSealingKey(
 export async function findEscrowKeys(tx: TenantTx, tenantId: string): Promise<string | undefined> {
   return (await store.findNewestKeys(tx, tenantId))?.document;
 }
-
-/**
- * Opens the newest log sealing key of a tenant, which takes the outer layer off its escrow slots: after a leaf has said so.
- *
- * The bytes are overwritten; the crypto library's key is gone once the collector has freed it.
- * @throws where the tenant has none yet; kms.not_opened, kms.unknown_key
- */
-export async function openLogSealingKey(
-  { database, kms }: { readonly database: Database; readonly kms: Kms },
-  tenantId: string,
-): Promise<HpkeKey> {
-  const keys = await database.withTenant(tenantId, (tx) => store.findNewestKeys(tx, tenantId));
-  if (keys === undefined) throw new Error('a tenant has no escrow keys yet');
-  const secret = await kms.unwrap(keys.wrapped_log_sealing_key, { purpose: logSealingKeyPurpose, tenantId });
-  try {
-    return importHpkeKey(secret);
-  } finally {
-    secret.fill(0);
-  }
-}
