@@ -8,6 +8,7 @@ import { nodeDisk, scanRecords } from '@holdfast/archive/log';
 import { type CodedError, systemClock, systemRandom } from '@holdfast/base';
 import { storageErrors } from '@holdfast/contract';
 import { prepareCustomKeySlot } from '@holdfast/trust';
+import { BranchScene } from '../branches/branch-scene-testing.ts';
 import type { DestinationPlace } from '../destinations/destination-place.ts';
 import { destinationErrors } from '../destinations/errors.ts';
 import { archiveFolderIn, folderPlace } from '../destinations/folder-place.ts';
@@ -78,7 +79,7 @@ async function startAgent(t: TestContext) {
 }
 
 /** Begins an epoch. */
-async function setOwnKey(agent: TestAgent): Promise<void> {
+async function setOwnKey(agent: TestAgent, { isProtectedThen = true } = {}): Promise<void> {
   const { archiveId } = await agent.ask('key.list');
   const { slot, publicKey } = prepareCustomKeySlot(
     Uint8Array.fromHex(String(archiveId)),
@@ -88,7 +89,7 @@ async function setOwnKey(agent: TestAgent): Promise<void> {
   const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
   const given = { slotId: hex(slot.slotId), commitment: hex(slot.commitment), publicKey: hex(publicKey) };
   await agent.ask('key.use-own', { choice: 'custom', slot: given });
-  await agent.untilProtected();
+  if (isProtectedThen) await agent.untilProtected();
 }
 
 type Result = {
@@ -184,6 +185,25 @@ test('what an earlier writer of the archive sealed is sealed again, too, and let
   };
   for (const { damagedCount, isCurrent } of destinations) assert.deepEqual([damagedCount, isCurrent], [0, true]);
   assert.equal(destinations.length, 3);
+});
+
+test('while a branch is undecided no live set is written, and once it was taken in its records are let go, too', async (t) => {
+  const scene = await BranchScene.start(t, { clock: hasty });
+  const { agent } = scene;
+  await scene.part([() => agent.write('only there', randomBytes(100_000))], [() => agent.write('meanwhile', 'new')]);
+  await setOwnKey(agent, { isProtectedThen: false });
+  const held = (await agent.ask('key.reseal')) as unknown as Result;
+  assert.deepEqual([held.left, held.liveSet, held.heldUpBy?.why], [nothingLeft, undefined, 'branch']);
+  const [branch] = (await agent.ask('branch.list'))['branches'] as { readonly branch: number }[];
+  await agent.ask('branch.take-in', { branch: branch!.branch });
+  await scene.backUp();
+  await agent.untilProtected();
+  const done = (await agent.ask('key.reseal')) as unknown as Result;
+  assert.deepEqual([done.left, done.heldUpBy, done.liveSet], [nothingLeft, undefined, 1]);
+  const later = await agent.addDestination('later');
+  await agent.ask('backup');
+  await agent.untilProtected();
+  assert.deepEqual(await epochsIn(later), new Set([1]));
 });
 
 test('one reseal runs at a time, and an agent that is stopped meanwhile goes on with it when it is asked again', async (t) => {
