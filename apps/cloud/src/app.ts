@@ -40,6 +40,7 @@ import { certificateFiles, localCertificates, type CertificateSource } from './p
 import { readServerAddress, writeServerAddress } from './server-address.ts';
 import { mountStorageRole } from './storage-role.ts';
 import { mountWelcomePage } from './welcome-page.ts';
+import { readWitnessCa } from './witness-ca.ts';
 
 /** A running server. */
 export type Cloud = {
@@ -339,14 +340,16 @@ export const BLOBS_DIR = 'blobs';
 async function mountEverything(assembly: Assembly, parts: Parts): Promise<Api> {
   const { config, log, clock, random, disk, undo } = assembly;
   const { listener, metrics, databases, kms, url, caFile } = parts;
-  const { publicUrl, trustedProxies } = config;
+  const { publicUrl, trustedProxies, witnesses } = config;
   const stopping = new AbortController();
   const app = createPublicApp({ listener, publicUrl, trustedProxies, log, metrics, clock, random });
   prepareHttp(app, { log, clock });
   mountWelcomePage(app);
   const caSha256 = caFile === undefined ? null : await mountCaPage(app, caFile);
   const about = { publicUrl: () => url, clock, log, stopping: stopping.signal };
-  const api = await mountApi(app, { ...about, database: databases.api, kms: kms.forRole('api'), caSha256 });
+  const witnessCa = await readWitnessCa(config);
+  const ofApi = { database: databases.api, kms: kms.forRole('api'), caSha256, witnesses, witnessCa };
+  const api = await mountApi(app, { ...about, ...ofApi });
   const storage = await mountStorageRole(app, {
     ...about,
     ...(disk && { disk }),

@@ -13,6 +13,8 @@ test('without any variable the settings are those of one machine', () => {
     privateListen: undefined,
     trustedProxies: [],
     certificateFiles: undefined,
+    witnesses: [],
+    witnessCaFile: undefined,
     logLevel: 'info',
   });
   assert.deepEqual(readCloudConfig({ HOLDFAST_LISTEN: '', HOLDFAST_LOG_LEVEL: '' }), config);

@@ -24,6 +24,7 @@ export type TestWitnessOptions = {
   readonly tls?: { readonly cert: string; readonly key: string };
 };
 
+type Lie = WitnessReply | 'never' | undefined;
 type Known = { readonly treeSize: number; readonly root: Hash };
 
 /**
@@ -36,7 +37,7 @@ export class TestWitness {
   /** What it was sent, each whole body in its order. */
   readonly asked: string[] = [];
   /** Answers in the place of the genuine one, where it gives something; `never` lets who asked wait. */
-  lie: (body: string) => WitnessReply | 'never' | undefined = () => undefined;
+  lie: (body: string) => Lie | Promise<Lie> = () => undefined;
   readonly #keys = new Map<string, VerifierKey>();
   readonly #known = new Map<string, Known>();
   readonly #server: http.Server;
@@ -105,7 +106,7 @@ export class TestWitness {
     const body = Buffer.concat(chunks).toString();
     const isRight = request.method === 'POST' && request.url === '/prefix/add-checkpoint';
     this.asked.push(body);
-    const answer = this.lie(body) ?? (isRight ? this.judge(body) : { status: 405, body: '' });
+    const answer = (await this.lie(body)) ?? (isRight ? this.judge(body) : { status: 405, body: '' });
     if (answer === 'never') return;
     reply.writeHead(answer.status, answer.headers).end(answer.body);
   }
