@@ -9,8 +9,9 @@ export async function readWitnessCa({
   if (witnessCaFile === undefined) return undefined;
   try {
     const text = await readFile(witnessCaFile, 'utf8');
-    // Reads the first; of a file that holds none a connection would only be refused later.
-    new X509Certificate(text);
+    // Of a file that holds none a connection would only be refused later.
+    const first = new X509Certificate(text);
+    if (!first.ca) throw new Error('its first certificate is none of a CA');
     return text;
   } catch (error) {
     const problems = [`HOLDFAST_WITNESS_CA_FILE: it must name a file of certificates (PEM): ${witnessCaFile}`];

@@ -5,6 +5,7 @@ import { registerKeyLog } from './key-log.ts';
 import { registerKeySetPassword } from './key-set-password.ts';
 import { registerKeyShowRecovery } from './key-show-recovery.ts';
 import { registerKeyUseCustom } from './key-use-custom.ts';
+import { registerKeyWitness } from './key-witness.ts';
 import { registerKeyUseStandard } from './key-use-standard.ts';
 
 /** `holdfast key ...`: what opens the archive without this computer. */
@@ -17,4 +18,5 @@ export function registerKey(program: Command): void {
   registerKeyUseStandard(key);
   registerKeyExport(key);
   registerKeyLog(key);
+  registerKeyWitness(key);
 }

@@ -63,30 +63,32 @@ export class Witnessing {
 
   /** Submits what the witness has not cosigned, tenant by tenant; returns how many heads it cosigned. */
   async look(): Promise<number> {
-    const { database, clock, log } = this.#deps;
-    if (this.#isAway()) return 0;
+    const { database, log } = this.#deps;
     let cosigned = 0;
     [this.#said, this.#unsaid] = [0, 0];
-    for (let after: string | undefined = FIRST_TENANT; after !== undefined && !this.#signal.aborted;) {
+    for (let after: string | undefined = FIRST_TENANT; after !== undefined && !this.#isLeftAlone();) {
       const page = { witness: this.#witness.keyText, after, limit: PAGE };
       const tenantIds: readonly string[] = await database.withoutTenant((tx) => listTenantsToWitness(tx, page));
-      for (const tenantId of tenantIds) {
-        if (this.#signal.aborted || this.#isAway()) break;
-        if ((this.#failing.get(tenantId)?.untilMs ?? 0) > clock.now()) continue;
-        if (await this.#submit(tenantId)) cosigned++;
-      }
-      after = this.#isAway() || tenantIds.length < PAGE ? undefined : tenantIds.at(-1);
+      cosigned += await this.#submitAll(tenantIds);
+      after = tenantIds.length < PAGE ? undefined : tenantIds.at(-1);
     }
-    if (this.#unsaid > 0)
-      log.warn(
-        { witness: this.#witness.key.name, changes: this.#unsaid },
-        'more key logs changed how they stand with a witness',
-      );
+    const facts = { witness: this.#witness.key.name, changes: this.#unsaid };
+    if (this.#unsaid > 0) log.warn(facts, 'more key logs changed how they stand with a witness');
     return cosigned;
   }
 
-  #isAway(): boolean {
-    return (this.#away?.untilMs ?? 0) > this.#deps.clock.now();
+  async #submitAll(tenantIds: readonly string[]): Promise<number> {
+    let cosigned = 0;
+    for (const tenantId of tenantIds) {
+      if (this.#isLeftAlone()) break;
+      const isWaiting = (this.#failing.get(tenantId)?.untilMs ?? 0) > this.#deps.clock.now();
+      if (!isWaiting && (await this.#submit(tenantId))) cosigned++;
+    }
+    return cosigned;
+  }
+
+  #isLeftAlone(): boolean {
+    return this.#signal.aborted || (this.#away?.untilMs ?? 0) > this.#deps.clock.now();
   }
 
   async #submit(tenantId: string): Promise<boolean> {
