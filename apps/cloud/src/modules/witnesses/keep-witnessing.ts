@@ -104,8 +104,7 @@ export class Witnessing {
       return false;
     }
     this.#noteAnswer();
-    if (this.#failing.delete(tenantId))
-      this.#say('info', { tenantId }, 'a witness cosigns the key log of a tenant again');
+    if (this.#failing.delete(tenantId)) this.#say('info', {}, 'a witness cosigns the key log of a tenant again');
     return true;
   }
 
@@ -128,10 +127,9 @@ export class Witnessing {
     const before = this.#failing.get(tenantId);
     this.#failing.set(tenantId, this.#failingAfter(before, error.code));
     if (before?.code === error.code) return;
-    // One that contradicts what is here is never among those that are only counted.
-    if (error.kind === 'corrupt') this.#deps.log.error({ err: error, tenantId }, error.message);
-    else
-      this.#say('warn', { err: error, tenantId }, 'a witness did not cosign the head of a key log; it is tried again');
+    if (error.kind === 'corrupt')
+      this.#say('error', { err: error }, `${error.message}: holdfast cloud witnesses says which`);
+    else this.#say('warn', { err: error }, 'a witness did not cosign the head of a key log; it is tried again');
   }
 
   #failingAfter(before: Failing | undefined, code: string): Failing {
@@ -139,8 +137,9 @@ export class Witnessing {
     return { code, failures, untilMs: this.#deps.clock.now() + retryDelayMs(BACKOFF, failures, Math.random()) };
   }
 
-  #say(level: 'info' | 'warn', facts: Readonly<Record<string, unknown>>, message: string): void {
-    if (this.#said++ >= MOST_SAID) this.#unsaid++;
+  #say(level: 'info' | 'warn' | 'error', facts: Readonly<Record<string, unknown>>, message: string): void {
+    // What contradicts the log that is here is never only counted.
+    if (level !== 'error' && this.#said++ >= MOST_SAID) this.#unsaid++;
     else this.#deps.log[level]({ witness: this.#witness.key.name, ...facts }, message);
   }
 }
