@@ -8,6 +8,8 @@ import { mountKeyLog } from './modules/keylog/index.ts';
 import { keepSigningHeads } from './modules/logs/index.ts';
 import { mountOrgs } from './modules/orgs/index.ts';
 import { mountPolicies } from './modules/policies/index.ts';
+import { archivesToHandOn } from './modules/storage/index.ts';
+import { mountTakeovers } from './modules/takeovers/index.ts';
 import { findInstallationId, mountTenants } from './modules/tenants/index.ts';
 import { createNonces, createSigningKeys, type Nonces, type SigningKeys } from './modules/tokens/index.ts';
 import type { Kms } from './platform/kms.ts';
@@ -71,6 +73,7 @@ export async function mountApi(app: FastifyInstance, options: ApiOptions): Promi
   mountAudit(app, deps);
   mountKeyLog(app, { ...deps, adapters: { database, kms, installationId, clock } });
   mountDevices(app, { ...deps, kms });
+  mountTakeovers(app, { ...deps, archives: archivesToHandOn });
   const background = () =>
     Promise.all([
       keepSigningHeads({ ...options, installationId }, stopping),

@@ -9,6 +9,7 @@ import { policyRoutes } from './policies.ts';
 import type { Route } from './route.ts';
 import { sessionRoutes } from './sessions.ts';
 import { storageRoutes } from './storage.ts';
+import { takeoverRoutes } from './takeovers.ts';
 import { userRoutes } from './users.ts';
 
 /** The whole API, by noun: a new noun adds one line here, and the contract walk then asks for its examples. */
@@ -26,6 +27,7 @@ export const api = {
   enrollmentTokens: enrollmentRoutes,
   devices: deviceRoutes,
   storage: storageRoutes,
+  takeovers: takeoverRoutes,
 } as const satisfies Readonly<Record<string, Readonly<Record<string, Route>>>>;
 
 /** Every route with its name, `noun.verb`. */

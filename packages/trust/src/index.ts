@@ -21,3 +21,5 @@ export * from './signed-note.ts';
 export * from './key-file.ts';
 export * from './slot-errors.ts';
 export * from './slots.ts';
+export * from './takeover.ts';
+export * from './takeover-key.ts';

@@ -1,5 +1,6 @@
 import { defineErrors } from '@holdfast/base';
 import { canonicalJson, parseCanonicalJson, type Json } from './canonical-json.ts';
+import { takeoverProofKinds, type TakeoverProofKind } from './takeover.ts';
 
 /** Failures of reading a leaf of a key log; `details.field` is what is wrong. */
 export const keyLogLeafErrors = defineErrors('key_log_leaf', {
@@ -58,8 +59,28 @@ export type EscrowKeysSet = About & {
   readonly sha256: string;
 };
 
+/**
+ * A computer takes another one's archive over: it has proved that it may, and reads it (`begun`); or the archive is its own
+ * from then on, and the other one writes no more (`done`).
+ */
+export type ArchiveTakeover = About & {
+  readonly kind: 'archive_takeover';
+  readonly step: 'begun' | 'done';
+  readonly archiveId: string;
+  /** The computer whose archive it was. */
+  readonly deviceUid: string;
+  readonly newDeviceUid: string;
+  /** The key of the new computer. Ed25519, 32 bytes, base64url. */
+  readonly newDeviceKey: string;
+  readonly proof: TakeoverProofKind;
+  /** Of the text of the proof, hex. */
+  readonly proofSha256: string;
+  /** The key of the archive's next writer; null before it is done. */
+  readonly writerKey: string | null;
+};
+
 /** One leaf of a tenant's key log. A new kind is a new member here, with a reader and subjects of its own. */
-export type KeyLogLeaf = KeyRegistered | KeyEnded | KeyringAdded | DailyHeads | EscrowKeysSet;
+export type KeyLogLeaf = KeyRegistered | KeyEnded | KeyringAdded | DailyHeads | EscrowKeysSet | ArchiveTakeover;
 
 /** A leaf before it has time and nonce. */
 export type KeyLogFact<Leaf extends KeyLogLeaf = KeyLogLeaf> = Leaf extends KeyLogLeaf
@@ -112,6 +133,17 @@ const shapes: Readonly<Record<KeyLogKind, Readonly<Record<string, Field>>>> = {
     root: hex32,
   },
   escrow_keys_set: { ...about, number: isCount(1), sha256: hex32 },
+  archive_takeover: {
+    ...about,
+    step: isText(/^(begun|done)$/),
+    archiveId: uuid,
+    deviceUid: uuid,
+    newDeviceUid: uuid,
+    newDeviceKey: key32,
+    proof: (value) => takeoverProofKinds.some((kind) => kind === value),
+    proofSha256: hex32,
+    writerKey: (value) => value === null || key32(value),
+  },
 };
 
 /** The text of a leaf: canonical JSON (RFC 8785). @throws key_log_leaf.malformed, canonical_json.not_representable */

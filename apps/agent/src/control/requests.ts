@@ -12,6 +12,7 @@ import { answerKeyConfirm, answerKeyExport, answerKeyShow } from './answer-keys.
 import { answerBackup } from './answer-backup.ts';
 import { answerSetAdd, answerSetChange, answerSetList, answerSetRemove } from './answer-sets.ts';
 import { answerRestore } from './answer-restore.ts';
+import { answerHandOver } from './answer-hand-over.ts';
 import { explainMissingError } from './holder-away.ts';
 import { answerStatus } from './answer-status.ts';
 import { answerVerify } from './answer-verify.ts';
@@ -85,6 +86,7 @@ export const requests: Readonly<Record<string, Definition>> = {
   'key.list': define('privileged', z.strictObject({}), answerKeyList),
   'key.use-own': define('privileged', UseOwn, answerKeyUseOwn),
   'key.use-standard': define('privileged', z.strictObject({ dryRun: z.boolean().optional() }), answerKeyUseStandard),
+  'agent.hand-over': define('privileged', z.strictObject({ document: z.string().max(10_000) }), answerHandOver),
   'key.export': define('privileged', z.strictObject({}), answerKeyExport),
   'key.log': define('privileged', z.strictObject({}), answerKeyLog),
   'key.log-head': define('privileged', z.strictObject({}), answerKeyLogHead),

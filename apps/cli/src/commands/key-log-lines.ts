@@ -40,6 +40,7 @@ const kindTexts: Readonly<Record<string, string>> = {
   key_ended: 'the key of a device was ended',
   keyring_added: 'a keyring with these slots was added',
   daily_heads: 'the newest commits of all archives',
+  archive_takeover: 'another computer takes this archive over',
   escrow_keys_set: 'the keys that archives can be escrowed to were set',
 };
 
