@@ -19,6 +19,7 @@ export {
 export { configErrors, readCloudConfig, redactConfig, type CloudConfig } from './config.ts';
 export { examineCloud, type Finding } from './doctor.ts';
 export { inviteDevices } from './invite.ts';
+export { keystoreErrors } from './keystore/errors.ts';
 export { openSocketHost } from './platform/embedded-postgres.ts';
 export { lockFile, type FileLock } from './platform/file-lock.ts';
 export { createLog, logLevels, rotatingFile, silentLog, type Log, type LogLevel } from './platform/log.ts';

@@ -2,9 +2,10 @@
  * What proves that a computer may go on with another one's archive: a document that the old computer, the recovery code or
  * an administrator signs for the key of the new one. It is worth something for that key alone, for a short time, once.
  */
-import { createPublicKey, verify } from 'node:crypto';
 import { defineErrors } from '@holdfast/base';
-import { canonicalJson, parseCanonicalJson, type Json } from './canonical-json.ts';
+import { canonicalJson } from './canonical-json.ts';
+import { forms, isOneOf, isText, readMembers, wrongField, type Shape } from './document-shape.ts';
+import { isSignedLabelled, signLabelled, type Sign, type SignedText } from './signed-text.ts';
 
 /** Failures of reading a takeover proof; `details.field` is what is wrong. */
 export const takeoverProofErrors = defineErrors('takeover_proof', {
@@ -37,12 +38,7 @@ export type TakeoverClaim = {
 };
 
 /** A claim with its signature. */
-export type TakeoverProof = {
-  /** Canonical JSON of the claim. */
-  readonly text: string;
-  /** Ed25519, 64 bytes, base64url. */
-  readonly signature: string;
-};
+export type TakeoverProof = SignedText;
 
 /** Longest life of each kind, in milliseconds, from when the server sees it: what is carried by people lives longer. */
 export const takeoverProofLifeMs: Readonly<Record<TakeoverProofKind, number>> = {
@@ -54,13 +50,13 @@ export const takeoverProofLifeMs: Readonly<Record<TakeoverProofKind, number>> = 
 /** Most characters of a proof's text. */
 export const maxTakeoverProofText = 2_048;
 
-const label = Buffer.from('holdfast v1 takeover\0');
+const label = 'holdfast v1 takeover';
 
 /** Signs a claim with the key that it names. @throws takeover_proof.malformed */
-export function signTakeoverProof(claim: TakeoverClaim, sign: (message: Uint8Array) => Uint8Array): TakeoverProof {
+export function signTakeoverProof(claim: TakeoverClaim, sign: Sign): TakeoverProof {
   const text = canonicalJson({ version: 1, ...claim });
   readClaim(text);
-  return { text, signature: Buffer.from(sign(messageOf(text))).toString('base64url') };
+  return { text, signature: signLabelled(label, text, sign) };
 }
 
 /**
@@ -71,76 +67,45 @@ export function signTakeoverProof(claim: TakeoverClaim, sign: (message: Uint8Arr
  */
 export function openTakeoverProof({ text, signature }: TakeoverProof): TakeoverClaim {
   const claim = readClaim(text);
-  const mark = Buffer.from(signature, 'base64url');
-  const isWritten = mark.length === 64 && mark.toString('base64url') === signature;
-  if (!isWritten || !isSigned(claim.signerKey, messageOf(text), mark)) throw takeoverProofErrors.forged();
+  if (!isSignedBySigner(claim, { text, signature })) throw takeoverProofErrors.forged();
   return claim;
 }
 
-function isSigned(signerKey: string, message: Uint8Array, signature: Uint8Array): boolean {
+function isSignedBySigner({ signerKey: publicKey }: TakeoverClaim, { text, signature }: TakeoverProof): boolean {
   try {
-    const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: signerKey }, format: 'jwk' });
-    return verify(null, message, key, signature);
+    return isSignedLabelled(label, text, { publicKey, signature });
   } catch {
     // Not every 32 bytes are a key.
     return false;
   }
 }
 
-function messageOf(text: string): Uint8Array {
-  return new Uint8Array(Buffer.concat([label, Buffer.from(text)]));
-}
+const { uuid, key32, nonce16, instant } = forms;
+const common = {
+  version: isOneOf(1),
+  installationId: uuid,
+  tenantUid: uuid,
+  newDeviceKey: key32,
+  signerKey: key32,
+  expiresAt: instant,
+  proofId: nonce16,
+};
+const named = { ...common, archiveId: uuid, device: uuid };
 
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-/** The last digit carries the bits that are left over, and they are zero: each key has one spelling. */
-const key32 = /^[\w-]{42}[AEIMQUYcgkosw048]$/;
-const bytes16 = /^[\w-]{21}[AQgw]$/;
-// A name that a person typed: no controls.
-const named = /^[^\p{C}]{1,255}$/u;
-
-type Field = (value: Json | undefined, claim: { readonly [name: string]: Json }) => boolean;
-const isText =
-  (shape: RegExp): Field =>
-  (value) =>
-    typeof value === 'string' && shape.test(value);
-
-const fields: Readonly<Record<keyof TakeoverClaim | 'version', Field>> = {
-  version: (value) => value === 1,
-  kind: (value) => takeoverProofKinds.some((kind) => kind === value),
-  installationId: isText(uuid),
-  tenantUid: isText(uuid),
-  archiveId: (value, { kind }) => (kind === 'recovery_code' ? value === null : isText(uuid)(value, {})),
-  device: (value, { kind }) => isText(kind === 'recovery_code' ? named : uuid)(value, {}),
-  newDeviceKey: isText(key32),
-  signerKey: isText(key32),
-  expiresAt: (value) => typeof value === 'string' && isInstant(value),
-  proofId: isText(bytes16),
+/** The members of each kind: these and no others. */
+const shapes: Readonly<Record<TakeoverProofKind, Shape>> = {
+  hand_over: named,
+  approval: named,
+  // A name that a person typed: no controls.
+  recovery_code: { ...common, archiveId: isOneOf(null), device: isText(/^[^\p{C}]{1,255}$/u) },
 };
 
 function readClaim(text: string): TakeoverClaim {
   if (text.length > maxTakeoverProofText) throw takeoverProofErrors.malformed({ field: 'text' });
-  const claim = membersOf(text);
-  const names = Object.keys(fields) as (keyof typeof fields)[];
-  const unknown = Object.keys(claim).find((name) => !Object.hasOwn(fields, name));
-  const wrong = unknown ?? names.find((name) => !fields[name](claim[name], claim));
+  const { kind, ...members } = readMembers(text, takeoverProofErrors.malformed);
+  const known = takeoverProofKinds.find((one) => one === kind);
+  const wrong = known === undefined ? 'kind' : wrongField(members, shapes[known]);
   if (wrong !== undefined) throw takeoverProofErrors.malformed({ field: wrong });
-  const { version: _version, ...rest } = claim;
-  return rest as unknown as TakeoverClaim;
-}
-
-function membersOf(text: string): { readonly [name: string]: Json } {
-  let value: Json;
-  try {
-    value = parseCanonicalJson(text);
-  } catch (error) {
-    throw takeoverProofErrors.malformed({}, error);
-  }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as { [name: string]: Json };
-  throw takeoverProofErrors.malformed();
-}
-
-function isInstant(text: string): boolean {
-  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(text)) return false;
-  const date = new Date(text);
-  return !Number.isNaN(date.getTime()) && date.toISOString() === text;
+  const { version: _version, ...claim } = members;
+  return { ...claim, kind } as unknown as TakeoverClaim;
 }

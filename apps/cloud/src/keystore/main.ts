@@ -8,7 +8,7 @@ import { createLog, type Log } from '../platform/log.ts';
 import { Database, type DatabaseTarget } from '../platform/postgres.ts';
 import { closeMemory } from './native-calls.ts';
 import { readOrders, type KeystoreOrders } from './orders.ts';
-import { keystoreErrors } from './process-errors.ts';
+import { keystoreErrors } from './errors.ts';
 import { serveKeystore } from './serve.ts';
 
 /** A predecessor whose server was killed ends within so much. */

@@ -106,6 +106,18 @@ export async function listOutlines(
   return outlines.map(({ log_index, outline }) => ({ outline, body: bodies.get(log_index) }));
 }
 
+/** The texts of all leaves about keys of people, in their order. */
+export async function listPersonKeyLeaves(tx: TenantTx, tenantId: string): Promise<readonly string[]> {
+  const rows = await db(tx)
+    .selectFrom('key_log_leaves')
+    .select('body')
+    .where('tenant_id', '=', tenantId)
+    .where('kind', 'in', ['person_key_registered', 'person_key_ended'])
+    .orderBy('log_index')
+    .execute();
+  return rows.map(({ body }) => body);
+}
+
 /** Has the database say which slots a keyring has, as the storage role may. @throws what the database says of a wrong one */
 export async function sayKeyringAdded(
   tx: TenantTx,

@@ -3,6 +3,7 @@ import { takeoverErrors } from '@holdfast/contract';
 import type { TakeoverClaim } from '@holdfast/trust';
 import type { TenantTx } from '../../platform/postgres.ts';
 import { findDevice } from '../devices/index.ts';
+import { approvesSince } from '../keylog/index.ts';
 import * as store from './store.ts';
 import type { ArchiveToHandOn, HandOnArchives } from './take-over.ts';
 
@@ -12,7 +13,15 @@ export type Entitled = {
   readonly device: NonNullable<Awaited<ReturnType<typeof findDevice>>>;
 };
 
-type Judging = { readonly tenantId: string; readonly claim: TakeoverClaim; readonly archives: HandOnArchives };
+type Judging = {
+  readonly tenantId: string;
+  readonly claim: TakeoverClaim;
+  readonly archives: HandOnArchives;
+  readonly now: Date;
+};
+
+/** A new key waits so long before it counts. */
+const KEY_WAIT_MS = 24 * 3_600_000;
 
 /**
  * The archive that a signed claim may hand on; it stays locked until the transaction ends.
@@ -52,8 +61,11 @@ const signerRules: Readonly<Record<TakeoverClaim['kind'], SignerRule>> = {
   /** A device that ended, or that may restore nothing, hands nothing on. */
   hand_over: async (_, { claim, device }) =>
     device.state === 'active' && !device.blocked && device.public_jwk.x === claim.signerKey,
-  /** Nobody has a key to approve with. */
-  approval: async () => false,
+  /** A person who may approve, and could for a day: long enough for the leaf of the key to be seen. */
+  approval: async (tx, { tenantId, claim, now }) => {
+    const since = await approvesSince(tx, tenantId, claim.signerKey);
+    return since !== undefined && since.getTime() + KEY_WAIT_MS <= now.getTime();
+  },
 };
 
 function refused(): Error {

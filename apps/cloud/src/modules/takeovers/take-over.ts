@@ -64,7 +64,7 @@ export async function beginTakeover(ctx: TxContext, deps: TakeoverDeps, proof: T
   // One that is worth something for longer than its kind may be was not made by us.
   if (expiresAtMs > now.getTime() + takeoverProofLifeMs[claim.kind] + CLOCK_SLACK_MS)
     throw takeoverErrors.proof_refused({ field: 'expiresAt' });
-  const entitled = await expectEntitled(tx, { tenantId, claim, archives: deps.archives });
+  const entitled = await expectEntitled(tx, { tenantId, claim, archives: deps.archives, now });
   if (await deps.archives.hasArchive(tx, tenantId, principal.principalId)) throw takeoverErrors.has_archive();
   const row = {
     tenant_id: tenantId,
@@ -121,7 +121,7 @@ export async function completeTakeover(
   if (row.completed_at) return takeUp(ctx, deps, { used: row, proof: proofIn(row) });
   if (row.expires_at <= at) throw takeoverErrors.not_begun();
   const claim = claimOf(row);
-  const entitled = await expectEntitled(tx, { tenantId, claim, archives: deps.archives });
+  const entitled = await expectEntitled(tx, { tenantId, claim, archives: deps.archives, now: at });
   const { archive } = entitled;
   if (archive.archiveId !== row.archive_id || archive.deviceId !== row.old_device_id)
     throw takeoverErrors.proof_refused();

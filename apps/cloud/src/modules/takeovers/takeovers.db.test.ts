@@ -116,7 +116,11 @@ test('an archive is handed over by the old device: the new one reads, then write
   const facts = { archiveId, deviceUid: old.device.deviceId, newDeviceUid: next.device.deviceId, proof: 'hand_over' };
   for (const leaf of leaves) assert.deepEqual({ ...leaf, ...facts }, leaf);
   const acts = await actsOf(world);
-  assert.deepEqual([...new Set(acts)].toSorted(), ['archive.taken_over', 'archive.takeover_begun', 'archive.takeover_resumed']);
+  assert.deepEqual([...new Set(acts)].toSorted(), [
+    'archive.taken_over',
+    'archive.takeover_begun',
+    'archive.takeover_resumed',
+  ]);
 });
 
 test('a proof counts for its archive, tenant, installation, device and key, until it expires, and once', async () => {
