@@ -193,10 +193,16 @@ export async function withOwnArchive<T>(
   }
 }
 
-/** Holds the device's own archive open until it is released. @throws storage.not_found, storage.taken_over */
+/**
+ * Holds the device's own archive open, for writing, until it is released. Whose it is now is asked each time: what a device
+ * sends that lost it reaches no disk. @throws storage.not_found, storage.taken_over
+ */
 export async function leaseOwnArchive(ctx: IoContext<StorageAdapters>, archiveId: string) {
-  const { principalId: deviceId } = ctx.principal;
-  return (await leaseOf(ctx, archiveId, deviceId)) ?? leaseNow(ctx, archiveId, deviceId);
+  const { tenantId, principal } = ctx;
+  const { principalId: deviceId } = principal;
+  const owner = await ctx.transact(({ tx }) => store.deviceOfArchive(tx, tenantId, archiveId));
+  const lease = owner === deviceId ? await leaseOf(ctx, archiveId, deviceId) : undefined;
+  return lease ?? leaseNow(ctx, archiveId, deviceId);
 }
 
 /** The same, for reading: a device that has proved that it may take the archive over reads it before it does. */
