@@ -133,3 +133,51 @@ test('a new computer goes on with an archive by its recovery code: nothing is se
   const back = await recovered(t, { folder }, [], code);
   assert.deepEqual(back.names, ['later', 'long', 'middle'], back.text);
 });
+
+test('an old computer that still works hands its archive over, and introduces the new one to every reader', async (t) => {
+  const scene = await startScene(t);
+  const { old, device, folder, files, replace } = scene;
+  const { deviceUid } = device.enrollment;
+  const before = await storedIn(folder);
+  const papers = newFolder(t);
+  const [request, answer, late] = ['request', 'answer', 'late'].map((name) => path.join(papers, name));
+  const asked = await replace(['--replace', deviceUid, '--request', request!]);
+  assert.equal(asked.status, 0, asked.text);
+  const handOver = (args: readonly string[]) => holdfastJson(old.socketPath, ['agent', 'hand-over', ...args]);
+  assert.equal(codeIn(await handOver([request!, '--out', answer!])), 'hand_over.not_confirmed');
+  const handed = await handOver([request!, '--out', answer!, '--yes']);
+  assert.equal(handed.status, 0, handed.text);
+  const fingerprintIn = ({ value }: typeof handed) => (value as { fingerprint?: string }).fingerprint;
+  assert.equal(fingerprintIn(handed), fingerprintIn(asked));
+  assert.equal((await handOver([request!, '--out', late!, '--yes'])).status, 0);
+  // It goes on meanwhile: what it commits now is the new one's, too.
+  writeFileSync(path.join(files, 'between'), 'made between the hand-over and its use');
+  const headOf = async (agent: AgentOfDevice) =>
+    ((await agent.ask('status')) as unknown as { archive: { head: number } }).archive.head;
+  const handedAt = await headOf(old);
+  await until(async () => (await headOf(old)) > handedAt, 'a commit of the old computer', 60_000);
+  await untilProtected(old);
+
+  const by = ['--replace', deviceUid, '--yes', '--hand-over'];
+  const stranger = path.join(newFolder(t), 'state');
+  await scene.invite();
+  assert.equal(codeIn(await replace([...by, answer!, '--state', stranger])), 'agent_takeover.for_another');
+  const taken = await replace([...by, answer!]);
+  assert.equal(taken.status, 0, taken.text);
+  await old.agent.stop();
+  const agent = await scene.startNew();
+  await untilProtected(agent);
+  const after = await storedIn(folder);
+  assert.equal(after.contents, before.contents + 1, 'the one file that the old computer added meanwhile');
+  assert.deepEqual(after.writers, [
+    ['first', false],
+    ['device_signed', true],
+  ]);
+  // Answers to one request are each of use once, and to an archive that is the old computer's.
+  assert.notEqual((await replace([...by, late!])).status, 0);
+  await agent.agent.stop();
+  await scene.running.stop();
+  const back = await recovered(t, { folder }, [], scene.code);
+  assert.deepEqual(back.names, ['between', 'long', 'middle', 'small'], back.text);
+  assert.doesNotMatch(back.text, /introduced/, 'readers have nothing to say against the new writer');
+});

@@ -6,6 +6,8 @@ import { systemRandom } from '@holdfast/base';
 import type { Takeover } from '@holdfast/contract';
 import {
   signTakeoverProof,
+  type KeyLogFact,
+  type PersonKeyRegistered,
   takeoverKeyOf,
   takeoverParameters,
   type TakeoverClaim,
@@ -32,6 +34,7 @@ import {
   withNewDevice,
   type ExampleTakeover,
 } from '../../testing/example-takeover.ts';
+import { appendKeyLogLeaf } from '../keylog/index.ts';
 import { leavesOf } from '../../testing/key-log-leaves.ts';
 
 const { cluster, cloud } = await startForFile();
@@ -231,6 +234,50 @@ test('a device that may restore nothing, or ended since, hands nothing on', asyn
   await cloud.clientOf(world.tenant).devices.deauthorize({ params: { deviceUid: old.device.deviceId } });
   assert.equal(codeOf(await complete(next, begun.takeoverUid, endingOf(begun))), 'takeover.proof_refused');
 });
+
+test('an approval counts by a key that may approve for a day, of a person of this tenant, and as long as it has not ended', async () => {
+  const world = await makeWorld(cloud, 'approved');
+  const other = await makeWorld(cloud, 'approved-other');
+  const scene = await exampleTakeover(world);
+  const { next, claim } = scene;
+  const day = 24 * 3_600_000;
+  const register = async (tenant: TenantWorld, fact: Partial<PersonKeyRegistered> & { ageMs?: number }) => {
+    const { ageMs = day, ...said } = fact;
+    const signer = await withNewDevice(world);
+    const leaf = { userUid: crypto.randomUUID(), publicKey: keyOf(signer.device), mayApprove: true, ...said };
+    await say(tenant, { kind: 'person_key_registered', ...leaf }, ageMs);
+    return { signer, leaf };
+  };
+  const approval = ({ signer }: Awaited<ReturnType<typeof register>>) =>
+    signAs(signer.device, claim({ kind: 'approval', signerKey: keyOf(signer.device) }));
+  const good = await register(world, {});
+  const ended = await register(world, {});
+  await say(world, { kind: 'person_key_ended', userUid: ended.leaf.userUid, publicKey: ended.leaf.publicKey }, 0);
+  const barred = await register(world, {});
+  await say(world, { kind: 'person_key_registered', ...barred.leaf, mayApprove: false }, 0);
+  await say(world, { kind: 'person_key_registered', ...barred.leaf, mayApprove: true }, 0);
+  const refused: readonly (readonly [string, Awaited<ReturnType<typeof register>>])[] = [
+    ['a key of today', await register(world, { ageMs: day - 60_000 })],
+    ['a key that may not approve', await register(world, { mayApprove: false })],
+    ['a key of another tenant', await register(other, {})],
+    ['a key that has ended', ended],
+    ['a key that may approve again since a moment ago', barred],
+  ];
+  for (const [what, signer] of refused)
+    assert.equal(codeOf(await begin(next, approval(signer))), 'takeover.proof_refused', what);
+  const begun = takeoverIn(await begin(next, approval(good)));
+  await say(world, { kind: 'person_key_ended', userUid: good.leaf.userUid, publicKey: good.leaf.publicKey }, 0);
+  assert.equal(codeOf(await complete(next, begun.takeoverUid, endingOf(begun))), 'takeover.proof_refused');
+  const again = takeoverIn(await begin(next, approval(await register(world, {}))));
+  assert.equal(codeOf(await complete(next, again.takeoverUid, endingOf(again))), 'taken');
+});
+
+/** Appends a leaf to the log of a tenant, as of some time ago. */
+async function say({ tenant }: TenantWorld, fact: KeyLogFact, ageMs: number): Promise<void> {
+  const { tenantUid: tenantId } = tenant;
+  const at = new Date(cloud.clock.now() - ageMs);
+  await cloud.database.withTenant(tenantId, (tx) => appendKeyLogLeaf(tx, { tenantId, at }, fact));
+}
 
 test('only the writer that a takeover named comes in without an introduction', async () => {
   const world = await makeWorld(cloud, 'writers');
