@@ -50,6 +50,8 @@ export const cloudModules: Readonly<Record<string, readonly string[]>> = {
   takeovers: ['devices'],
   archives: ['holds'],
   storage: ['archives', 'takeovers'],
+  persons: ['devices'],
+  releases: ['holds', 'persons'],
   restores: ['archives'],
   events: ['devices'],
   detection: ['events'],

@@ -6,6 +6,7 @@ import type { BackupRequest, CommitClock, ExclusionRule } from '@holdfast/archiv
 import { type Clock, type Random, systemClock, systemRandom } from '@holdfast/base';
 import type { EscrowKeys } from '@holdfast/trust';
 import { DeviceArchive } from './archive/device-archive.ts';
+import { BranchBook } from './branches/branch-book.ts';
 import { systemBootClock } from './clock/boot-clock.ts';
 import { ServerClock } from './clock/server-clock.ts';
 import { ControlServer } from './control/server.ts';
@@ -84,6 +85,7 @@ export type AgentParts = {
   readonly archive: DeviceArchive;
   readonly database: AgentDatabase;
   readonly destinations: Destinations;
+  readonly branches: BranchBook;
   readonly protector: Protector;
   /** What passes need that run within the protector's `exclusive`. */
   readonly passPorts: PassPorts;
@@ -161,7 +163,9 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   keyLog = options.keyLog?.();
   const onKeyLogHead = (note: string) => keyLog && hearHead(keyLog, note, clock.now());
   if (options.escrow?.loggedUpTo !== undefined) onKeyLogHead(options.escrow.loggedUpTo);
-  const destinations = new Destinations(archive, places, { clock, random, source, signal, memory, gaps, onKeyLogHead });
+  const branches = new BranchBook(database);
+  const destinationPorts = { clock, random, source, signal, memory, gaps, branches, onKeyLogHead };
+  const destinations = new Destinations(archive, places, destinationPorts);
   resources.defer(() => destinations.closeAll());
   const startWorker = options.startWorker ?? startBackupWorker;
   const workers = Math.max(1, Math.min(4, availableParallelism()));
@@ -173,7 +177,19 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   resources.defer(() => protector.close());
   const recoveryCode = new ShownRecoveryCode({ clock, random });
   resources.use(spareMemory());
-  return { ...shared, passPorts, protector, recoveryCode, makePlace, stateDir, keyLog, escrow, random, signal };
+  return {
+    ...shared,
+    branches,
+    passPorts,
+    protector,
+    recoveryCode,
+    makePlace,
+    stateDir,
+    keyLog,
+    escrow,
+    random,
+    signal,
+  };
 }
 
 function escrowPolicyOf(

@@ -10,6 +10,7 @@ import { mountOrgs } from './modules/orgs/index.ts';
 import { mountPolicies } from './modules/policies/index.ts';
 import { archivesToHandOn } from './modules/storage/index.ts';
 import { mountTakeovers } from './modules/takeovers/index.ts';
+import { keepFollowing, mountReleases, type ReleaseDeps } from './modules/releases/index.ts';
 import { findInstallationId, mountTenants } from './modules/tenants/index.ts';
 import { createNonces, createSigningKeys, type Nonces, type SigningKeys } from './modules/tokens/index.ts';
 import type { Kms } from './platform/kms.ts';
@@ -32,6 +33,9 @@ export type ApiOptions = {
   readonly log: Log;
   /** Ends when the server stops. */
   readonly stopping: AbortSignal;
+  readonly keystore: ReleaseDeps['keystore'];
+  /** Keyrings of archives, from where archives are. */
+  readonly readKeyring: ReleaseDeps['readKeyring'];
 };
 
 /** The role api, mounted. */
@@ -54,7 +58,7 @@ const KEY_CHECK_MS = 3_600_000;
  * The database is migrated and `prepareInstallation` has run.
  */
 export async function mountApi(app: FastifyInstance, options: ApiOptions): Promise<Api> {
-  const { database, kms, publicUrl, caSha256, clock, stopping } = options;
+  const { database, kms, publicUrl, caSha256, clock, stopping, log, keystore, readKeyring } = options;
   const installationId = await database.withoutTenant((tx) => findInstallationId(tx));
   if (installationId === undefined) throw new Error('prepareInstallation must run before the api');
   const keys = createSigningKeys({ database, clock, kms });
@@ -74,10 +78,13 @@ export async function mountApi(app: FastifyInstance, options: ApiOptions): Promi
   mountKeyLog(app, { ...deps, adapters: { database, kms, installationId, clock } });
   mountDevices(app, { ...deps, kms });
   mountTakeovers(app, { ...deps, archives: archivesToHandOn });
+  const releasing = { ...deps, kms, keystore, readKeyring, log };
+  mountReleases(app, releasing);
   const background = () =>
     Promise.all([
       keepSigningHeads({ ...options, installationId }, stopping),
       keepRotating(options, keys),
+      keepFollowing(releasing, stopping),
       refusals.run(options.log, stopping),
     ]);
   const server = { installationId, publicUrl, caSha256 };

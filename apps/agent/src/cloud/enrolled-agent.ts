@@ -54,14 +54,15 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
   const makePlace: MakePlace = (config) => cloudPlace(config, client, (receipt) => commitClock.note(receipt));
   const resources = new DisposableStack();
   resources.defer(() => client.close());
-  const escrow = await escrowOf(options, { client, enrollment });
   const known = { enrollment, clock, resources };
-  const { running, keyLog } = await start({ commitClock, ...options, makePlace, ...escrow }, known).catch(
-    (error: unknown) => {
-      resources.dispose();
-      throw error;
-    },
-  );
+  const begin = async () => {
+    const escrow = await escrowOf(options, { client, enrollment });
+    return start({ commitClock, ...options, makePlace, ...escrow }, known);
+  };
+  const { running, keyLog } = await begin().catch((error: unknown) => {
+    resources.dispose();
+    throw error;
+  });
   const stopping = new AbortController();
   const { signal } = stopping;
   const { agentVersion, os } = options;

@@ -37,6 +37,7 @@ const remedies: Readonly<Record<string, string>> = {
   'log.segment_damaged': replace,
   'log.record_refused': replace,
   'log.ordinal_known': replace,
+  'log.commit_missing': replace,
   'log.record_invalid': report,
   'log.keyring_known': replace,
   'log.fragment_order': wait,

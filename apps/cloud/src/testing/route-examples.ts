@@ -3,6 +3,7 @@ import { appendKeyLogLeaf } from '../modules/keylog/index.ts';
 import { base64, exampleArchive, ordinalBytes } from './example-archive.ts';
 import { makeAssertion, makeEnrollment } from './example-device.ts';
 import { exampleOfBegin, exampleOfComplete } from './example-takeover.ts';
+import { releaseExamples } from './release-examples.ts';
 import { makeDevice, signInAs, type TenantWorld, type TestBrowser } from './test-world.ts';
 
 /** One good request to a route, as somebody of a tenant makes it. */
@@ -102,6 +103,7 @@ export const routeExamples: Readonly<Record<string, MakeExample>> = {
   }),
   'takeovers.begin': exampleOfBegin,
   'takeovers.complete': exampleOfComplete,
+  ...releaseExamples,
   'storage.list': () => ({}),
   'storage.create': async (world) => {
     const { maker } = await exampleArchive(world);

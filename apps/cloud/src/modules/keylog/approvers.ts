@@ -1,6 +1,6 @@
 import { parseKeyLogLeaf } from '@holdfast/trust';
 import type { TenantTx } from '../../platform/postgres.ts';
-import { listPersonKeyLeaves } from './store.ts';
+import { listJudgingLeaves } from './store.ts';
 
 /**
  * Since when a person's key may approve, by the leaves of the key log alone; undefined where it may not, or has ended.
@@ -9,7 +9,7 @@ import { listPersonKeyLeaves } from './store.ts';
  */
 export async function approvesSince(tx: TenantTx, tenantId: string, publicKey: string): Promise<Date | undefined> {
   let since: Date | undefined;
-  for (const text of await listPersonKeyLeaves(tx, tenantId)) {
+  for (const text of await listJudgingLeaves(tx, { tenantId, subjects: [] })) {
     const leaf = parseKeyLogLeaf(text);
     if (!('publicKey' in leaf) || leaf.publicKey !== publicKey) continue;
     if (leaf.kind === 'person_key_ended') return undefined;
