@@ -8,6 +8,8 @@ import { mountKeyLog } from './modules/keylog/index.ts';
 import { keepSigningHeads } from './modules/logs/index.ts';
 import { mountOrgs } from './modules/orgs/index.ts';
 import { mountPolicies } from './modules/policies/index.ts';
+import { archivesToHandOn } from './modules/storage/index.ts';
+import { mountTakeovers } from './modules/takeovers/index.ts';
 import { keepFollowing, mountReleases, type ReleaseDeps } from './modules/releases/index.ts';
 import { findInstallationId, mountTenants } from './modules/tenants/index.ts';
 import { createWitnessEgress, keepWitnessing, type Witness } from './modules/witnesses/index.ts';
@@ -82,6 +84,7 @@ export async function mountApi(app: FastifyInstance, options: ApiOptions): Promi
   const witnessKeys = witnesses.map(({ keyText }) => keyText);
   mountKeyLog(app, { ...deps, adapters: { database, kms, installationId, clock, witnessKeys } });
   mountDevices(app, { ...deps, kms });
+  mountTakeovers(app, { ...deps, archives: archivesToHandOn });
   const releasing = { ...deps, kms, keystore, readKeyring, log };
   mountReleases(app, releasing);
   const background = () =>

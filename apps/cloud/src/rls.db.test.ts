@@ -14,6 +14,7 @@ import { orgTables } from './modules/orgs/index.ts';
 import { policyTables } from './modules/policies/index.ts';
 import { releaseTables } from './modules/releases/index.ts';
 import { storageTables } from './modules/storage/index.ts';
+import { takeoverTables } from './modules/takeovers/index.ts';
 import { tenantTables } from './modules/tenants/index.ts';
 import { tokenTables } from './modules/tokens/index.ts';
 import { witnessTables } from './modules/witnesses/index.ts';
@@ -282,7 +283,14 @@ test('storage, ingest and keystore hold only what is granted to them by name', a
      where grantee in ('hf_storage', 'hf_ingest', 'hf_keystore') and table_schema = 'public' group by 1, 2`,
   );
   const writable = granted.filter(({ rights }) => /INSERT|UPDATE|DELETE|TRUNCATE/.test(rights));
-  const allowed = new Set(['archives', 'audit_entries', 'receipt_keys', 'shared_secrets', 'used_proofs']);
+  const allowed = new Set([
+    'archives',
+    'audit_entries',
+    'receipt_keys',
+    'shared_secrets',
+    'takeover_keys',
+    'used_proofs',
+  ]);
   assert.deepEqual(
     writable.filter(({ name }) => !allowed.has(name)),
     [],
@@ -324,6 +332,7 @@ test('the stores describe every table as the database has it', async () => {
     ...storageTables,
     ...holdTables,
     ...witnessTables,
+    ...takeoverTables,
   };
   const notYetRead = ['schema_migrations'];
   assert.deepEqual([...Object.keys(described), ...notYetRead].toSorted(), await tableNames());
