@@ -24,6 +24,7 @@ import {
   signReleaseRequest,
   wrapSlot,
   writeKeyLogLeaf,
+  type Hash,
   type HpkeKey,
   type KeyHolder,
   type KeyLogFact,
@@ -109,6 +110,11 @@ export class SceneLog {
     const consistency = await proveConsistency(source, kept.treeSize, this.size);
     const head = { note: this.note(), consistency };
     return { logVerifier, kept, head, leaf: { text: this.#texts[logIndex]!, logIndex, inclusion } };
+  }
+
+  /** Proves that the log begins with its first leaves. */
+  goOn(fromSize: number): Promise<readonly Hash[]> {
+    return proveConsistency(memorySource(this.#tree(this.size).nodes), fromSize, this.size);
   }
 
   #tree(treeSize: number) {
@@ -252,7 +258,7 @@ async function factsOf(scene: SceneParts, plan: ReleasePlan): Promise<ReleaseFac
   const kept = keyLog.head();
   const { request, leaf } = logged(scene, plan);
   const shown = await keyLog.show(keyLog.add(leaf), kept);
-  const own = { tenant, nowMs, keys, rules: [], usedRequestIds: new Set<string>(), waiting: [] };
+  const own = { tenant, nowMs, keys, rules: [], used: [], waiting: [] };
   return { ...own, ...shown, request, keyring: archive.record, ...plan.facts };
 }
 
