@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { assert, CodedError, formatUuid, systemClock, type Clock } from '@holdfast/base';
 import { deviceErrors, deviceRoutes } from '@holdfast/contract';
-import { escrowKeysSha256, keyLogOrigin, parseEscrowKeys, subject } from '@holdfast/trust';
+import { escrowKeysSha256, keyLogOrigin, parseEscrowKeys, sealingKeysOf, subject } from '@holdfast/trust';
 import { startAgent, type AgentOptions, type RunningAgent } from '../agent.ts';
 import { type BootClock, systemBootClock } from '../clock/boot-clock.ts';
 import { ServerClock } from '../clock/server-clock.ts';
 import { remedyOf } from '../control/remedies.ts';
 import { beside } from '../keylog/beside.ts';
-import { escrowKeysOf, type EscrowSetting } from '../keys/escrow-policy.ts';
+import type { EscrowSetting } from '../keys/escrow-policy.ts';
 import { followKeyLog } from '../keylog/follow-key-log.ts';
 import { headToCarry } from '../keylog/hear-head.ts';
 import { KeyLogBook, type PinnedLog } from '../keylog/key-log-book.ts';
@@ -152,7 +152,7 @@ async function escrowOf(
   { client, enrollment }: { readonly client: CloudClient; readonly enrollment: Enrollment },
 ): Promise<Pick<AgentOptions, 'escrow'>> {
   const { escrowKeys: text } = enrollment;
-  const keys = escrowKeysOf(text);
+  const keys = sealingKeysOf(text);
   const given = givenEscrowKeys(text);
   const { sha256 } = given;
   if (existsSync(path.join(stateDir, 'keys.json'))) return { escrow: { keys, sha256 } };

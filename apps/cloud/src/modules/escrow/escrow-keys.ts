@@ -1,5 +1,5 @@
 import { systemRandom, type Clock, type Random } from '@holdfast/base';
-import { escrowKeysSha256, formatEscrowKeys, hpkeKeyId, importHpkeKey, parseEscrowKeys } from '@holdfast/trust';
+import { escrowKeysSha256, formatEscrowKeys, hpkeKeyId, importHpkeKey, sealingKeysOf } from '@holdfast/trust';
 import type { Keystore } from '../../keystore/operations.ts';
 import type { Kms } from '../../platform/kms.ts';
 import type { Database, TenantTx } from '../../platform/postgres.ts';
@@ -90,9 +90,8 @@ export type EscrowKeyIds = { readonly outerKeyId: string; readonly innerKeyId: s
 export async function listEscrowKeyIds(tx: TenantTx, tenantId: string): Promise<readonly EscrowKeyIds[]> {
   const documents = await store.listDocuments(tx, tenantId);
   return documents.map((document) => {
-    const { logSealingKey, keystoreKey } = parseEscrowKeys(document);
-    const keyIdOf = (key: string) => hpkeKeyId(Buffer.from(key, 'base64url')).toHex();
-    return { outerKeyId: keyIdOf(logSealingKey), innerKeyId: keyIdOf(keystoreKey) };
+    const { logKey, keystoreKey } = sealingKeysOf(document);
+    return { outerKeyId: hpkeKeyId(logKey).toHex(), innerKeyId: hpkeKeyId(keystoreKey).toHex() };
   });
 }
 
