@@ -3,9 +3,11 @@ import { mkdirSync, realpathSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { BackupRequest, CommitClock, ExclusionRule } from '@holdfast/archive';
-import { type Clock, type Random, systemClock, systemRandom } from '@holdfast/base';
+import { type Clock, type CodedError, type Random, systemClock, systemRandom } from '@holdfast/base';
+import type { CosignedKeyLogHead } from '@holdfast/contract';
 import type { EscrowKeys } from '@holdfast/trust';
 import { DeviceArchive } from './archive/device-archive.ts';
+import { BranchBook } from './branches/branch-book.ts';
 import { systemBootClock } from './clock/boot-clock.ts';
 import { ServerClock } from './clock/server-clock.ts';
 import { ControlServer } from './control/server.ts';
@@ -23,6 +25,7 @@ import { EscrowPolicy, type EscrowSetting } from './keys/escrow-policy.ts';
 import { ShownRecoveryCode } from './keys/recovery-code.ts';
 import { headToCarry, hearHead } from './keylog/hear-head.ts';
 import type { KeyLogBook } from './keylog/key-log-book.ts';
+import { KeyWitnesses } from './keylog/key-witnesses.ts';
 import { type AgentLog, silentLog } from './log.ts';
 import { Protector } from './schedule/protector.ts';
 import type { PassPorts } from './schedule/run-pass.ts';
@@ -73,6 +76,8 @@ export type RunningAgent = {
   readonly archiveId: Uint8Array;
   /** Takes down what the organisation asks of escrow, and does it as far as the user's choice leaves it. */
   settleEscrow(setting: EscrowSetting): Promise<void>;
+  /** Takes in the heads of the key log that witnesses cosigned; returns what was wrong for the first time. */
+  hearCosigned(heads: readonly CosignedKeyLogHead[]): readonly CodedError[];
   /** Ends it: what is under way stops where it is, and goes on the next time. */
   stop(): Promise<void>;
   /** Resolves when it has ended; rejects where a fault ended it. */
@@ -84,6 +89,7 @@ export type AgentParts = {
   readonly archive: DeviceArchive;
   readonly database: AgentDatabase;
   readonly destinations: Destinations;
+  readonly branches: BranchBook;
   readonly protector: Protector;
   /** What passes need that run within the protector's `exclusive`. */
   readonly passPorts: PassPorts;
@@ -95,6 +101,7 @@ export type AgentParts = {
   readonly commitClock: CommitClock;
   /** Where the agent is enrolled. */
   readonly keyLog: KeyLogBook | undefined;
+  readonly keyWitnesses: KeyWitnesses | undefined;
   readonly escrow: EscrowPolicy;
   readonly random: Random;
   readonly log: AgentLog;
@@ -121,6 +128,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       archiveId: parts.archive.archiveId,
       ended,
       settleEscrow: (setting) => settleEscrow(parts, setting),
+      hearCosigned: (heads) => parts.keyWitnesses?.hear(heads, parts.clock.now()) ?? [],
       stop: () => {
         stopping.abort();
         return ended;
@@ -159,9 +167,12 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const memory = rememberIn(database, { clock, log });
   const gaps = new GapBook(database, archive.index);
   keyLog = options.keyLog?.();
+  const keyWitnesses = keyLog && new KeyWitnesses(database, keyLog);
   const onKeyLogHead = (note: string) => keyLog && hearHead(keyLog, note, clock.now());
   if (options.escrow?.loggedUpTo !== undefined) onKeyLogHead(options.escrow.loggedUpTo);
-  const destinations = new Destinations(archive, places, { clock, random, source, signal, memory, gaps, onKeyLogHead });
+  const branches = new BranchBook(database);
+  const destinationPorts = { clock, random, source, signal, memory, gaps, branches, onKeyLogHead };
+  const destinations = new Destinations(archive, places, destinationPorts);
   resources.defer(() => destinations.closeAll());
   const startWorker = options.startWorker ?? startBackupWorker;
   const workers = Math.max(1, Math.min(4, availableParallelism()));
@@ -173,7 +184,20 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   resources.defer(() => protector.close());
   const recoveryCode = new ShownRecoveryCode({ clock, random });
   resources.use(spareMemory());
-  return { ...shared, passPorts, protector, recoveryCode, makePlace, stateDir, keyLog, escrow, random, signal };
+  return {
+    ...shared,
+    branches,
+    passPorts,
+    protector,
+    recoveryCode,
+    makePlace,
+    stateDir,
+    keyLog,
+    keyWitnesses,
+    escrow,
+    random,
+    signal,
+  };
 }
 
 function escrowPolicyOf(
