@@ -8,6 +8,7 @@ import type { RunningAgentProcess } from './running-agent.ts';
 /** How one set stands at one destination. */
 export type Standing = {
   readonly set: string;
+  readonly destination?: string;
   readonly state: string;
   readonly reason: string;
   readonly remedy?: string;

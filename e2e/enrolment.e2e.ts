@@ -6,7 +6,10 @@ import { enroll, EnrollmentStore, heartbeat } from '@holdfast/agent/cloud';
 import { CodedError, systemClock } from '@holdfast/base';
 import type { EnrollmentToken } from '@holdfast/contract';
 import { parseEscrowKeys } from '@holdfast/trust';
+import { type AgentOfDevice, startAgentOf } from './agent-of-device.ts';
+import { statusOf } from './agent-status.ts';
 import { sha256Of } from './example-log.ts';
+import { until } from './process-tree.ts';
 import { aboutDevice, enrollDevice, newFolder, startRunningCloud } from './running-cloud.ts';
 
 async function codeOf(work: Promise<unknown>): Promise<string> {
@@ -162,4 +165,67 @@ test('an enrolment that others can read or that is damaged is refused, until it 
   }
   writeFileSync(file, text);
   assert.deepEqual(device.store.load(), device.enrollment);
+});
+
+test('where the enrolment is damaged or from before escrow, folders are protected, and enrolling anew mends it', async (t) => {
+  const { addTenant } = await startRunningCloud(t);
+  const tenant = await addTenant('home');
+  const device = await enrollDevice(t, tenant);
+  const { stateDir } = device;
+  const file = path.join(stateDir, 'enrollment.json');
+  const [files, folder] = [newFolder(t), newFolder(t)];
+  const start = () => startAgentOf(t, device, { files });
+  const first = await start();
+  await first.ask('destination.add', { folder });
+  await first.ask('backup');
+  await first.agent.stop();
+  const stateAt = async (agent: AgentOfDevice, isCloud: boolean) => {
+    const { standings } = await statusOf(agent);
+    return standings.find(({ destination }) => (destination !== folder) === isCloud);
+  };
+  const text = readFileSync(file, 'utf8');
+  const { escrowKeys: _, ...earlier } = JSON.parse(text) as Record<string, unknown>;
+  for (const [round, broken] of [text.slice(0, -9), JSON.stringify(earlier)].entries()) {
+    writeFileSync(file, broken);
+    const agent = await start();
+    writeFileSync(path.join(files, `file ${round}`), 'content');
+    await agent.ask('backup');
+    assert.equal((await stateAt(agent, false))?.state, 'protected');
+    const cloud = await stateAt(agent, true);
+    assert.equal(cloud?.state, 'failed');
+    assert.match(cloud.remedy ?? '', /holdfast agent enroll URL --token-file FILE/);
+    await agent.agent.stop();
+    // What the remedy says, to its end.
+    const tokenText = JSON.stringify(await tenant.invite());
+    const again = await enroll({ ...aboutDevice, tokenText }, device.store);
+    assert.notEqual(again.deviceUid, device.enrollment.deviceUid);
+    assert.deepEqual(device.store.load(), again);
+    assert.equal(readFileSync(`${file}.aside-${round + 1}`, 'utf8'), broken, 'nothing was lost');
+    const mended = await start();
+    await mended.ask('backup');
+    assert.equal((await stateAt(mended, false))?.state, 'protected');
+    const refused = async () => (await stateAt(mended, true))?.state === 'failed';
+    if (round === 0) await until(refused, 'the server says that an older device has the archive');
+    if (round === 0)
+      assert.match((await stateAt(mended, true))?.remedy ?? '', /of an older device: keep it in a folder/);
+    await mended.agent.stop();
+  }
+  // And where a new archive is begun, the server takes it.
+  const fresh = await enrollDevice(t, tenant);
+  const agent = await startAgentOf(t, fresh, { files });
+  await agent.ask('backup');
+  const { standings } = await statusOf(agent);
+  assert.deepEqual(
+    standings.map(({ state }) => state),
+    ['protected'],
+  );
+});
+
+test('an enrolment that others could read is not set aside by enrolling anew', async (t) => {
+  const { addTenant } = await startRunningCloud(t);
+  const tenant = await addTenant('home');
+  const device = await enrollDevice(t, tenant);
+  chmodSync(path.join(device.stateDir, 'enrollment.json'), 0o644);
+  const tokenText = JSON.stringify(await tenant.invite());
+  assert.equal(await codeOf(enroll({ ...aboutDevice, tokenText }, device.store)), 'cloud_link.state_exposed');
 });

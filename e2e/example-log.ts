@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { ArchiveMaker, escrowSlot, type MadeCommit } from '@holdfast/archive/testing';
 import { systemRandom } from '@holdfast/base';
-import { escrowKeysIn } from '@holdfast/cloud/testing';
+import { sealingKeysOf } from '@holdfast/trust';
 
 const time = { seconds: 1_780_000_000, nanoseconds: 0 };
 
@@ -22,7 +22,7 @@ export class ExampleLog {
     this.#entropy = entropy;
     this.maker = new ArchiveMaker(seed, entropy);
     this.maker.addEpoch(time);
-    this.maker.slots = [...this.maker.slots, escrowSlot(this.maker, escrowKeysIn(escrowKeys))];
+    this.maker.slots = [...this.maker.slots, escrowSlot(this.maker, sealingKeysOf(escrowKeys))];
     this.maker.keyring(time);
   }
 

@@ -33,6 +33,7 @@ const saysItself: Readonly<Record<string, string>> = {
   'branch.not_all_taken_in confirm.not_given': 'its maker adds it',
   'head_check.too_few head_check.not_read head_check.other_log head_check.longer head_check.forked':
     'its maker adds it',
+  'secret_input.too_long custom_key_file.exposed': 'its maker adds it',
   'secret_input.none secret_input.several_lines secret_input.differs secret_input.other_key secret_input.stopped':
     'its maker adds it',
   'devices.not_found enrollment.org_not_found enrollment.token_not_found enrollment.proof_invalid': 'of the API',

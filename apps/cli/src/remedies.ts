@@ -164,8 +164,7 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'cloud_link.ca_unreachable': () => 'see that the server runs and that this computer reaches it, then enrol again',
   'cloud_link.already_enrolled': () => 'holdfast status shows how it stands',
   'cloud_link.not_enrolled': () => 'enrol it: holdfast agent enroll URL --token-file FILE',
-  'cloud_link.enrolled_without_escrow': ({ file }) =>
-    `remove ${String(file)}, then enrol this computer anew: holdfast agent enroll URL --token-file FILE`,
+  'cloud_link.enrolled_without_escrow': () => 'enrol this computer anew: holdfast agent enroll URL --token-file FILE',
   'cloud_link.state_damaged': () => 'enrol this computer anew: holdfast agent enroll URL --token-file FILE',
   'cloud_link.state_exposed': () => 'nobody but the user the agent runs as may own or read it: chown and chmod 600',
   'sdk.unreachable': () => 'see that the server runs and that this computer reaches it',

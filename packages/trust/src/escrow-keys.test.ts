@@ -7,6 +7,7 @@ import {
   formatEscrowKeys,
   keystoreKeyName,
   parseEscrowKeys,
+  sealingKeysOf,
   type TenantEscrowKeys,
 } from './escrow-keys.ts';
 import { formatVerifierKey, noteSigner } from './signed-note.ts';
@@ -34,6 +35,10 @@ test('escrow keys are read as they were written, and no two documents have one h
   const next = formatEscrowKeys({ ...keys, number: 2, keystoreKey: key(3) });
   assert.equal(parseEscrowKeys(next).number, 2);
   assert.notEqual(escrowKeysSha256(text), escrowKeysSha256(next));
+  const bytes = (byte: number) => new Uint8Array(32).fill(byte);
+  assert.deepEqual(sealingKeysOf(text), { logKey: bytes(2), keystoreKey: bytes(1) });
+  assert.deepEqual(sealingKeysOf(next), { logKey: bytes(2), keystoreKey: bytes(3) });
+  assert.throws(() => sealingKeysOf('{}'), { code: 'escrow_keys.malformed' });
 });
 
 test('a document with a wrong, missing or further member is refused, and its genuine neighbour is read', () => {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { defineErrors } from '@holdfast/base';
 import { canonicalJson } from './canonical-json.ts';
 import { forms, isCount, isOneOf, readMembers, wrongField, type Field } from './document-shape.ts';
+import type { EscrowKeys } from './escrow-slot.ts';
 import { parseVerifierKey } from './signed-note.ts';
 
 /** Failures of reading a tenant's escrow keys; `details.field` is what is wrong. */
@@ -48,6 +49,13 @@ export function parseEscrowKeys(text: string): TenantEscrowKeys {
   const keys = members as unknown as TenantEscrowKeys;
   if (!isNamed(keys)) throw escrowKeysErrors.malformed({ field: 'keystoreVerifier' });
   return keys;
+}
+
+/** The two keys of a document as escrow slots are sealed to them, outside and inside. @throws escrow_keys.malformed */
+export function sealingKeysOf(text: string): EscrowKeys {
+  const { logSealingKey, keystoreKey } = parseEscrowKeys(text);
+  const bytes = (key: string) => new Uint8Array(Buffer.from(key, 'base64url'));
+  return { logKey: bytes(logSealingKey), keystoreKey: bytes(keystoreKey) };
 }
 
 /** SHA-256 of the document, hex: what an enrolment token has. */

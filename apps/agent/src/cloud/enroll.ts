@@ -26,7 +26,7 @@ const CA_TIMEOUT_MS = 20_000;
  * Enrols this computer with the server of a token, and keeps the enrolment.
  *
  * Nothing is trusted on first use: the CA must be the one whose hash the token has, and is the only one from then on. Run
- * again after an answer was lost, it goes on with the key it has made.
+ * again after an answer was lost, it goes on with the key it has made. An enrolment that is there and of no use is set aside.
  * @throws cloud_link.token_invalid, cloud_link.other_address, cloud_link.ca_mismatch, cloud_link.ca_unreachable,
  * cloud_link.already_enrolled, cloud_link.log_key_mismatch, cloud_link.escrow_keys_mismatch, and the server's enrollment and devices errors
  */
@@ -36,8 +36,7 @@ export async function enroll(
   random: Random = systemRandom,
 ): Promise<Enrollment> {
   const token = parseToken(request);
-  const enrolled = store.load();
-  if (enrolled) throw cloudErrors.already_enrolled({ url: enrolled.url, deviceUid: enrolled.deviceUid });
+  expectNotEnrolled(store);
   const { proxyEnv } = request;
   const proxy = proxyEnv ? { proxyEnv } : {};
   const caPem = token.caSha256 === null ? null : await fetchCa(token.url, token.caSha256, proxy);
@@ -61,6 +60,21 @@ export async function enroll(
   } finally {
     https.close();
   }
+}
+
+/** One that is damaged, or from before there were escrow keys, is no use to anybody: it is set aside for the new one. */
+function expectNotEnrolled(store: EnrollmentStore): void {
+  try {
+    const enrolled = store.load();
+    if (enrolled) throw cloudErrors.already_enrolled({ url: enrolled.url, deviceUid: enrolled.deviceUid });
+  } catch (error) {
+    if (!isUnusable(error)) throw error;
+  }
+}
+
+function isUnusable(error: unknown): boolean {
+  const codes = [cloudErrors.state_damaged.code, cloudErrors.enrolled_without_escrow.code];
+  return error instanceof CodedError && codes.includes(error.code);
 }
 
 /** The tenant's escrow keys, if they are those whose hash the token has. @throws cloud_link.escrow_keys_mismatch */

@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { assert, CodedError, formatUuid, systemClock, type Clock } from '@holdfast/base';
 import { deviceErrors, deviceRoutes, type CosignedKeyLogHead } from '@holdfast/contract';
-import { escrowKeysSha256, keyLogOrigin, parseEscrowKeys, subject } from '@holdfast/trust';
+import { escrowKeysSha256, keyLogOrigin, parseEscrowKeys, sealingKeysOf, subject } from '@holdfast/trust';
 import { startAgent, type AgentOptions, type RunningAgent } from '../agent.ts';
 import { type BootClock, systemBootClock } from '../clock/boot-clock.ts';
 import { ServerClock } from '../clock/server-clock.ts';
 import { remedyOf } from '../control/remedies.ts';
 import { beside } from '../keylog/beside.ts';
-import { escrowKeysOf, type EscrowSetting } from '../keys/escrow-policy.ts';
+import type { EscrowSetting } from '../keys/escrow-policy.ts';
 import { followKeyLog } from '../keylog/follow-key-log.ts';
 import { headToCarry } from '../keylog/hear-head.ts';
 import { KeyLogBook, type PinnedLog } from '../keylog/key-log-book.ts';
@@ -36,12 +36,15 @@ export type EnrolledAgentOptions = AgentOptions &
  * Starts the agent of a state folder, and with an enrolment its cloud: as a destination, and as who may deauthorise it.
  *
  * Once the server has proved that it was deauthorised, it stops and removes its keys, its queue and its index; `ended`
- * resolves after that. A server that only says so is refused its work, and nothing is removed.
- * @throws as `startAgent` does, and cloud_link.state_damaged, cloud_link.state_exposed
+ * resolves after that. A server that only says so is refused its work, and nothing is removed. Where the enrolment cannot be
+ * used, folders are protected all the same, and its server stands there with what is wrong.
+ * @throws as `startAgent` does
  */
 export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise<RunningAgent> {
-  const enrollment = new EnrollmentStore(options.stateDir).load();
-  if (!enrollment) return startAgent(options);
+  const found = enrollmentIn(options.stateDir);
+  if (!found) return startAgent(options);
+  if (found instanceof CodedError) return startWithoutCloud(options, found);
+  const enrollment = found;
   const { clock = systemClock, random, proxyEnv, log = silentLog, bootClock = systemBootClock() } = options;
   const client = new CloudClient(enrollment, {
     clock,
@@ -102,6 +105,24 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
   return { ...running, ended, stop: () => running.stop().then(() => ended) };
 }
 
+/** The enrolment; what is wrong with it where it cannot be used. */
+function enrollmentIn(stateDir: string): Enrollment | CodedError | undefined {
+  try {
+    return new EnrollmentStore(stateDir).load();
+  } catch (error) {
+    if (error instanceof CodedError) return error;
+    throw error;
+  }
+}
+
+/** A computer whose enrolment is of no use still has its folders; what concerns the server is refused, and said. */
+function startWithoutCloud(options: EnrolledAgentOptions, error: CodedError): Promise<RunningAgent> {
+  const { log = silentLog } = options;
+  log.error(`folders are protected, and nothing is sent to the server; ${remedyOf(error)}`, error);
+  const makePlace: MakePlace = (config) => ({ config, open: () => Promise.reject(error) });
+  return startAgent({ ...options, makePlace });
+}
+
 type Known = {
   readonly enrollment: Enrollment;
   readonly clock: Clock;
@@ -136,7 +157,7 @@ async function escrowOf(
   { client, enrollment }: { readonly client: CloudClient; readonly enrollment: Enrollment },
 ): Promise<Pick<AgentOptions, 'escrow'>> {
   const { escrowKeys: text } = enrollment;
-  const keys = escrowKeysOf(text);
+  const keys = sealingKeysOf(text);
   const given = givenEscrowKeys(text);
   const { sha256 } = given;
   if (existsSync(path.join(stateDir, 'keys.json'))) return { escrow: { keys, sha256 } };

@@ -1,5 +1,6 @@
-import { closeSync, fstatSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { CodedError } from '@holdfast/base';
 import { z } from 'zod';
 import { syncFolder, writePrivateFile } from '../state/write-private.ts';
 import { cloudErrors } from './errors.ts';
@@ -66,13 +67,29 @@ export class EnrollmentStore {
     return found;
   }
 
+  /** Replaces the enrolment; what is there and cannot be used stays beside it, under a name of its own. */
   save(enrollment: Enrollment): void {
+    if (existsSync(this.#file) && !this.#isUsable()) setAside(this.#file);
     writePrivateFile(this.#file, `${JSON.stringify(Enrollment.parse(enrollment))}\n`);
     rmSync(this.#pendingFile, { force: true });
   }
 
+  #isUsable(): boolean {
+    try {
+      return this.load() !== undefined;
+    } catch {
+      return false;
+    }
+  }
+
+  /** A damaged one says nothing that another try would need. */
   loadPending(): PendingEnrollment | undefined {
-    return read(this.#pendingFile, PendingEnrollment);
+    try {
+      return read(this.#pendingFile, PendingEnrollment);
+    } catch (error) {
+      if (error instanceof CodedError && error.code === cloudErrors.state_damaged.code) return undefined;
+      throw error;
+    }
   }
 
   savePending(pending: PendingEnrollment): void {
@@ -81,10 +98,21 @@ export class EnrollmentStore {
 
   /** Removes the device's key and all else there is of the enrolment. */
   remove(): void {
+    const folder = path.dirname(this.#file);
     for (const file of [this.#file, this.#pendingFile])
       for (const name of [file, `${file}.new`]) rmSync(name, { force: true });
-    syncFolder(path.dirname(this.#file));
+    const aside = `${path.basename(this.#file)}.aside-`;
+    for (const name of existsSync(folder) ? readdirSync(folder) : [])
+      if (name.startsWith(aside)) rmSync(path.join(folder, name), { force: true });
+    syncFolder(folder);
   }
+}
+
+/** Gives a file a name that is free. */
+function setAside(file: string): void {
+  let number = 1;
+  while (existsSync(`${file}.aside-${number}`)) number++;
+  renameSync(file, `${file}.aside-${number}`);
 }
 
 function read<T>(file: string, shape: z.ZodType<T>): T | undefined {

@@ -24,8 +24,6 @@ const elsewhere: Readonly<Record<string, string>> = {
   'cloud_link.token_invalid cloud_link.other_address cloud_link.ca_unreachable cloud_link.ca_mismatch': 'of enrolling',
   'cloud_link.log_key_mismatch cloud_link.escrow_keys_mismatch cloud_link.already_enrolled cloud_link.not_enrolled':
     'of enrolling',
-  'cloud_link.state_damaged cloud_link.state_exposed cloud_link.enrolled_without_escrow':
-    'said where the agent is started',
   'destinations.not_found destinations.known destinations.not_a_folder destinations.only_of_set': 'of a command',
   'destinations.too_many destinations.only_copy destinations.is_state destinations.covers_set': 'of a command',
   'auth.use_nonce auth.expired': 'asked again at once with what was missing',

@@ -16,6 +16,9 @@ const sameVersion = 'bring this computer and the server to the same version of H
 const newer = 'use a newer version of Holdfast on this computer';
 const report = "the agent's log says more; please report it; it is tried again by itself";
 
+const enrolAnew =
+  'enrol this computer anew: holdfast agent enroll URL --token-file FILE, then start the agent again; what its older device has at the server stays there';
+
 const compareHeads =
   'keep what holdfast key log --json prints, the heads that were wrong among it, and show it to who runs the server; whether other computers see the log that this one checked last: holdfast key log --write-head FILE on each, then holdfast key log --check-heads with the files';
 
@@ -67,7 +70,8 @@ const remedies: Readonly<Record<string, string>> = {
   'storage.record_refused': replace,
   'storage.ordinal_known': replace,
   'storage.keyring_refused': replace,
-  'storage.archive_exists': 'enrol this computer anew: holdfast agent enroll',
+  'storage.archive_exists':
+    'the server has this archive of an older device: keep it in a folder (holdfast destination add FOLDER); for a new one at the server keep a key file (holdfast key export FILE), stop the agent, move its state folder away, and enrol it as a new device',
   'storage.not_found': askOperator,
   'storage.taken_over':
     'use the other computer; if nobody took it over with your leave, tell who runs the server at once, and take it back: holdfast agent enroll --replace with the recovery code; to back this one up too, remove the state folder and enrol it anew',
@@ -108,6 +112,10 @@ const remedies: Readonly<Record<string, string>> = {
     'ask who runs the server: if it is so, deauthorising the device again makes the proof; if not, see that no proxy answers for it',
   'cloud_link.key_log_unseen': wait,
   'cloud_link.session_ended': wait,
+  'cloud_link.state_damaged': enrolAnew,
+  'cloud_link.enrolled_without_escrow': enrolAnew,
+  'cloud_link.state_exposed':
+    'see who could read the key of this device; nobody but the user the agent runs as may own or read it: chown and chmod 600, then start the agent again',
   'key_log.head_unsigned': askOperator,
   'key_log.forked': compareHeads,
   'key_log.shrunk': compareHeads,

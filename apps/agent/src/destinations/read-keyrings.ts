@@ -1,4 +1,5 @@
 /** Reading the keyrings of a destination, which may list and give anything under that kind. */
+import { createHash } from 'node:crypto';
 import { type Ordinal, parseKeyring, parseRecordHeader, RecordKind, splitRecord } from '@holdfast/archive';
 import type { DeviceArchive } from '../archive/device-archive.ts';
 import { withForeignKeyrings } from '../keys/archive-keyring.ts';
@@ -18,15 +19,28 @@ export async function readKeyrings(archive: DeviceArchive, session: DestinationS
   const { stored } = archive;
   if (session.keyringNumber <= stored.keys.keyring.number) return stored;
   const unknown = await unknownKeyrings(stored, session);
-  const announced = archive.announced();
-  const isThere = announced !== undefined && (await has(session, announced.keyRecords.at(-1)!));
-  let taken = isThere ? announced : stored;
+  let taken = (await announcedThere(archive, session)) ?? stored;
   while (taken.keys.keyring.number < session.keyringNumber) {
     const next = await withNext(taken, session, unknown);
     if (next === taken) break;
     taken = next;
   }
   return taken;
+}
+
+/** What was announced, as far as it has arrived. */
+async function announcedThere(archive: DeviceArchive, session: DestinationSession): Promise<StoredKeys | undefined> {
+  const announced = archive.announced();
+  if (!announced) return undefined;
+  const { keyRecords, keys } = announced;
+  for (let count = keyRecords.length; count > archive.stored.keyRecords.length; count--) {
+    const newest = keyRecords[count - 1]!;
+    if (!(await has(session, newest))) continue;
+    // The header is the first of them.
+    const keyring = { number: count - 1, sha256: new Uint8Array(createHash('sha256').update(newest).digest()) };
+    return { ...announced, keyRecords: keyRecords.slice(0, count), keys: { ...keys, keyring } };
+  }
+  return undefined;
 }
 
 /** By their number, the ordinals under which a destination says that it has keyrings, but for ours. */

@@ -111,10 +111,50 @@ test('a new writer brings the escrow that is asked for, also where a keyring wit
   await scene.run(async (archive, session) => {
     assert.notEqual(archive.announced(), undefined);
     await goOn(archive, session);
-    assert.deepEqual([archive.stored.keys.writerNumber, archive.stored.keys.keyring.number], [1, 2]);
+    assert.deepEqual([archive.stored.keys.writerNumber, archive.stored.keys.keyring.number], [1, 3]);
     assert.equal(escrowSlots(archive), 1);
     await goOn(archive, session);
     assert.deepEqual([escrowSlots(archive), judgeEscrow(archive.stored, escrow)], [1, 'in_place']);
+  }, escrow);
+});
+
+test('a writer that was announced to a folder comes in at a server that asks for more than it has, and fits both', async (t) => {
+  const key = () => importHpkeKey(systemRandom(32)).publicKey;
+  const keys = { logKey: key(), keystoreKey: key() };
+  const escrow = { keys, setting: 'required', areKeysLogged: true } as const;
+  const scene = new Scene(t);
+  // The folder has it, and is away by then; the server has not.
+  const folder = path.join(path.dirname(scene.folder), 'elsewhere');
+  mkdirSync(folder);
+  const openFolder = async ({ archiveId }: DeviceArchive) => {
+    await prepareFolder(folder, archiveId);
+    const place = folderPlace({ destinationId: 2, name: 'elsewhere', kind: 'folder', folder });
+    return place.open({ archiveId, known: undefined, keyRecords: [], ...ports });
+  };
+  let record: Uint8Array | undefined;
+  await assert.rejects(
+    scene.run((archive, session) => goOn(archive, losing(session, 'everything'))),
+    /everything is lost/,
+  );
+  await scene.run(async (archive, session) => {
+    record = archive.announced()!.keyRecords.at(-1);
+    const refused = goOn(archive, losing(session, 'everything'));
+    await assert.rejects(refused, /everything is lost/);
+    assert.equal(archive.announced()!.keyRecords.length, 4, 'the one that asks for more gets two');
+    assert.deepEqual(archive.announced()!.keyRecords[2], record, 'of which the first is the one that was sent before');
+    const first = await openFolder(archive);
+    await first.append(Buffer.concat([...archive.stored.keyRecords, record!]));
+    await first.close();
+    const again = await openFolder(archive);
+    const taken = await readProvenKeyrings(archive, again);
+    assert.deepEqual([taken.keys.writerNumber, taken.keys.keyring.number], [1, 2], 'the folder has the first');
+    await again.close();
+  }, escrow);
+  await scene.run(async (archive, session) => {
+    await goOn(archive, session);
+    assert.deepEqual([archive.stored.keys.writerNumber, archive.stored.keys.keyring.number], [1, 3]);
+    assert.deepEqual(archive.stored.keyRecords[2], record, 'the folder, where it is back, has what this goes on from');
+    assert.deepEqual([judgeEscrow(archive.stored, escrow), archive.index.getNumber('ordinals')], ['in_place', 2]);
   }, escrow);
 });
 

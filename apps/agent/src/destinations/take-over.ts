@@ -12,10 +12,12 @@ import {
   loaderOf,
   newestCommit,
   NodeCache,
+  ordinalOf,
   parseCommitRow,
   parseRecordHeader,
   rebuildIndex,
   RecordKind,
+  sequenceOf,
   type Source,
   writerOf,
 } from '@holdfast/archive';
@@ -23,6 +25,7 @@ import type { CodedError } from '@holdfast/base';
 import type { PreparedSlot } from '@holdfast/trust';
 import type { DeviceArchive } from '../archive/device-archive.ts';
 import { type KeyPorts, withNewWriter, writersOf } from '../keys/archive-keyring.ts';
+import { withChangedSlots } from '../keys/change-slots.ts';
 import { escrowChange } from '../keys/escrow-policy.ts';
 import type { StoredKeys } from '../keys/key-store.ts';
 import type { DestinationSession } from './destination-place.ts';
@@ -114,19 +117,29 @@ export async function becomeNextWriter(
   }
   expectRoomForWriter(archive);
   const headNumber = archive.index.head().number;
-  const added = escrowWanted(archive, archive.stored, ports);
   const announced = announcedAfter(archive, headNumber);
-  // A place that shows all its keyrings has not taken the one that was announced, and takes none without what is asked for.
-  const isRefused = announced && session.requiresIntroduction && escrowWanted(archive, announced, ports).length > 0;
+  const added = escrowWanted(archive, announced ?? archive.stored, ports);
   const next = { headNumber, origin: 'state_lost', added } as const;
-  const stored = (isRefused ? undefined : announced) ?? withNewWriter(archive.stored, next, ports);
+  const stored = announced ? withLacking(announced, added, ports) : withNewWriter(archive.stored, next, ports);
   // Kept before it is sent: the place may take it and the answer be lost, and only this key introduces the next writer.
   archive.announce(stored);
-  // The destination takes one keyring of a number: whoever comes second begins again.
-  await session.append(stored.keyRecords.at(-1)!);
+  // The destination takes one keyring of a number: whoever comes second begins again. What is asked for, the last one has.
+  await session.append(Buffer.concat(stored.keyRecords.slice(archive.stored.keyRecords.length)));
   archive.save(stored);
-  // Its keyring has the first ordinal.
-  archive.claimIndex(1);
+  // Its keyrings have the first ordinals.
+  archive.claimIndex(nextSequence(stored));
+}
+
+/** What was announced, and behind it a keyring with what it lacks: another writer in its place would not fit where it arrived. */
+function withLacking(announced: StoredKeys, added: readonly PreparedSlot[], ports: KeyPorts): StoredKeys {
+  if (added.length === 0) return announced;
+  const ordinal = ordinalOf(announced.keys.writerNumber, nextSequence(announced));
+  return withChangedSlots(announced, { isStruck: () => false, added }, { ...ports, ordinal });
+}
+
+/** What comes after the ordinals of these keyrings of a writer that has written nothing else. */
+function nextSequence({ keyRecords }: StoredKeys): number {
+  return sequenceOf(parseRecordHeader(keyRecords.at(-1)!).ordinal) + 1;
 }
 
 /** The escrow slot that is asked for and that these keys lack. */
@@ -138,7 +151,7 @@ function escrowWanted({ escrow }: DeviceArchive, stored: StoredKeys, { random }:
 function announcedAfter(archive: DeviceArchive, headNumber: number): StoredKeys | undefined {
   const announced = archive.announced();
   const { keyRecords } = archive.stored;
-  if (announced?.keyRecords.length !== keyRecords.length + 1) return undefined;
+  if (!announced || announced.keyRecords.length <= keyRecords.length) return undefined;
   const isNext = keyRecords.every((record, place) => Buffer.compare(record, announced.keyRecords[place]!) === 0);
   return isNext && writersOf(announced).at(-1)!.firstCommit === headNumber + 1 ? announced : undefined;
 }
@@ -201,8 +214,10 @@ export async function takeForeignKeyrings(archive: DeviceArchive, session: Desti
   if (taken === stored) return;
   const isIntact = !archive.isIndexLost;
   const isAnnounced = taken.keys.writerNumber !== stored.keys.writerNumber;
+  // Also of what has not arrived here: it may have arrived elsewhere.
+  const announced = archive.announced() ?? taken;
   archive.save(taken);
-  if (isIntact && isAnnounced) archive.claimIndex(1);
+  if (isIntact && isAnnounced) archive.claimIndex(Math.max(nextSequence(taken), nextSequence(announced)));
 }
 
 /**

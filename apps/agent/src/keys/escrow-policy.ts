@@ -2,14 +2,7 @@
 import type { KeyringSlot } from '@holdfast/archive';
 import { type Clock, CodedError, type Random } from '@holdfast/base';
 import { PolicySettings } from '@holdfast/contract';
-import {
-  type EscrowKeys,
-  escrowSlotKind,
-  hpkeKeyId,
-  parseEscrowKeys,
-  parseEscrowParameters,
-  prepareEscrowSlot,
-} from '@holdfast/trust';
+import { type EscrowKeys, escrowSlotKind, hpkeKeyId, parseEscrowParameters, prepareEscrowSlot } from '@holdfast/trust';
 import { carriedSlots, newestKeyring, strangeKinds } from './archive-keyring.ts';
 import type { SlotChange } from './change-slots.ts';
 import type { StoredKeys } from './key-store.ts';
@@ -48,13 +41,6 @@ export type EscrowStanding =
   | 'to_add'
   | 'to_replace'
   | 'to_strike';
-
-/** The keys of a tenant's document as slots are sealed to them. @throws escrow_keys.malformed */
-export function escrowKeysOf(text: string): EscrowKeys {
-  const { logSealingKey, keystoreKey } = parseEscrowKeys(text);
-  const bytes = (key: string) => new Uint8Array(Buffer.from(key, 'base64url'));
-  return { logKey: bytes(logSealingKey), keystoreKey: bytes(keystoreKey) };
-}
 
 /** Judges how escrow of an archive stands. A setting is never stronger than what the user chose. */
 export function judgeEscrow(stored: StoredKeys, facts: EscrowFacts): EscrowStanding {

@@ -2,7 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { engineEnvironment, engineNodeFlags } from '@holdfast/agent/engine/process';
-import { defineErrors } from '@holdfast/base';
+import type { EnrollmentStore } from '@holdfast/agent/cloud';
+import { CodedError, defineErrors } from '@holdfast/base';
 import { inviteDevices, quickstartTenant, rotatingFile, SupervisedChild, type Cloud } from '@holdfast/cloud';
 import { agentSocket, agentStateDir } from '../agent-socket.ts';
 import { environmentFor } from '../config.ts';
@@ -45,12 +46,22 @@ async function enrollOnce(stateDir: string, cloud: Cloud): Promise<void> {
   const { enroll, EnrollmentStore } = await import('@holdfast/agent/cloud');
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const store = new EnrollmentStore(stateDir);
-  if (store.load()) return;
+  if (isEnrolled(store)) return;
   const operator = { bootstrap: cloud.bootstrap, server: cloud.api.server };
   const { enrollmentToken } = await inviteDevices(operator, { slug: quickstartTenant.slug, uses: 1, days: 1 });
   // Over loopback: a proxy is for servers elsewhere.
   const { hostname, os, agentVersion } = deviceFacts();
   await enroll({ hostname, os, agentVersion, tokenText: JSON.stringify(enrollmentToken) }, store);
+}
+
+/** One that cannot be used is there, too: the agent says what is wrong with it, and protects folders. */
+function isEnrolled(store: EnrollmentStore): boolean {
+  try {
+    return store.load() !== undefined;
+  } catch (error) {
+    if (error instanceof CodedError) return true;
+    throw error;
+  }
 }
 
 /** A folder to try things on, beside HOLDFAST_HOME: what lies in there is never read. */

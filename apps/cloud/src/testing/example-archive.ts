@@ -1,6 +1,6 @@
 import { ArchiveMaker, escrowSlot } from '@holdfast/archive/testing';
 import { formatUuid, systemRandom } from '@holdfast/base';
-import { parseEscrowKeys } from '@holdfast/trust';
+import { sealingKeysOf } from '@holdfast/trust';
 import { findEscrowKeys } from '../modules/escrow/index.ts';
 import { sendRaw, type RawReply } from './raw-request.ts';
 import { deviceProof, type Proof, type TenantWorld } from './test-world.ts';
@@ -78,14 +78,7 @@ async function begin(world: TenantWorld): Promise<ExampleArchive> {
 /** The public keys of a tenant's escrow, as devices are given them. */
 export async function escrowKeysOf({ cloud, tenant: { tenantUid: tenantId } }: Pick<TenantWorld, 'cloud' | 'tenant'>) {
   const document = await cloud.database.withTenant(tenantId, (tx) => findEscrowKeys(tx, tenantId));
-  return escrowKeysIn(document ?? '');
-}
-
-/** The keys that a document of escrow keys names. */
-export function escrowKeysIn(document: string) {
-  const { logSealingKey, keystoreKey } = parseEscrowKeys(document);
-  const bytes = (text: string) => new Uint8Array(Buffer.from(text, 'base64url'));
-  return { logKey: bytes(logSealingKey), keystoreKey: bytes(keystoreKey) };
+  return sealingKeysOf(document ?? '');
 }
 
 /** Sends a request as somebody, with a JSON body or none. */

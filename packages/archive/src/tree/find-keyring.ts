@@ -1,13 +1,13 @@
 import { archiveErrors } from '../errors.ts';
 import { equalBytes, joinBytes } from '../format/cursor.ts';
 import { type ArchiveHeader, parseHeader } from '../format/header.ts';
-import { type Keyring, parseKeyring } from '../format/keyring.ts';
+import type { Keyring } from '../format/keyring.ts';
 import { isRecordSigned, type RecordOpeners, sha256Of } from '../format/open.ts';
-import { type Ordinal, writerOf } from '../format/ordinal.ts';
 import { RecordKind, splitRecord } from '../format/record.ts';
 import { openRecoverySlot } from '../format/slot.ts';
 import { type KeyringFork, LineChooser } from './choose-keyring.ts';
 import { openersOf } from './epoch-keys.ts';
+import { gatherKeyrings } from './gather-keyrings.ts';
 import { growTree, type KeyringCandidate, standAlone } from './keyring-tree.ts';
 import { noteProblem } from './note-problem.ts';
 import { noteProof, noteTwins } from './note-proof.ts';
@@ -68,9 +68,9 @@ export async function findKeyring(
 ): Promise<FoundKeyring> {
   const { access, tools, problems, choice = {} } = reading;
   const { archiveId } = found;
-  const candidates = await validKeyrings(source, found, reading);
-  noteTwins(candidates, problems);
   const lists = new WriterLists(archiveId, tools);
+  const candidates = await gatherKeyrings(source, found, { tools, problems, lists });
+  noteTwins(candidates, problems);
   const keyFile = 'epochs' in access ? access.epochs : undefined;
   const rings = await ringsBySecret(candidates, access, { archiveId, tools, problems, lists });
   const tree = await growTree(candidates, { lists, rings, problems });
@@ -125,34 +125,4 @@ function toldOf(candidates: readonly KeyringCandidate[], { keyring }: ReadChoice
   const meant = candidates.filter(({ sha256 }) => equalBytes(sha256.subarray(0, keyring.length), keyring));
   if (meant.length === 1) return meant[0];
   throw archiveErrors.no_keyring({ keyrings: candidates.length, meant: meant.length });
-}
-
-async function validKeyrings(
-  source: RecordSource,
-  { archiveId, header }: FoundHeader,
-  { tools, problems }: { readonly tools: ReadTools; readonly problems: ReadProblem[] },
-): Promise<KeyringCandidate[]> {
-  const valid: KeyringCandidate[] = [];
-  const seen = new Set<Ordinal>();
-  for await (const ordinal of source.ordinalsOf(RecordKind.keyring)) {
-    const bytes = seen.has(ordinal) ? undefined : await source.read(ordinal);
-    seen.add(ordinal);
-    if (bytes === undefined) continue;
-    try {
-      const { open, header: record } = splitRecord(bytes);
-      const keyring = parseKeyring(open);
-      const [first, newest] = [keyring.writers[0]!, keyring.writers.at(-1)!];
-      const signer = newest.number === writerOf(ordinal) ? newest : undefined;
-      const isFirst = first.number === 0 && equalBytes(first.publicKey, header.writerKey);
-      const isSigned = await isRecordSigned(bytes, archiveId, async (message, mark) => {
-        return signer !== undefined && tools.verify(joinBytes(signer.publicKey), message, mark);
-      });
-      if (isFirst && isSigned) {
-        valid.push({ keyring, bytes, ordinal, sha256: await sha256Of(bytes), epoch: record.epoch });
-      } else noteProblem(problems, { problem: 'a keyring is not signed by the newest writer that it lists', ordinal });
-    } catch (cause) {
-      noteProblem(problems, { problem: 'a keyring cannot be read', ordinal, cause });
-    }
-  }
-  return valid.toSorted((a, b) => b.keyring.number - a.keyring.number);
 }

@@ -5,6 +5,7 @@ import {
   hpkeKeyId,
   importHpkeKey,
   parseEscrowKeys,
+  sealingKeysOf,
   type HpkeKey,
 } from '@holdfast/trust';
 import type { Keystore } from '../../keystore/operations.ts';
@@ -97,9 +98,8 @@ export type EscrowKeyIds = { readonly outerKeyId: string; readonly innerKeyId: s
 export async function listEscrowKeyIds(tx: TenantTx, tenantId: string): Promise<readonly EscrowKeyIds[]> {
   const documents = await store.listDocuments(tx, tenantId);
   return documents.map((document) => {
-    const { logSealingKey, keystoreKey } = parseEscrowKeys(document);
-    const keyIdOf = (key: string) => hpkeKeyId(Buffer.from(key, 'base64url')).toHex();
-    return { outerKeyId: keyIdOf(logSealingKey), innerKeyId: keyIdOf(keystoreKey) };
+    const { logKey, keystoreKey } = sealingKeysOf(document);
+    return { outerKeyId: hpkeKeyId(logKey).toHex(), innerKeyId: hpkeKeyId(keystoreKey).toHex() };
   });
 }
 
