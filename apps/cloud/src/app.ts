@@ -38,7 +38,7 @@ import { Database, logins, type DatabaseTarget, type Login } from './platform/po
 import { ownFolder } from './platform/state-folder.ts';
 import { certificateFiles, localCertificates, type CertificateSource } from './platform/tls.ts';
 import { readServerAddress, writeServerAddress } from './server-address.ts';
-import { mountStorageRole } from './storage-role.ts';
+import { mountStorageRole, type Storage } from './storage-role.ts';
 import { mountWelcomePage } from './welcome-page.ts';
 
 /** A running server. */
@@ -195,9 +195,13 @@ async function assemble(assembly: Assembly): Promise<Cloud> {
   });
   undo.defer('private listener', () => privateServer.close());
   const { caFile } = certificates;
-  const api = await mountEverything(assembly, { listener, metrics, databases, kms, url, caFile });
+  const { api, storage } = await mountEverything(assembly, { listener, metrics, databases, kms, url, caFile });
   const { target, systemPassword: password } = databases;
-  const jobs = await startJobsRole({ target, password, system: bootstrap.system, clock, log, metrics });
+  const { system, kms: apiKms } = bootstrap;
+  const { installationId } = api;
+  const readKeyring = storage.findKeyring.bind(storage);
+  const escrow = { keystore: keystore.client, kms: apiKms, installationId, readKeyring };
+  const jobs = await startJobsRole({ target, password, system, clock, log, metrics, escrow });
   const patienceMs = () => closing.deadlineMs + SETTLE_MS;
   undo.defer('jobs', () => jobs.stop(closing.deadlineMs), patienceMs);
   undo.defer('requests', () => listener.close(closing.deadlineMs), patienceMs);
@@ -336,7 +340,7 @@ type Parts = {
 export const BLOBS_DIR = 'blobs';
 
 /** The table of contents: one line per role. */
-async function mountEverything(assembly: Assembly, parts: Parts): Promise<Api> {
+async function mountEverything(assembly: Assembly, parts: Parts): Promise<{ api: Api; storage: Storage }> {
   const { config, log, clock, random, disk, undo } = assembly;
   const { listener, metrics, databases, kms, url, caFile } = parts;
   const { publicUrl, trustedProxies } = config;
@@ -363,5 +367,5 @@ async function mountEverything(assembly: Assembly, parts: Parts): Promise<Api> {
     stopping.abort();
     await background;
   });
-  return api;
+  return { api, storage };
 }

@@ -4,7 +4,14 @@ import type { FastifyInstance } from 'fastify';
 import { writeAudit } from './modules/audit/index.ts';
 import { readDeviceState } from './modules/devices/index.ts';
 import { createAuthenticate } from './modules/identity/index.ts';
-import { BodyMemory, mountStorage, OpenArchives, openReceiptSigner, Quotas } from './modules/storage/index.ts';
+import {
+  BodyMemory,
+  findKeyring,
+  mountStorage,
+  OpenArchives,
+  openReceiptSigner,
+  Quotas,
+} from './modules/storage/index.ts';
 import { findInstallationId } from './modules/tenants/index.ts';
 import { createNonces, createTokenKeys, type Nonces } from './modules/tokens/index.ts';
 import type { Kms } from './platform/kms.ts';
@@ -36,6 +43,8 @@ export type StorageOptions = {
 /** The role storage, mounted. */
 export type Storage = {
   readonly nonces: Nonces;
+  /** Reads the keyring of an archive that has this SHA-256 (hex), for trying its escrow slots. */
+  findKeyring(of: { tenantId: string; archiveId: string }, sha256: string): Promise<Uint8Array | undefined>;
   /** Closes archives that nobody uses and writes down counted refusals until the server stops; resolves then. */
   runBackground(): Promise<void>;
   /** Closes all archives; no request may be under way. */
@@ -74,5 +83,11 @@ export async function mountStorageRole(app: FastifyInstance, options: StorageOpt
     }
   };
   const background = () => Promise.all([closeUnused(), refusals.run(log, stopping)]);
-  return { nonces, runBackground: () => background().then(() => undefined), close: () => archives.close() };
+  const find: Storage['findKeyring'] = (of, sha256) => findKeyring(archives, of, sha256);
+  return {
+    nonces,
+    findKeyring: find,
+    runBackground: () => background().then(() => undefined),
+    close: () => archives.close(),
+  };
 }

@@ -77,6 +77,18 @@ test('nothing is opened before the use of its request lies in the database, and 
   openAnswer(failing, recipient, await keystore.release(await bodyOf(failing)));
 });
 
+test('what ends between keeping and answering loses nothing: the same leaf is answered again, another is not', async () => {
+  const asked = await ask(own);
+  const other = { ...(await ask({ ...own, leaf: { request: asked.request } })), request: asked.request };
+  opened.push(() => Promise.reject(new Error('killed')));
+  await assert.rejects(keystore.release(await bodyOf(asked)), { code: 'keystore.fault' });
+  opened.length = 0;
+  assert.equal((await usesOf(asked.request)).length, 1);
+  await assert.rejects(keystore.release(await bodyOf(other)), { code: 'keystore.used' });
+  openAnswer(asked, recipient, await keystore.release(await bodyOf(asked)));
+  assert.equal((await usesOf(asked.request)).length, 1);
+});
+
 test('a piece of the log that is shown twice, or by two at once, is taken in once', async () => {
   const { followed, follow } = keystore;
   const { treeSize } = await followed({ tenantUid: tenantId });

@@ -28,7 +28,7 @@ async function start(t: TestContext) {
   afterwards(t, () => cloud.stop());
   const { system: database, kms } = cloud.bootstrap;
   // Whoever is not answered for as long as a restart takes asks again.
-  const keystore = keystoreClient(homeDir, { attempts: 60, firstDelayMs: 100, maxDelayMs: 500 });
+  const keystore = keystoreClient(homeDir, { attempts: 300, firstDelayMs: 100, maxDelayMs: 500 });
   const about = { database, kms, clock: systemClock, installationId: cloud.api.installationId, keystore };
   const addTenant = (slug: string) => createTenant(cloud.bootstrap, { slug, name: slug, adminUsername: 'admin' });
   const tenant = await makeTenantOf({ ...about, addTenant }, 'releases');
@@ -75,7 +75,8 @@ test(
   async (t) => {
     const { cloud, keystore, tenant } = await start(t);
     const { device, recipient } = tenant;
-    const delaysMs = [0, 2, 4, 7, 11, 16];
+    // Each restart is waited for twice as long as the one before.
+  const delaysMs = [0, 4, 9, 15];
     for (const delayMs of delaysMs) {
       const plan: ReleasePlan = { requester: device, request: { expiresAt: inAnHour() } };
       const asked = await tenant.ask(plan);
