@@ -18,11 +18,11 @@ import { findEscrowKeys, openLogSealingKey } from '../modules/escrow/index.ts';
 import { appendKeyLogLeaf, bringKeystore, showLeaf, type ShowDeps } from '../modules/keylog/index.ts';
 import type { SignedHead } from '../modules/logs/index.ts';
 import { silentLog } from '../platform/log.ts';
-import type { TestCloud } from '../testing/test-cloud.ts';
-import { keystoreClient } from './client.ts';
-import { KEY_WAIT_MS } from './key-register.ts';
-import type { KeystoreContext } from './operation.ts';
-import type { Keystore } from './operations.ts';
+import type { TestCloud } from './test-cloud.ts';
+import { keystoreClient } from '../keystore/client.ts';
+import { KEY_WAIT_MS } from '../keystore/key-register.ts';
+import type { KeystoreContext } from '../keystore/operation.ts';
+import type { Keystore } from '../keystore/operations.ts';
 import {
   logged,
   makeEscrowedArchive,
@@ -30,8 +30,8 @@ import {
   nowMs,
   type Party,
   type ReleasePlan,
-} from './release-scene.fixture.ts';
-import { serveKeystore } from './serve.ts';
+} from '../keystore/release-scene.fixture.ts';
+import { serveKeystore } from '../keystore/serve.ts';
 
 /** A keystore on a socket, with a clock of its own that stands a month before the scene. */
 export async function serveReleases(cloud: TestCloud, change: Partial<KeystoreContext> = {}) {
