@@ -69,11 +69,11 @@ export type ReleaseServer = Omit<ShowDeps, 'keystore'> & {
 
 /** That of a test's server, with a keystore elsewhere. */
 export function serverOf(cloud: TestCloud, keystore: Keystore): ReleaseServer {
-  const { database, clock, addTenant } = cloud;
+  const { database, clock } = cloud;
   return {
     database,
     clock,
-    addTenant,
+    addTenant: (slug) => cloud.addTenant(slug),
     kms: cloud.kms.forRole('api'),
     installationId: cloud.api.installationId,
     keystore,
@@ -123,10 +123,10 @@ export async function makeTenantOf(server: ReleaseServer, slug: string) {
   const ask = async (plan: ReleasePlan): Promise<LoggedRequest> => {
     const { request, leaf: planned } = logged(scene, plan);
     const { at: _, nonce: __, ...fact } = planned;
-    const { logIndex } = await log(fact as KeyLogFact);
-    const [{ text: leafText }] = [
-      await database.withTenant(tenantId, (tx) => showLeaf(tx, { tenantId, logIndex, treeSize: logIndex + 1 })),
-    ];
+    const { logIndex } = await log(fact);
+    const { text: leafText } = await database.withTenant(tenantId, (tx) =>
+      showLeaf(tx, { tenantId, logIndex, treeSize: logIndex + 1 }),
+    );
     return { request, logIndex, leafText };
   };
   const layer = async () =>
@@ -139,8 +139,21 @@ export async function makeTenantOf(server: ReleaseServer, slug: string) {
     return { tenantUid: tenantId, request, note, leaf, keyring: keyring!, inner: opened! };
   };
   return {
-    ...{ tenantId, archive, recipient, deps, device, admin, first, second },
-    ...{ log, bring, ask, bodyOf, registerDevice, registerPerson, layer },
+    tenantId,
+    archive,
+    recipient,
+    deps,
+    device,
+    admin,
+    first,
+    second,
+    log,
+    bring,
+    ask,
+    bodyOf,
+    registerDevice,
+    registerPerson,
+    layer,
     /** The genuine way: leaf, head, release; what came is opened by the recipient. */
     async release(plan: ReleasePlan): Promise<ReleasedKeys> {
       const asked = await ask(plan);

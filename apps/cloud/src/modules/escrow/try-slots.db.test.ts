@@ -30,7 +30,17 @@ function depsOf(change: Partial<TryDeps> = {}) {
   const { keystore, kms } = cloud.bootstrap;
   const readKeyring = cloud.storage.findKeyring.bind(cloud.storage);
   const { installationId } = cloud.api;
-  const deps: TryDeps = { writeAudit, database: cloud.system, kms, installationId, clock, keystore, readKeyring, log, ...change };
+  const deps: TryDeps = {
+    writeAudit,
+    database: cloud.system,
+    kms,
+    installationId,
+    clock,
+    keystore,
+    readKeyring,
+    log,
+    ...change,
+  };
   return { deps, clock, errors };
 }
 

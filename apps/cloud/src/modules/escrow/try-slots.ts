@@ -136,7 +136,8 @@ async function tryPiece(
     shown.map(({ place }) => place),
   );
   const tries = shown.map(({ place, archiveId, slotId, keyring, inner }, nth) => ({
-    ...{ archiveId, slotId },
+    archiveId,
+    slotId,
     keyring: encode(keyring),
     inner: encode(inner),
     among: { place, proof: proofs[nth]!.map(encode) },
