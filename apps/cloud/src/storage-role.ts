@@ -44,7 +44,7 @@ export type StorageOptions = {
 export type Storage = {
   readonly nonces: Nonces;
   /** A keyring of an archive, as anybody who has the archive can read it: the newest one, or the one with that SHA-256 (hex). */
-  readKeyring(tenantId: string, archiveId: string, sha256?: string): Promise<Uint8Array | undefined>;
+  readonly readKeyring: (tenantId: string, archiveId: string, sha256?: string) => Promise<Uint8Array | undefined>;
   /** Closes archives that nobody uses and writes down counted refusals until the server stops; resolves then. */
   runBackground(): Promise<void>;
   /** Closes all archives; no request may be under way. */

@@ -2,12 +2,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deriveKeyRing } from '@holdfast/archive';
 import { systemRandom } from '@holdfast/base';
-import { defaultReleaseRules, formatRulesChange, signKeyVouch, type KeyLogFact, type ReleasedKeys } from '@holdfast/trust';
+import {
+  defaultReleaseRules,
+  formatRulesChange,
+  signKeyVouch,
+  type KeyLogFact,
+  type ReleasedKeys,
+} from '@holdfast/trust';
 import { signHead } from '../modules/logs/index.ts';
 import { startForFile } from '../testing/test-server.ts';
 import { KEY_WAIT_MS } from './key-register.ts';
 import { approve, HOUR_MS, makeParty, type ReleasePlan } from './release-scene.fixture.ts';
-import { makeReleaseTenant, openAnswer, serveReleases, stranger, type SentRelease } from './releases.fixture.ts';
+import { makeReleaseTenant, openAnswer, serveReleases, stranger, type SentRelease } from '../testing/release-tenant.ts';
 
 const { cloud } = await startForFile();
 const server = await serveReleases(cloud);
@@ -36,7 +42,11 @@ function readKeysOf(epochs: readonly number[]): ReleasedKeys {
 function assertKeys(released: ReleasedKeys, expected: ReleasedKeys): void {
   assert.ok(released.scope === 'read' && expected.scope === 'read');
   const textOf = (keys: typeof released) =>
-    keys.epochs.map(({ epoch, ...one }) => [epoch, Buffer.from(one.data).toString('hex'), Buffer.from(one.metadata).toString('hex')]);
+    keys.epochs.map(({ epoch, ...one }) => [
+      epoch,
+      Buffer.from(one.data).toString('hex'),
+      Buffer.from(one.metadata).toString('hex'),
+    ]);
   assert.deepEqual(textOf(released), textOf(expected));
 }
 
@@ -81,7 +91,10 @@ test('a head that is older, or not followed, and a forged proof or head give the
     return { ...sent, ...change(sent) };
   };
   const random = Buffer.from(systemRandom(32)).toString('base64url');
-  await refuses('forged_proof', await forge(({ leaf }) => ({ leaf: { ...leaf, inclusion: leaf.inclusion.with(0, random) } })));
+  await refuses(
+    'forged_proof',
+    await forge(({ leaf }) => ({ leaf: { ...leaf, inclusion: leaf.inclusion.with(0, random) } })),
+  );
   await refuses('forged_proof', await forge(({ leaf }) => ({ leaf: { ...leaf, logIndex: leaf.logIndex - 1 } })));
   const longer = (note: string) => note.replace(/\n(\d+)\n/, (_, size) => `\n${Number(size) + 1}\n`);
   await refuses('unsigned_head', await forge(({ note }) => ({ note: longer(note) })));
@@ -123,7 +136,10 @@ test('a request counts under one leaf, and for as long as it says', async () => 
 
 test('a purpose that the rules refuse gives nothing, and rules that are made stricter count at once', async () => {
   const until = { expiresAt: isoAt(clock.now() + HOUR_MS) };
-  const [mine, theirs, ring] = [own, byAdmin, replacing].map((plan) => ({ ...plan, request: { ...plan.request, ...until } }));
+  const [mine, theirs, ring] = [own, byAdmin, replacing].map((plan) => ({
+    ...plan,
+    request: { ...plan.request, ...until },
+  }));
   await refuses('purpose_refused', await sentOf({ ...theirs!, approvers: [] }), theirs);
   await refuses('self_approval', await sentOf({ ...theirs!, requester: first, approvers: [first] }), theirs);
   await refuses('purpose_refused', await sentOf({ ...ring!, approvers: [] }), ring);
@@ -170,11 +186,23 @@ test('a key that is not registered, too young or ended gives nothing, by the clo
   await refuses('young_approver', await sentOf({ ...genuine, approvers: [newcomer] }), genuine);
   const [vouched, by] = [makeParty('device'), device];
   await tenant.registerDevice(vouched);
-  const ofVouched: ReleasePlan = { requester: vouched, approvers: [first], request: until, leaf: { ownerSignature: null, purpose: 'admin_restore' } };
+  const ofVouched: ReleasePlan = {
+    requester: vouched,
+    approvers: [first],
+    request: until,
+    leaf: { ownerSignature: null, purpose: 'admin_restore' },
+  };
   await refuses('young_key', await sentOf(ofVouched), genuine);
   const named = { tenantUid: tenantId, holder: vouched.holder, publicKey: vouched.publicKey };
   const signature = signKeyVouch(named, by.sign);
-  await log({ kind: 'key_vouched', holder: vouched.holder, publicKey: vouched.publicKey, by: by.holder, byKey: by.publicKey, signature });
+  await log({
+    kind: 'key_vouched',
+    holder: vouched.holder,
+    publicKey: vouched.publicKey,
+    by: by.holder,
+    byKey: by.publicKey,
+    signature,
+  });
   await tenant.release(ofVouched);
   clock.advance(KEY_WAIT_MS - 1);
   await refuses('young_key', await sentOf(asking), genuine);
@@ -189,7 +217,13 @@ test('a delay runs from when the keystore saw the leaf, and survives that it is 
   const slow = await makeReleaseTenant(cloud, 'slow', server);
   clock.advance(KEY_WAIT_MS);
   const rules = { ...defaultReleaseRules, own_restore: { approvals: 0, delayHours: 48, notice: 'owner' } } as const;
-  const change = formatRulesChange({ version: 1, installationId: cloud.api.installationId, tenantUid: slow.tenantId, number: 1, rules });
+  const change = formatRulesChange({
+    version: 1,
+    installationId: cloud.api.installationId,
+    tenantUid: slow.tenantId,
+    number: 1,
+    rules,
+  });
   await slow.log({ kind: 'release_rules', change, approvals: [approve(change, slow.first)] });
   const until = { expiresAt: isoAt(clock.now() + 100 * HOUR_MS) };
   const asked = await slow.ask({ requester: slow.device, request: until });
@@ -211,8 +245,14 @@ test('a key that is seen when others are known is not the first, in whatever pie
   const later = makeParty('device');
   await two.registerDevice(later);
   await two.bring();
-  const asked = { requester: later, approvers: [two.first], leaf: { ownerSignature: null, purpose: 'admin_restore' } as const };
+  const asked = {
+    requester: later,
+    approvers: [two.first],
+    leaf: { ownerSignature: null, purpose: 'admin_restore' } as const,
+  };
   const until = { expiresAt: isoAt(clock.now() + HOUR_MS) };
-  await assert.rejects(keystore.release(await two.bodyOf(await two.ask({ ...asked, request: until }))), { code: 'keystore.young_key' });
+  await assert.rejects(keystore.release(await two.bodyOf(await two.ask({ ...asked, request: until }))), {
+    code: 'keystore.young_key',
+  });
   await two.release({ requester: two.device, request: until });
 });

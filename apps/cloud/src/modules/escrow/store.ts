@@ -1,5 +1,5 @@
 import type { TenantTx } from '../../platform/postgres.ts';
-import { instant, integer, text, uuid, type Columns, type Rows } from '../../platform/table.ts';
+import { bigint, instant, integer, nullable, text, uuid, type Columns, type Rows } from '../../platform/table.ts';
 
 /** Tables owned by this module. No other module reads or writes them. */
 export const tables = {
@@ -9,6 +9,22 @@ export const tables = {
     document: text,
     wrapped_log_sealing_key: text,
     created_at: instant,
+  },
+  escrow_runs: {
+    tenant_id: uuid,
+    run_id: uuid,
+    begun_at: instant,
+    log_index: nullable(bigint),
+    finished_at: nullable(instant),
+  },
+  escrow_tries: {
+    tenant_id: uuid,
+    run_id: uuid,
+    place: integer,
+    archive_id: uuid,
+    slot_id: text,
+    keyring_sha256: text,
+    outcome: nullable(text),
   },
 } as const satisfies Readonly<Record<string, Columns>>;
 

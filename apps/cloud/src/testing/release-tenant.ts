@@ -19,21 +19,20 @@ import { findEscrowKeys, openLogSealingKey } from '../modules/escrow/index.ts';
 import { appendKeyLogLeaf, bringKeystore, showLeaf, type ShowDeps } from '../modules/keylog/index.ts';
 import type { SignedHead } from '../modules/logs/index.ts';
 import { silentLog } from '../platform/log.ts';
-import type { TestCloud } from '../testing/test-cloud.ts';
-import { keystoreClient } from './client.ts';
-import { KEY_WAIT_MS } from './key-register.ts';
-import type { KeystoreContext } from './operation.ts';
-import type { Keystore } from './operations.ts';
+import type { TestCloud } from './test-cloud.ts';
+import { keystoreClient } from '../keystore/client.ts';
+import { KEY_WAIT_MS } from '../keystore/key-register.ts';
+import type { KeystoreContext } from '../keystore/operation.ts';
+import type { Keystore } from '../keystore/operations.ts';
 import {
   logged,
   makeEscrowedArchive,
   makeParty,
   nowMs,
-  type EscrowedArchive,
   type Party,
   type ReleasePlan,
-} from './release-scene.fixture.ts';
-import { serveKeystore } from './serve.ts';
+} from '../keystore/release-scene.fixture.ts';
+import { serveKeystore } from '../keystore/serve.ts';
 
 /** A keystore on a socket, with a clock of its own that stands a month before the scene. */
 export async function serveReleases(cloud: TestCloud, change: Partial<KeystoreContext> = {}) {
@@ -63,25 +62,48 @@ export type LoggedRequest = { readonly request: SignedText; readonly logIndex: n
 
 export type ReleaseTenant = Awaited<ReturnType<typeof makeReleaseTenant>>;
 
-/** A tenant with an archive, its device, an administrator and two who may approve, all of them known for a month. */
+/** Where a tenant is made: what the api has, and the keystore. */
+export type ReleaseServer = Omit<ShowDeps, 'keystore'> & {
+  readonly keystore: Keystore;
+  readonly addTenant: (slug: string) => Promise<{ readonly tenantUid: string }>;
+};
+
+/** That of a test's server, with a keystore elsewhere. */
+export function serverOf(cloud: TestCloud, keystore: Keystore): ReleaseServer {
+  const { database, clock } = cloud;
+  return {
+    database,
+    clock,
+    addTenant: (slug) => cloud.addTenant(slug),
+    kms: cloud.kms.forRole('api'),
+    installationId: cloud.api.installationId,
+    keystore,
+  };
+}
+
+/** A tenant with an archive, its device, an administrator and two who may approve, all of them known for a month by the keystore's clock. */
 export async function makeReleaseTenant(
   cloud: TestCloud,
   slug: string,
   { keystore, clock }: { readonly keystore: Keystore; readonly clock: ReturnType<typeof manualClock> },
 ) {
-  const { tenantUid: tenantId } = await cloud.addTenant(slug);
-  const { installationId } = cloud.api;
-  const kms = cloud.kms.forRole('api');
-  const deps: ShowDeps = { database: cloud.database, kms, installationId, clock: cloud.clock, keystore };
-  const document = await cloud.database.withTenant(tenantId, (tx) => findEscrowKeys(tx, tenantId));
+  const made = await makeTenantOf(serverOf(cloud, keystore), slug);
+  clock.advance(Math.max(0, nowMs - clock.now()));
+  return made;
+}
+
+/** The same, whose keys are known since just now: the device's, which is the first, counts at once. */
+export async function makeTenantOf(server: ReleaseServer, slug: string) {
+  const { keystore, installationId, database } = server;
+  const { tenantUid: tenantId } = await server.addTenant(slug);
+  const deps: ShowDeps = server;
+  const document = await database.withTenant(tenantId, (tx) => findEscrowKeys(tx, tenantId));
   const { logSealingKey, keystoreKey } = parseEscrowKeys(document ?? '');
   const [outer, inner] = [logSealingKey, keystoreKey].map((key) => new Uint8Array(Buffer.from(key, 'base64url')));
   const archive = makeEscrowedArchive({ logKey: outer!, keystoreKey: inner! });
   const recipient = importHpkeKey(systemRandom(32));
   const log = (fact: KeyLogFact) =>
-    cloud.database.withTenant(tenantId, (tx) =>
-      appendKeyLogLeaf(tx, { tenantId, at: new Date(cloud.clock.now()) }, fact),
-    );
+    database.withTenant(tenantId, (tx) => appendKeyLogLeaf(tx, { tenantId, at: new Date(server.clock.now()) }, fact));
   const bring = () => bringKeystore(deps, tenantId);
   const [device, admin, first, second] = [
     makeParty('device'),
@@ -97,17 +119,15 @@ export async function makeReleaseTenant(
   await registerPerson(admin, false);
   for (const approver of [first, second]) await registerPerson(approver, true);
   await bring();
-  const at = clock.now();
-  clock.advance(Math.max(0, nowMs - at));
   const scene = { archive, recipient, of: { installationId, tenantUid: tenantId } };
   /** Asks as the api does: the leaf first. */
   const ask = async (plan: ReleasePlan): Promise<LoggedRequest> => {
     const { request, leaf: planned } = logged(scene, plan);
     const { at: _, nonce: __, ...fact } = planned;
-    const { logIndex } = await log(fact as KeyLogFact);
-    const [{ text: leafText }] = [
-      await cloud.database.withTenant(tenantId, (tx) => showLeaf(tx, { tenantId, logIndex, treeSize: logIndex + 1 })),
-    ];
+    const { logIndex } = await log(fact);
+    const { text: leafText } = await database.withTenant(tenantId, (tx) =>
+      showLeaf(tx, { tenantId, logIndex, treeSize: logIndex + 1 }),
+    );
     return { request, logIndex, leafText };
   };
   const layer = async () => {
@@ -119,13 +139,26 @@ export async function makeReleaseTenant(
   /** All that is sent for a request, under a head that was followed. */
   const bodyOf = async ({ request, logIndex }: LoggedRequest, head?: SignedHead): Promise<SentRelease> => {
     const { note, treeSize } = head ?? (await bring());
-    const leaf = await cloud.database.withTenant(tenantId, (tx) => showLeaf(tx, { tenantId, logIndex, treeSize }));
+    const leaf = await database.withTenant(tenantId, (tx) => showLeaf(tx, { tenantId, logIndex, treeSize }));
     const [keyring, opened] = [archive.record, await layer()].map((bytes) => Buffer.from(bytes).toString('base64url'));
     return { tenantUid: tenantId, request, note, leaf, keyring: keyring!, inner: opened! };
   };
   return {
-    ...{ tenantId, archive, recipient, deps, device, admin, first, second },
-    ...{ log, bring, ask, bodyOf, registerDevice, registerPerson, layer },
+    tenantId,
+    archive,
+    recipient,
+    deps,
+    device,
+    admin,
+    first,
+    second,
+    log,
+    bring,
+    ask,
+    bodyOf,
+    registerDevice,
+    registerPerson,
+    layer,
     /** The genuine way: leaf, head, release; what came is opened by the recipient. */
     async release(plan: ReleasePlan): Promise<ReleasedKeys> {
       const asked = await ask(plan);
@@ -147,5 +180,3 @@ export function openAnswer(
 
 /** Somebody whom nobody knows. */
 export const stranger = (): Party => makeParty('person', newId());
-
-export type { EscrowedArchive };
