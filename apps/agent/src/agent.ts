@@ -20,10 +20,12 @@ import { createLinuxSource } from './engine/linux-source.ts';
 import { startBackupWorker } from './engine/start-worker.ts';
 import { settleEscrow } from './keys/change-keys.ts';
 import { EscrowPolicy, type EscrowSetting } from './keys/escrow-policy.ts';
+import { ownerStatement, type OwnerStatement } from './keys/owner-statement.ts';
 import { ShownRecoveryCode } from './keys/recovery-code.ts';
 import { headToCarry, hearHead } from './keylog/hear-head.ts';
 import type { KeyLogBook } from './keylog/key-log-book.ts';
 import { type AgentLog, silentLog } from './log.ts';
+import type { ReleaseClient } from './releases/release-client.ts';
 import { Protector } from './schedule/protector.ts';
 import type { PassPorts } from './schedule/run-pass.ts';
 import { parseBackupSet } from './sets/backup-set.ts';
@@ -52,6 +54,8 @@ export type AgentOptions = {
   readonly keyLog?: () => KeyLogBook;
   /** Of an enrolled agent: its tenant's keys for escrow slots, and what its org asks for, where that was heard just now. */
   readonly escrow?: { readonly keys: EscrowKeys; readonly setting?: EscrowSetting | undefined };
+  /** Of an enrolled agent: the way to the keys that its server releases. */
+  readonly releases?: ReleaseClient;
   readonly random?: Random;
   readonly log?: AgentLog;
 };
@@ -63,6 +67,8 @@ export type RunningAgent = {
   readonly archiveId: Uint8Array;
   /** Takes down what the organisation asks of escrow, and does it as far as the user's choice leaves it. */
   settleEscrow(setting: EscrowSetting): Promise<void>;
+  /** States with the key of the archive's writer that the archive is the device's (Ed25519, base64url). */
+  stateOwner(deviceKey: string): OwnerStatement;
   /** Ends it: what is under way stops where it is, and goes on the next time. */
   stop(): Promise<void>;
   /** Resolves when it has ended; rejects where a fault ended it. */
@@ -86,6 +92,7 @@ export type AgentParts = {
   /** Where the agent is enrolled. */
   readonly keyLog: KeyLogBook | undefined;
   readonly escrow: EscrowPolicy;
+  readonly releases: ReleaseClient | undefined;
   readonly random: Random;
   readonly log: AgentLog;
   readonly signal: AbortSignal;
@@ -111,6 +118,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       archiveId: parts.archive.archiveId,
       ended,
       settleEscrow: (setting) => settleEscrow(parts, setting),
+      stateOwner: (deviceKey) => ownerStatement(parts.archive.stored, deviceKey),
       stop: () => {
         stopping.abort();
         return ended;
@@ -147,6 +155,7 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const places = database.destinations().map(makePlace);
   const memory = rememberIn(database, { clock, log });
   const gaps = new GapBook(database, archive.index);
+  const { releases } = options;
   const keyLog = options.keyLog?.();
   const onKeyLogHead = (note: string) => keyLog && hearHead(keyLog, note, clock.now());
   const destinations = new Destinations(archive, places, { clock, random, source, signal, memory, gaps, onKeyLogHead });
@@ -161,7 +170,19 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   resources.defer(() => protector.close());
   const recoveryCode = new ShownRecoveryCode({ clock, random });
   resources.use(spareMemory());
-  return { ...shared, passPorts, protector, recoveryCode, makePlace, stateDir, keyLog, escrow, random, signal };
+  return {
+    ...shared,
+    passPorts,
+    protector,
+    recoveryCode,
+    makePlace,
+    stateDir,
+    keyLog,
+    escrow,
+    releases,
+    random,
+    signal,
+  };
 }
 
 function escrowPolicyOf(database: AgentDatabase, { escrow }: AgentOptions): EscrowPolicy {

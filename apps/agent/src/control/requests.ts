@@ -6,10 +6,17 @@ import type { Caller } from '../browse/caller.ts';
 import { controlErrors } from './errors.ts';
 import { answerFind, answerList, answerVersions, answerWhy } from './answer-browse.ts';
 import { answerDestinationAdd, answerDestinationList, answerDestinationRemove } from './answer-destinations.ts';
-import { answerKeyLog, answerKeyLogHead } from './answer-key-log.ts';
+import { answerKeyLog, answerKeyLogHead, answerKeyLogSeen } from './answer-key-log.ts';
 import { answerKeyList, answerKeyUseOwn, answerKeyUseStandard, UseOwn } from './answer-key-use.ts';
 import { answerKeyConfirm, answerKeyExport, answerKeyShow } from './answer-keys.ts';
 import { answerBackup } from './answer-backup.ts';
+import {
+  answerReleaseList,
+  answerReleaseRequest,
+  answerReleaseTake,
+  AskRelease,
+  OneRelease,
+} from './answer-releases.ts';
 import { answerSetAdd, answerSetChange, answerSetList, answerSetRemove } from './answer-sets.ts';
 import { answerRestore } from './answer-restore.ts';
 import { explainMissingError } from './holder-away.ts';
@@ -88,6 +95,10 @@ export const requests: Readonly<Record<string, Definition>> = {
   'key.export': define('privileged', z.strictObject({}), answerKeyExport),
   'key.log': define('privileged', z.strictObject({}), answerKeyLog),
   'key.log-head': define('privileged', z.strictObject({}), answerKeyLogHead),
+  'key.log-seen': define('privileged', z.strictObject({ upTo: z.number().int().min(0) }), answerKeyLogSeen),
+  'key.release-request': define('privileged', AskRelease, answerReleaseRequest),
+  'key.release-list': define('privileged', z.strictObject({}), answerReleaseList),
+  'key.release-take': define('privileged', OneRelease, answerReleaseTake),
 };
 
 /** Answers one request. @throws control.invalid with the field, control.not_allowed, and what the answer throws */

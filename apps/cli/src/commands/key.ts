@@ -2,6 +2,9 @@ import type { Command } from 'commander';
 import { registerKeyExport } from './key-export.ts';
 import { registerKeyList } from './key-list.ts';
 import { registerKeyLog } from './key-log.ts';
+import { registerKeyPerson } from './key-person.ts';
+import { registerKeyRelease } from './key-release.ts';
+import { registerKeyRules } from './key-rules.ts';
 import { registerKeySetPassword } from './key-set-password.ts';
 import { registerKeyShowRecovery } from './key-show-recovery.ts';
 import { registerKeyUseCustom } from './key-use-custom.ts';
@@ -17,4 +20,7 @@ export function registerKey(program: Command): void {
   registerKeyUseStandard(key);
   registerKeyExport(key);
   registerKeyLog(key);
+  registerKeyPerson(key);
+  registerKeyRelease(key);
+  registerKeyRules(key);
 }
