@@ -195,12 +195,16 @@ async function assemble(assembly: Assembly): Promise<Cloud> {
   });
   undo.defer('private listener', () => privateServer.close());
   const { caFile } = certificates;
-  const api = await mountEverything(assembly, {
+  const { api, storage } = await mountEverything(assembly, {
     ...{ listener, metrics, databases, kms, url, caFile },
     keystore: keystore.client,
   });
   const { target, systemPassword: password } = databases;
-  const jobs = await startJobsRole({ target, password, system: bootstrap.system, clock, log, metrics });
+  const { system, kms: apiKms } = bootstrap;
+  const { installationId } = api;
+  const readKeyring = storage.findKeyring.bind(storage);
+  const escrow = { keystore: keystore.client, kms: apiKms, installationId, readKeyring };
+  const jobs = await startJobsRole({ target, password, system, clock, log, metrics, escrow });
   const patienceMs = () => closing.deadlineMs + SETTLE_MS;
   undo.defer('jobs', () => jobs.stop(closing.deadlineMs), patienceMs);
   undo.defer('requests', () => listener.close(closing.deadlineMs), patienceMs);
@@ -340,7 +344,7 @@ type Parts = {
 export const BLOBS_DIR = 'blobs';
 
 /** The table of contents: one line per role. */
-async function mountEverything(assembly: Assembly, parts: Parts): Promise<Api> {
+async function mountEverything(assembly: Assembly, parts: Parts): Promise<{ api: Api; storage: Storage }> {
   const { config, log, clock, random, disk, undo } = assembly;
   const { listener, metrics, databases, kms, url, caFile, keystore } = parts;
   const { publicUrl, trustedProxies } = config;
@@ -350,7 +354,7 @@ async function mountEverything(assembly: Assembly, parts: Parts): Promise<Api> {
   mountWelcomePage(app);
   const caSha256 = caFile === undefined ? null : await mountCaPage(app, caFile);
   const about = { publicUrl: () => url, clock, log, stopping: stopping.signal };
-  const readKeyring: Storage['readKeyring'] = (...of) => storage.readKeyring(...of);
+  const readKeyring: Storage['findKeyring'] = (...of) => storage.findKeyring(...of);
   const ofApi = { database: databases.api, kms: kms.forRole('api'), keystore, readKeyring };
   const api = await mountApi(app, { ...about, ...ofApi, caSha256 });
   const storage = await mountStorageRole(app, {
@@ -369,5 +373,5 @@ async function mountEverything(assembly: Assembly, parts: Parts): Promise<Api> {
     stopping.abort();
     await background;
   });
-  return api;
+  return { api, storage };
 }

@@ -6,7 +6,7 @@ import { systemClock, type Clock } from '@holdfast/base';
 import { MASTER_KEY_FILE, PRIVATE_SOCKET } from './app.ts';
 import type { CloudConfig } from './config.ts';
 import { openSocketHost } from './platform/embedded-postgres.ts';
-import { DEAD_JOBS_METRIC } from './jobs-role.ts';
+import { DEAD_JOBS_METRIC, ROTTEN_SLOTS_METRIC } from './jobs-role.ts';
 import type { Readiness } from './platform/health.ts';
 
 /** One thing looked at. `failed` keeps a server from doing its work, `warning` will or may. */
@@ -90,18 +90,33 @@ async function examineServer(config: CloudConfig): Promise<readonly Finding[]> {
     const remedy = remedies[subject] ?? 'read the log of the server';
     return { subject, state: 'failed', fact: outcome, remedy };
   });
-  return [{ subject: 'server', state: 'ok', fact: 'runs' }, ...checks, await examineJobs(config)];
+  return [{ subject: 'server', state: 'ok', fact: 'runs' }, ...checks, ...(await examineWork(config))];
 }
 
 const remedies: Readonly<Record<string, string>> = {
   keystore: 'wait: it is started again by itself; if it does not come back, the log of the server says why it ends',
 };
 
-/** Jobs that failed for good: nobody tries them again, and what they were to do is not done. */
-async function examineJobs(config: CloudConfig): Promise<Finding> {
-  const subject = 'jobs';
+async function examineWork(config: CloudConfig): Promise<readonly Finding[]> {
   const metrics = await askPrivate(config, '/metrics').catch(() => '');
-  const [, dead] = new RegExp(`^${DEAD_JOBS_METRIC} (\\d+)$`, 'm').exec(metrics) ?? [];
+  const valueOf = (name: string) => new RegExp(`^${name} (\\d+)$`, 'm').exec(metrics)?.[1];
+  return [examineJobs(valueOf(DEAD_JOBS_METRIC)), examineEscrow(valueOf(ROTTEN_SLOTS_METRIC))];
+}
+
+/** Slots that did not open when they were last tried: their archives cannot be recovered by escrow. */
+function examineEscrow(rotten: string | undefined): Finding {
+  const subject = 'escrow';
+  if (rotten === '0') return { subject, state: 'ok', fact: 'every escrow slot that was tried opens' };
+  if (rotten === undefined)
+    return { subject, state: 'warning', fact: 'cannot be counted', remedy: 'read the log of the server' };
+  const remedy =
+    'the log of the server and escrow.slot_rotten in the audit log name them; until these computers have new escrow slots, keep their recovery codes safe';
+  return { subject, state: 'failed', fact: `${rotten} escrow slots do not open`, remedy };
+}
+
+/** Jobs that failed for good: nobody tries them again, and what they were to do is not done. */
+function examineJobs(dead: string | undefined): Finding {
+  const subject = 'jobs';
   if (dead === '0') return { subject, state: 'ok', fact: 'none has failed for good' };
   const remedy = 'the log of the server says why each failed; they are kept 90 days in the queue dead';
   const fact = dead === undefined ? 'cannot be counted' : `${dead} failed for good`;

@@ -1,5 +1,6 @@
 import type { Clock } from '@holdfast/base';
-import { maintenance } from './maintain.ts';
+import { escrowWork, maintenance } from './maintain.ts';
+import { countRottenSlots, type TryDeps } from './modules/escrow/index.ts';
 import { DEAD_QUEUE, JobWorkers } from './platform/jobs.ts';
 import type { Log } from './platform/log.ts';
 import type { Metrics } from './platform/metrics.ts';
@@ -15,6 +16,8 @@ export type JobsOptions = {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** What trying escrow slots needs besides; they are not tried when absent. */
+  readonly escrow?: Pick<TryDeps, 'keystore' | 'kms' | 'installationId' | 'readKeyring'>;
   /** Seconds between two looks at a queue; what `JobWorkers` takes when absent. */
   readonly pollSeconds?: number;
 };
@@ -25,10 +28,14 @@ export type Jobs = Pick<JobWorkers, 'stop'>;
 /** Name of the gauge of jobs that failed for good. */
 export const DEAD_JOBS_METRIC = 'holdfast_jobs_dead';
 
+/** Name of the gauge of escrow slots that did not open when they were last tried. */
+export const ROTTEN_SLOTS_METRIC = 'holdfast_escrow_slots_rotten';
+
 /** Starts the role jobs: every queue of the server is worked on, and `/metrics` says how many jobs wait and failed. */
 export async function startJobsRole(options: JobsOptions): Promise<Jobs> {
-  const { metrics, log } = options;
-  const workers = await JobWorkers.start({ ...options, work: maintenance });
+  const { metrics, log, system, clock, escrow } = options;
+  const withKeystore = escrow ? escrowWork({ ...escrow, database: system, clock, log }) : [];
+  const workers = await JobWorkers.start({ ...options, work: [...maintenance, ...withKeystore] });
   const count = async () => {
     try {
       return await workers.count();
@@ -45,6 +52,11 @@ export async function startJobsRole(options: JobsOptions): Promise<Jobs> {
     const counts = await count();
     const dead = counts.filter(({ queue }) => queue === DEAD_QUEUE).reduce((sum, { jobs }) => sum + jobs, 0);
     return [{ labels: {}, value: dead }];
+  });
+  metrics.gauges(ROTTEN_SLOTS_METRIC, 'Escrow slots that did not open when they were last tried', [], async () => {
+    // Without the database it is not known, which is not none.
+    const slots = await system.withoutTenant((tx) => countRottenSlots(tx)).catch(() => undefined);
+    return slots === undefined ? [] : [{ labels: {}, value: slots }];
   });
   return workers;
 }

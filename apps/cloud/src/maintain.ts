@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { deleteEndedSessions, deleteStaleCounters, deleteUnusedBrowsers } from './modules/identity/index.ts';
-import { writeDailyHeads } from './modules/keylog/index.ts';
+import { tryEscrowSlots, type TryDeps } from './modules/escrow/index.ts';
+import { bringKeystore, writeDailyHeads } from './modules/keylog/index.ts';
 import { deleteLocators, listTenantIds } from './modules/tenants/index.ts';
 import { deleteExpiredProofs, deleteSpentKeys } from './modules/tokens/index.ts';
 import {
   installationWork,
+  tenantErrand,
   tenantWork,
   type InstallationJobContext,
   type JobWork,
@@ -25,6 +27,30 @@ export const expiredOfTenant: Queue<object> = { name: 'expired/tenant', of: 'ten
 export const keyLogEverywhere: Queue<object> = { name: 'key_log/everywhere', of: 'installation', data: z.object({}) };
 /** The leaf over all archives' heads of one tenant, once a day. */
 export const keyLogOfTenant: Queue<object> = { name: 'key_log/tenant', of: 'tenant', data: z.object({}) };
+
+/** Looking in every tenant whether the escrow slots were tried this week; a schedule adds one every hour. */
+export const escrowTriesEverywhere: Queue<object> = {
+  name: 'escrow_tries/everywhere',
+  of: 'installation',
+  data: z.object({}),
+};
+/** Showing the key log of one tenant to the keystore, and trying its escrow slots once a week. */
+export const escrowTriesOfTenant: Queue<object> = { name: 'escrow_tries/tenant', of: 'tenant', data: z.object({}) };
+
+/** Longest that one job tries slots: the next goes on. */
+const TRY_MS = 600_000;
+
+/** The work of the role jobs with the keystore. */
+export function escrowWork(deps: TryDeps): readonly JobWork[] {
+  return [
+    installationWork(escrowTriesEverywhere, (ctx) => inEveryTenant(ctx, escrowTriesOfTenant)),
+    tenantErrand(escrowTriesOfTenant, async ({ tenantId, signal }) => {
+      // Whether there is anything to try or not: by its clock a key is as old as it has been known to it.
+      await bringKeystore(deps, tenantId);
+      await tryEscrowSlots(deps, tenantId, AbortSignal.any([signal, AbortSignal.timeout(TRY_MS)]));
+    }),
+  ];
+}
 
 /** The work of the role jobs. */
 export const maintenance: readonly JobWork[] = [

@@ -22,9 +22,18 @@ export function escrowTriesRoot(tries: readonly EscrowTry[]): Hash {
 }
 
 /** Proves that a slot is the one at that place among those of a run. */
-export function proveEscrowTry(tries: readonly EscrowTry[], place: number): Promise<readonly Hash[]> {
-  const { nodes } = appendLeaves(emptyTree, tries.map(escrowTryHash));
-  return proveInclusion(memorySource(nodes), place, tries.length);
+export async function proveEscrowTry(tries: readonly EscrowTry[], place: number): Promise<readonly Hash[]> {
+  const [proof] = await proveEscrowTries(tries, [place]);
+  return proof!;
+}
+
+/** Proves the same of many places; the tree is worked out once. */
+export function proveEscrowTries(
+  tries: readonly EscrowTry[],
+  places: readonly number[],
+): Promise<readonly (readonly Hash[])[]> {
+  const source = memorySource(appendLeaves(emptyTree, tries.map(escrowTryHash)).nodes);
+  return Promise.all(places.map((place) => proveInclusion(source, place, tries.length)));
 }
 
 /** Whether a proof shows that a slot stands at that place among so many under that root; false for whatever is malformed. */

@@ -21,8 +21,10 @@ import { startForFile } from '../testing/test-server.ts';
 import { makeTenantKeys, tenantKeyPurposes } from './make-tenant-keys.ts';
 import type { KeystoreContext } from './operation.ts';
 import { perform } from './serve.ts';
-import { tables } from './store.ts';
+import { releaseTables } from './release-store.ts';
+import { tables as keyTables } from './store.ts';
 
+const tables = { ...keyTables, ...releaseTables };
 const { cluster, cloud } = await startForFile();
 const { database: name } = cloud.testDatabase.target;
 const { installationId } = cloud.api;
@@ -53,6 +55,20 @@ async function as<T>(login: Login, tenantId: string, work: (client: pg.Client) =
   }
 }
 
+/** A row of a tenant in each table of releases. */
+async function fillReleaseTables(client: pg.Client, tenantUid: string): Promise<void> {
+  const [hash, key] = [Buffer.alloc(32), 'A'.repeat(43)];
+  const insert = (table: string, values: readonly unknown[]) =>
+    client.query(`insert into ${table} values (${values.map((_, place) => `$${place + 1}`).join(', ')})`, [...values]);
+  const at = new Date(0);
+  await insert('keystore.followed_logs', [tenantUid, 1, [hash], at]);
+  await insert('keystore.key_states', [tenantUid, key, 0, 'device', tenantUid, at, true, null, null]);
+  await insert('keystore.release_rules', [tenantUid, 1, 0, '{}', at]);
+  await insert('keystore.used_requests', [tenantUid, key.slice(0, 22), hash, at]);
+  await insert('keystore.waiting_leaves', [tenantUid, hash, at]);
+  await client.query('commit');
+}
+
 /** A tenant that no table of the others knows, and its log's verifier key. */
 async function newTenant() {
   const tenantUid = crypto.randomUUID();
@@ -62,6 +78,7 @@ async function newTenant() {
 
 test('the keystore reaches its own tables and no other, and no other login reaches those; their owner can', async () => {
   const { tenantUid } = await cloud.addTenant('reach');
+  await as('hf_keystore', tenantUid, (client) => fillReleaseTables(client, tenantUid));
   const others = logins.filter((login) => login !== 'hf_keystore' && login !== 'hf_migrate');
   const all = await rowsOf<{ schema: string; relation: string }>(
     `select n.nspname as schema, c.relname as relation from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -101,7 +118,10 @@ test('the keystore reaches its own tables and no other, and no other login reach
 
 test('the keystore sees one tenant at a time, and can neither change nor remove what it keeps', async () => {
   const [ours, theirs] = [await newTenant(), await newTenant()];
-  for (const tenant of [ours, theirs]) await makeTenantKeys.work(context, tenant);
+  for (const tenant of [ours, theirs]) {
+    await makeTenantKeys.work(context, tenant);
+    await as('hf_keystore', tenant.tenantUid, (client) => fillReleaseTables(client, tenant.tenantUid));
+  }
   await as('hf_keystore', ours.tenantUid, async (client) => {
     for (const table of Object.keys(tables)) {
       const seen = await client.query(`select distinct tenant_id from ${table}`);
@@ -117,7 +137,7 @@ test('the keystore sees one tenant at a time, and can neither change nor remove 
   );
   for (const table of Object.keys(tables))
     for (const statement of [
-      `update ${table} set created_at = now()`,
+      `update ${table} set tenant_id = tenant_id`,
       `delete from ${table}`,
       `truncate ${table}`,
       `alter table ${table} disable row level security`,

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { deriveKeyRing } from '@holdfast/archive';
 import { openEscrowInner, openSlotWithKey } from '@holdfast/trust';
 import type { Grant } from './judge-release.ts';
+import { foundInMemory } from './memory-of.fixture.ts';
 import { makeScene } from './release-scene.fixture.ts';
 
 const program = path.join(import.meta.dirname, 'open-releases.fixture.ts');
@@ -28,35 +28,6 @@ function secretsOf(): ReadonlyMap<string, Uint8Array> {
   for (const [number, { data, metadata }] of deriveKeyRing(archiveId, ring.epochs))
     secrets.set(`data ${number}`, data).set(`metadata ${number}`, metadata);
   return secrets;
-}
-
-/** The names of what is found in the memory of a process, raw or as text. */
-function foundIn(pid: number, wanted: ReadonlyMap<string, Uint8Array>): readonly string[] {
-  const forms = [...wanted].flatMap(([name, secret]) => {
-    const bytes = Buffer.from(secret);
-    // What is freed loses its first bytes, and half a key is half a secret.
-    const half = bytes.subarray(bytes.length / 2);
-    const texts = [half.toString('hex'), bytes.toString('base64').slice(0, 40)].map((text) => Buffer.from(text));
-    return [half, ...texts].map((form) => ({ name, form }));
-  });
-  const found = new Set<string>();
-  for (const region of memoryOf(pid)) for (const { name, form } of forms) if (region.includes(form)) found.add(name);
-  return [...found];
-}
-
-function* memoryOf(pid: number): Generator<Buffer> {
-  const memory = openSync(`/proc/${pid}/mem`, 'r');
-  try {
-    for (const line of readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n')) {
-      const [, from, to] = /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line) ?? [];
-      if (from === undefined || to === undefined) continue;
-      const region = Buffer.alloc(Number.parseInt(to, 16) - Number.parseInt(from, 16));
-      const readBytes = readSync(memory, region, 0, region.length, Number.parseInt(from, 16));
-      yield region.subarray(0, readBytes);
-    }
-  } finally {
-    closeSync(memory);
-  }
 }
 
 async function run(child: ChildProcess, grants: readonly Grant[], look: (pid: number) => void): Promise<void> {
@@ -99,9 +70,9 @@ test(
     const secrets = secretsOf();
     assert.equal(secrets.size, 11);
     await run(child, grants, (pid) => {
-      assert.deepEqual(foundIn(pid, secrets), []);
+      assert.deepEqual(foundInMemory(pid, secrets), []);
       // What is there is found: the layer that it was sent as text.
-      assert.deepEqual(foundIn(pid, new Map([['inner layer', scene.inner()]])), ['inner layer']);
+      assert.deepEqual(foundInMemory(pid, new Map([['inner layer', scene.inner()]])), ['inner layer']);
     });
   },
 );

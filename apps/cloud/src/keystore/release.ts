@@ -48,7 +48,8 @@ export const release = defineOperation({
 });
 
 /** Judges by what is kept, and keeps what follows; nobody else of this tenant does so meanwhile. */
-async function decide(tx: TenantTx, { installationId, clock }: KeystoreContext, asked: Asked): Promise<ReleaseVerdict> {
+async function decide(tx: TenantTx, context: KeystoreContext, asked: Asked): Promise<ReleaseVerdict> {
+  const { installationId, clock } = context;
   const { tenantUid: tenantId, request, note, leaf, keyring } = asked;
   await kept.lockTenant(tx, tenantId);
   const logVerifier = await expectLogVerifier(tx, tenantId);

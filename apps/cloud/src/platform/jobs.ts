@@ -69,6 +69,28 @@ export function tenantWork<Data extends object>(
   };
 }
 
+/** What a job of a tenant has that waits for other processes: no transaction is open meanwhile. */
+export type TenantErrandContext = {
+  readonly tenantId: string;
+  /** Aborted when the server stops, or the job has taken too long. */
+  readonly signal: AbortSignal;
+};
+
+/** Work for one tenant that goes elsewhere, and opens transactions of its own as it needs them. It may be done more than once. */
+export function tenantErrand<Data extends object>(
+  queue: Queue<Data>,
+  run: (ctx: TenantErrandContext, data: Data) => Promise<void>,
+): JobWork {
+  return {
+    queueName: queue.name,
+    async perform(job) {
+      const tenantId = job.groupId ?? undefined;
+      if (tenantId === undefined) throw jobErrors.no_tenant({ queue: queue.name });
+      await run({ tenantId, signal: job.signal }, readData(queue, job));
+    },
+  };
+}
+
 /** Work for the whole installation, such as handing a job to each tenant. */
 export function installationWork<Data extends object>(
   queue: Queue<Data>,

@@ -129,7 +129,7 @@ export async function requestOf(party: ReleaseParty, change: Partial<ReleaseRequ
 async function newestKeyring({ cloud, tenant }: TenantWorld, archiveId: string) {
   const { createHash } = await import('node:crypto');
   const { readKeyring } = await import('../keystore/read-keyring.ts');
-  const record = await cloud.storage.readKeyring(tenant.tenantUid, archiveId);
+  const record = await cloud.storage.findKeyring({ tenantId: tenant.tenantUid, archiveId });
   if (!record) return { keyringSha256: '0'.repeat(64), slotId: '0'.repeat(32) };
   const slot = readKeyring(record).slots.find(({ kind }) => kind === 2);
   return {

@@ -72,7 +72,7 @@ export async function startTestCloud(
   });
   prepareHttp(app, { log, clock });
   const about = { publicUrl: () => url, clock, log, stopping: stopping.signal };
-  const readKeyring: Storage['readKeyring'] = (...of) => storage.readKeyring(...of);
+  const readKeyring: Storage['findKeyring'] = (...of) => storage.findKeyring(...of);
   const ofApi = { database, kms: kms.forRole('api'), keystore: bootstrap.keystore, readKeyring };
   const api = await mountApi(app, { ...about, ...ofApi, caSha256: null });
   const storage = await mountStorageRole(app, {

@@ -1,9 +1,10 @@
 /**
  * Escrow: the public keys to which a tenant's escrow slots are sealed, and the half of them that the role api opens.
  *
- * Owns table `escrow_keys`. Invariants: a tenant that was made whole has a document; each is said by a leaf of the key log,
+ * Owns tables `escrow_keys`, `escrow_runs`, `escrow_tries`. Invariants: a tenant that was made whole has a document; each is said by a leaf of the key log,
  * in the transaction that stores it; none is changed or removed.
- * Not guaranteed: that the keystore still has its half. It proves that by opening.
+ * A slot is tried only after a leaf has announced it.
+ * Not guaranteed: that the keystore still has its half. It proves that by opening, once a week for each slot.
  */
 export {
   addEscrowKeys,
@@ -17,4 +18,6 @@ export {
   type EscrowKeyIds,
   type PreparedEscrowKeys,
 } from './escrow-keys.ts';
+export { countRottenSlots } from './tries-store.ts';
+export { tryEscrowSlots, type ReadKeyring, type TryDeps } from './try-slots.ts';
 export { listTenantsWithoutEscrowKeys, tables as escrowTables } from './store.ts';

@@ -1,5 +1,5 @@
 import type { TenantTx } from '../../platform/postgres.ts';
-import { instant, integer, text, uuid, type Columns, type Rows } from '../../platform/table.ts';
+import { bigint, instant, integer, nullable, text, uuid, type Columns, type Rows } from '../../platform/table.ts';
 
 /** Tables owned by this module. No other module reads or writes them. */
 export const tables = {
@@ -9,6 +9,22 @@ export const tables = {
     document: text,
     wrapped_log_sealing_key: text,
     created_at: instant,
+  },
+  escrow_runs: {
+    tenant_id: uuid,
+    run_id: uuid,
+    begun_at: instant,
+    log_index: nullable(bigint),
+    finished_at: nullable(instant),
+  },
+  escrow_tries: {
+    tenant_id: uuid,
+    run_id: uuid,
+    place: integer,
+    archive_id: uuid,
+    slot_id: text,
+    keyring_sha256: text,
+    outcome: nullable(text),
   },
 } as const satisfies Readonly<Record<string, Columns>>;
 
@@ -28,12 +44,13 @@ export function findNewestKeys(tx: TenantTx, tenantId: string) {
     .executeTakeFirst();
 }
 
-/** The documents of a tenant with the wrapped private halves of their log sealing keys. */
+/** The documents of a tenant with the wrapped private halves of their log sealing keys, oldest first. */
 export function listSealingKeys(tx: TenantTx, tenantId: string) {
   return db(tx)
     .selectFrom('escrow_keys')
     .select(['document', 'wrapped_log_sealing_key'])
     .where('tenant_id', '=', tenantId)
+    .orderBy('number')
     .execute();
 }
 

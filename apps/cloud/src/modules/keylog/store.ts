@@ -145,17 +145,6 @@ function indexesAbout(tx: TenantTx, tenantId: string, subjects: readonly string[
     .where('subject', 'in', [...subjects]);
 }
 
-/** The text of one leaf. */
-export async function findLeafText(tx: TenantTx, tenantId: string, logIndex: number): Promise<string | undefined> {
-  const row = await db(tx)
-    .selectFrom('key_log_leaves')
-    .select('body')
-    .where('tenant_id', '=', tenantId)
-    .where('log_index', '=', logIndex)
-    .executeTakeFirst();
-  return row?.body;
-}
-
 /** Has the database say which slots a keyring has, as the storage role may. @throws what the database says of a wrong one */
 export async function sayKeyringAdded(
   tx: TenantTx,

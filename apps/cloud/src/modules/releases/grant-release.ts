@@ -58,12 +58,11 @@ export async function grantWhatIsDue(deps: ReleaseDeps, due: Due): Promise<{ rea
 async function fetchFor(deps: ReleaseDeps, row: store.RequestRow): Promise<Fetched | undefined> {
   const { tenant_id: tenantId, archive_id: archiveId } = row;
   const { keyringSha256, slotId } = parseReleaseRequest(row.request);
-  const record = await deps.readKeyring(tenantId, archiveId, keyringSha256);
+  const record = await deps.readKeyring({ tenantId, archiveId }, keyringSha256);
   if (!record) return undefined;
   const slot = expectEscrowSlot(readKeyring(record), new Uint8Array(Buffer.from(slotId, 'hex')));
   const keyId = Buffer.from(parseEscrowParameters(slot).outerKeyId).toString('hex');
-  const logKey = await openLogSealingKey(deps, { tenantId, keyId });
-  return logKey && { record, logKey };
+  return { record, logKey: await openLogSealingKey(deps, tenantId, keyId) };
 }
 
 type Opening = { readonly due: Due; readonly row: store.RequestRow; readonly fetched: Fetched };

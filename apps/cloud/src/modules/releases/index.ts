@@ -7,6 +7,6 @@
  * Not guaranteed: that what is logged is released. The keystore judges everything anew.
  */
 export type { ReleaseDeps } from './callers.ts';
-export { followLog, keepFollowing } from './follow-keystore.ts';
+export { keepFollowing } from './follow-keystore.ts';
 export { mountReleases } from './routes.ts';
 export { tables as releaseTables } from './store.ts';

@@ -23,7 +23,7 @@ import {
   type TenantWorld,
 } from '../../testing.ts';
 import { leavesOf } from '../../testing/key-log-leaves.ts';
-import { followLog } from './follow-keystore.ts';
+import { bringKeystore } from '../keylog/index.ts';
 
 const HOUR_MS = 3_600_000;
 let cluster: TestCluster;
@@ -63,7 +63,7 @@ async function follow(world: TenantWorld): Promise<void> {
   const { database, kms, bootstrap } = cloud;
   const { installationId } = cloud.api;
   const deps = { database, kms: kms.forRole('api'), installationId, clock, keystore: bootstrap.keystore };
-  await followLog(deps, world.tenant.tenantUid);
+  await bringKeystore(deps, world.tenant.tenantUid);
 }
 
 const refusedFor = (reason: string) => (error: { code?: string; details?: { reason?: string } }) => {

@@ -55,7 +55,7 @@ export async function requestRelease(deps: ReleaseDeps, ctx: OpenContext, signed
     };
   });
   if (!known.isKept) {
-    const record = known.isThere ? await deps.readKeyring(tenantId, archiveId, keyringSha256) : undefined;
+    const record = known.isThere ? await deps.readKeyring({ tenantId, archiveId }, keyringSha256) : undefined;
     await keepRequest(deps, ctx, { ...asking, record });
   }
   await grantWhatIsDue(deps, { tenantId, requestSha256: asking.requestSha256, nowMs: at.getTime() });

@@ -4,9 +4,9 @@ import { openReleaseCall, type SignedText } from '@holdfast/trust';
 import { slotKinds } from '@holdfast/archive/keyring';
 import { readKeyring } from '../../keystore/read-keyring.ts';
 import type { OpenContext } from '../../platform/context.ts';
+import { showLeaf } from '../keylog/index.ts';
 import { signHead } from '../logs/index.ts';
 import { openDocument, withCaller, type ReleaseDeps } from './callers.ts';
-import { showLeaf } from './follow-keystore.ts';
 import { grantWhatIsDue } from './grant-release.ts';
 import { readStates } from './release-states.ts';
 import * as store from './store.ts';
@@ -46,7 +46,8 @@ export async function takeRelease(deps: ReleaseDeps, ctx: OpenContext, call: Sig
     throw releasesErrors.waiting({ for: outcomes.length > 0 ? 'the keystore' : 'approvals', opensAt });
   }
   const { treeSize, note } = await signHead(deps, { tenantId, log: 'key' });
-  const leaf = await showLeaf(deps, { tenantId, logIndex: granted.log_index, treeSize });
+  const of = { tenantId, logIndex: granted.log_index, treeSize };
+  const leaf = await deps.database.withTenant(tenantId, (tx) => showLeaf(tx, of));
   return { leaf, head: note, sealed: Buffer.from(granted.sealed).toString('base64url') };
 }
 
@@ -80,7 +81,7 @@ export async function describeArchive(deps: ReleaseDeps, ctx: OpenContext, call:
     return { tenantId, archive };
   });
   const { tenantId, archive } = found;
-  const record = await deps.readKeyring(tenantId, archive.archive_id);
+  const record = await deps.readKeyring({ tenantId, archiveId: archive.archive_id });
   if (!record) throw releasesErrors.archive_not_found();
   const { slots, number: keyringNumber } = readKeyring(record);
   const slot = slots.find(({ kind }) => kind === slotKinds.escrow);
