@@ -1,6 +1,6 @@
 import { CodedError, parseUuid, systemClock, systemRandom, type Clock, type Random } from '@holdfast/base';
 import { releaseRoutes, type ReleaseState, type Route, type RulesChangeState } from '@holdfast/contract';
-import { call } from '@holdfast/sdk';
+import type { call } from '@holdfast/sdk';
 import {
   formatRulesChange,
   importHpkeKey,

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { defineErrors } from '@holdfast/base';
+import type { Operator } from '@holdfast/cloud';
 import { environmentFor, findHome, homeToStart } from '../config.ts';
 import { timeText } from '../figures.ts';
 import { createOutput } from '../output.ts';
@@ -84,7 +85,7 @@ async function add({ tenant: slug, user: username, publicKey, approver, card: ou
   createOutput(json ?? false).result({ ...key, card: file }, `${keyText(key)}\nThe card is ${file}. ${next}`);
 }
 
-async function operate<T>(work: Parameters<typeof import('@holdfast/cloud').operateCloud<T>>[2]): Promise<T> {
+async function operate<T>(work: (operator: Operator) => Promise<T>): Promise<T> {
   const { operateCloud, readCloudConfig, silentLog } = await import('@holdfast/cloud');
   const config = readCloudConfig(environmentFor(findHome(process.cwd()) ?? homeToStart(process.cwd())));
   return operateCloud(config, { log: silentLog }, work);

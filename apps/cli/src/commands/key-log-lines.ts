@@ -52,9 +52,7 @@ function noticeLines(notices: readonly Notice[], strong: (text: string) => strin
   if (notices.length === 0) return [];
   const lines = notices.slice(-shownNotices).flatMap(({ at, message, details, logIndex }) => {
     const { reason, caseId, code } = details;
-    const words = [reason, caseId, code]
-      .filter((one) => typeof one === 'string')
-      .map((one) => String(shownOf(String(one))));
+    const words = [reason, caseId, code].filter((one) => typeof one === 'string').map((one) => String(shownOf(one)));
     return [
       `${strong('key release')}  ${message} (${timeText(at)}, leaf ${logIndex})`,
       ...words.map((one) => `  ${one}`),

@@ -184,9 +184,9 @@ export function changeRulesAs(party: ReleaseParty, change: string) {
 export async function stateOwner(device: ReleaseParty): Promise<void> {
   const { world } = device;
   const { archiveId, maker } = await exampleArchive(world);
-  const { secret } = maker.writers.at(-1)!.key;
+  const [{ key }] = maker.writers.slice(-1) as [(typeof maker.writers)[number]];
   const signature = signArchiveOwner({ archiveId: parseUuid(archiveId)!, deviceKey: device.publicKey }, (message) =>
-    signWith(null, message, secret),
+    signWith(null, message, key.secret),
   );
   const proof = await deviceProof(world, 'api');
   const path = '/v1/releases/own-archive';
