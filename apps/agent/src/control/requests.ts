@@ -5,9 +5,23 @@ import type { AgentParts } from '../agent.ts';
 import type { Caller } from '../browse/caller.ts';
 import { controlErrors } from './errors.ts';
 import { answerFind, answerList, answerVersions, answerWhy } from './answer-browse.ts';
+import {
+  answerBranchGiveUp,
+  answerBranchKeep,
+  answerBranchList,
+  answerBranchShow,
+  answerBranchTakeIn,
+} from './answer-branches.ts';
 import { answerDestinationAdd, answerDestinationList, answerDestinationRemove } from './answer-destinations.ts';
 import { answerKeyLog, answerKeyLogHead, answerKeyLogSeen } from './answer-key-log.ts';
 import { answerKeyList, answerKeyUseOwn, answerKeyUseStandard, UseOwn } from './answer-key-use.ts';
+import {
+  answerWitnessAdd,
+  answerWitnessList,
+  answerWitnessRemove,
+  WitnessAdd,
+  WitnessRemove,
+} from './answer-key-witnesses.ts';
 import { answerKeyConfirm, answerKeyExport, answerKeyShow } from './answer-keys.ts';
 import { answerBackup } from './answer-backup.ts';
 import {
@@ -18,7 +32,9 @@ import {
   OneRelease,
 } from './answer-releases.ts';
 import { answerSetAdd, answerSetChange, answerSetList, answerSetRemove } from './answer-sets.ts';
+import { answerKeyReseal, Reseal } from './answer-reseal.ts';
 import { answerRestore } from './answer-restore.ts';
+import { answerHandOver } from './answer-hand-over.ts';
 import { explainMissingError } from './holder-away.ts';
 import { answerStatus } from './answer-status.ts';
 import { answerVerify } from './answer-verify.ts';
@@ -40,6 +56,7 @@ type Definition = {
 };
 
 const PathText = z.string().min(1).max(65_536).startsWith('/', 'it must begin with a slash');
+const NamedBranch = z.strictObject({ branch: z.int().min(1) });
 const At = z.string().min(1).max(100).optional();
 
 function define<T extends z.ZodType>(
@@ -87,11 +104,18 @@ export const requests: Readonly<Record<string, Definition>> = {
     z.strictObject({ name: z.string(), isGone: z.boolean().optional() }),
     answerDestinationRemove,
   ),
+  'branch.list': define('privileged', z.strictObject({}), answerBranchList),
+  'branch.show': define('privileged', NamedBranch, answerBranchShow),
+  'branch.take-in': define('privileged', NamedBranch.extend({ dryRun: z.boolean().optional() }), answerBranchTakeIn),
+  'branch.give-up': define('privileged', NamedBranch, answerBranchGiveUp),
+  'branch.keep': define('privileged', NamedBranch, answerBranchKeep),
   'key.show-recovery': define('privileged', z.strictObject({}), answerKeyShow),
   'key.confirm-recovery': define('privileged', z.strictObject({ code: z.string().max(2000) }), answerKeyConfirm),
   'key.list': define('privileged', z.strictObject({}), answerKeyList),
   'key.use-own': define('privileged', UseOwn, answerKeyUseOwn),
   'key.use-standard': define('privileged', z.strictObject({ dryRun: z.boolean().optional() }), answerKeyUseStandard),
+  'agent.hand-over': define('privileged', z.strictObject({ document: z.string().max(10_000) }), answerHandOver),
+  'key.reseal': define('privileged', Reseal, answerKeyReseal),
   'key.export': define('privileged', z.strictObject({}), answerKeyExport),
   'key.log': define('privileged', z.strictObject({}), answerKeyLog),
   'key.log-head': define('privileged', z.strictObject({}), answerKeyLogHead),
@@ -99,6 +123,9 @@ export const requests: Readonly<Record<string, Definition>> = {
   'key.release-request': define('privileged', AskRelease, answerReleaseRequest),
   'key.release-list': define('privileged', z.strictObject({}), answerReleaseList),
   'key.release-take': define('privileged', OneRelease, answerReleaseTake),
+  'key.witness-add': define('privileged', WitnessAdd, answerWitnessAdd),
+  'key.witness-list': define('privileged', z.strictObject({}), answerWitnessList),
+  'key.witness-remove': define('privileged', WitnessRemove, answerWitnessRemove),
 };
 
 /** Answers one request. @throws control.invalid with the field, control.not_allowed, and what the answer throws */

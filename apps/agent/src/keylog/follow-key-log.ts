@@ -1,5 +1,5 @@
 import { CodedError, systemClock, type Clock } from '@holdfast/base';
-import { ownKeyLogRoutes } from '@holdfast/contract';
+import { ownKeyLogRoutes, type CosignedKeyLogHead } from '@holdfast/contract';
 import {
   emptyTree,
   openCheckpoint,
@@ -22,6 +22,8 @@ export type FollowKeyLogOptions = Omit<ReadLeavesOptions, 'onPage'> & {
   /** Who this computer is; its key as in a leaf: 32 bytes, base64url. */
   readonly device: EnrolledDevice;
   readonly clock?: Clock;
+  /** Told the heads that witnesses cosigned, once the log was followed as far as it could be. */
+  readonly onCosigned?: (heads: readonly CosignedKeyLogHead[]) => void;
   /** Stops it; what was read until then is read again. */
   readonly signal: AbortSignal;
 };
@@ -49,8 +51,8 @@ const KEPT_HASH_BYTES = 32 * 4_096;
  * are asked for, so that one whose leaves never come is known. @throws what asking the server throws
  */
 export async function followKeyLog(options: FollowKeyLogOptions): Promise<Followed> {
-  const { client, book, clock = systemClock, signal } = options;
-  const { note } = await client.call(ownKeyLogRoutes.head, { signal });
+  const { client, book, clock = systemClock, onCosigned, signal } = options;
+  const { note, cosigned } = await client.call(ownKeyLogRoutes.head, { signal });
   const shown: Shown = { note, ...nothingElse };
   try {
     return await goOn({ ...options, clock }, shown);
@@ -59,6 +61,8 @@ export async function followKeyLog(options: FollowKeyLogOptions): Promise<Follow
     // It was kept when the book was begun anew.
     if (error.code === keyLogErrors.book_damaged.code) return { status: 'fault', error, isFirst: true };
     return { status: 'fault', error, isFirst: book.noteFault(error, { ...shown, atMs: clock.now() }) };
+  } finally {
+    onCosigned?.(cosigned);
   }
 }
 
@@ -69,13 +73,13 @@ export const nothingElse = { proof: new Uint8Array(), hashesFrom: 0, hashes: new
 export type Shown = { -readonly [K in keyof Omit<Evidence, 'atMs'>]: Omit<Evidence, 'atMs'>[K] };
 
 async function goOn(options: FollowKeyLogOptions & { readonly clock: Clock }, shown: Shown): Promise<Followed> {
-  const { book, clock, subjects } = options;
+  const { book, clock, subjects, device } = options;
   const { note } = shown;
   const head = openHead(book, note);
   const known = book.head();
   const from = known?.tree ?? emptyTree;
   expectNotShorter(book, from, head);
-  const isReadFor = book.isReadFor(subjects);
+  const isReadFor = book.isReadFor(subjects, device.escrowKeys?.sha256);
   if (known && head.treeSize === from.size && isReadFor) {
     book.noteChecked(clock.now());
     return { status: 'unchanged' };
@@ -100,7 +104,8 @@ async function readOn(
   const read = await readLeaves({ ...options, onPage }, stretch);
   if (read.parted) throw forkedFrom(read.parted, head.treeSize, shown);
   const atMs = clock.now();
-  const reading = learn(read, { ...options, ownKey: from && book.ownKey(), nowMs: atMs });
+  const before = { ownKey: from && book.ownKey(), escrowKeys: from && book.escrowKeys() };
+  const reading = learn(read, { ...options, ...before, nowMs: atMs });
   const verified = { note: shown.note, tree: read.tree, verifiedAtMs: atMs };
   const [isFirst = false] = book.advance(verified, read.pages, reading, { ...shown, atMs });
   const [error] = reading.faults;

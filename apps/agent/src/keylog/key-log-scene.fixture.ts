@@ -28,6 +28,8 @@ import {
 import { followKeyLog, type FollowKeyLogOptions } from './follow-key-log.ts';
 import { KeyLogBook } from './key-log-book.ts';
 import { latenessOf } from './lateness.ts';
+import type { GivenEscrowKeys } from './learn.ts';
+import { lookForEscrowKeys } from './look-for-escrow-keys.ts';
 
 /** Who this is about, and an archive of somebody else. */
 export const [installationId, tenantUid, deviceUid, archiveId, stranger] = [1, 2, 3, 4, 5].map(
@@ -100,6 +102,8 @@ export type Shown = {
   readonly name?: string;
   /** A proof of something else. */
   readonly proof?: readonly Uint8Array[];
+  /** Heads that witnesses cosigned, as notes. */
+  readonly cosigned?: readonly string[];
   /** What is answered in place of leaves. */
   readonly withheld?: (reply: ServerResponse) => void;
 };
@@ -159,6 +163,12 @@ export class Scene {
     return followKeyLog({ client: this.#client, book, subjects, archiveId, device, clock, signal, ...more });
   }
 
+  /** What a computer without an archive sees of the escrow keys that it was given. */
+  look(shown: Shown, given: GivenEscrowKeys): Promise<string | undefined> {
+    this.shown = shown;
+    return lookForEscrowKeys({ client: this.#client, signal }, this.book.pinned, given);
+  }
+
   /** Closes the book and opens it again; what is in it then. */
   reopen(pinned = this.book.pinned) {
     this.book.close();
@@ -181,7 +191,8 @@ export class Scene {
     const number = (key: string) => Number(searchParams.get(key));
     if (pathname.endsWith('/head')) {
       const text = signCheckpoint({ origin: name, treeSize, root: rootOf(tree.state) }, [by]);
-      return { treeSize, signedAt: at, note: note(text), verifier: formatVerifierKey(by.key) };
+      const cosigned = (this.shown.cosigned ?? []).map((each) => ({ treeSize, note: each }));
+      return { treeSize, signedAt: at, note: note(text), verifier: formatVerifierKey(by.key), cosigned };
     }
     if (pathname.endsWith('/consistency')) {
       const hashes = proof ?? (await proveConsistency(memorySource(tree.nodes), number('fromSize'), number('toSize')));

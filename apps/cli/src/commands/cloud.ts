@@ -6,6 +6,7 @@ import { registerPerson } from './cloud-person.ts';
 import { registerStart } from './cloud-start.ts';
 import { registerTenantCreate } from './cloud-tenant-create.ts';
 import { registerTrustCa } from './cloud-trust-ca.ts';
+import { registerWitnesses } from './cloud-witnesses.ts';
 
 /** `holdfast cloud ...`: what an operator of a server does. */
 export function registerCloud(program: Command): void {
@@ -17,4 +18,5 @@ export function registerCloud(program: Command): void {
   registerEnrollmentToken(cloud);
   registerPerson(cloud);
   registerTrustCa(cloud);
+  registerWitnesses(cloud);
 }

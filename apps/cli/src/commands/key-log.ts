@@ -41,7 +41,7 @@ export function registerKeyLog(key: Command): void {
     )
     .option(
       '--check-heads <files...>',
-      'compare such files of several computers: are they of one log? Asks no server and no agent',
+      'compare such files of several computers, and signed heads that witnesses have: are they of one log? Asks no server and no agent',
     )
     .option('--seen', 'what is shown of releases, refusals and rules was seen: status says it no more')
     .action(async (options: Options) => {

@@ -7,6 +7,7 @@ import { assert, manualClock, newId, systemRandom } from '@holdfast/base';
 import {
   importHpkeKey,
   openEscrowOuter,
+  parseEscrowParameters,
   openRelease,
   parseEscrowKeys,
   type HpkeKey,
@@ -129,8 +130,12 @@ export async function makeTenantOf(server: ReleaseServer, slug: string) {
     ];
     return { request, logIndex, leafText };
   };
-  const layer = async () =>
-    openEscrowOuter(archive.slot, archive.keys.archiveId, await openLogSealingKey(deps, tenantId));
+  const layer = async () => {
+    const keyId = Buffer.from(parseEscrowParameters(archive.slot).outerKeyId).toString('hex');
+    const logKey = await openLogSealingKey(deps, tenantId, keyId);
+    assert(logKey, 'the slot is sealed to a key of the tenant');
+    return openEscrowOuter(archive.slot, archive.keys.archiveId, logKey);
+  };
   /** All that is sent for a request, under a head that was followed. */
   const bodyOf = async ({ request, logIndex }: LoggedRequest, head?: SignedHead): Promise<SentRelease> => {
     const { note, treeSize } = head ?? (await bring());

@@ -46,8 +46,8 @@ export async function takeRelease(deps: ReleaseDeps, ctx: OpenContext, call: Sig
     throw releasesErrors.waiting({ for: outcomes.length > 0 ? 'the keystore' : 'approvals', opensAt });
   }
   const { treeSize, note } = await signHead(deps, { tenantId, log: 'key' });
-  const of = { tenantId, logIndex: granted.log_index, treeSize };
-  const leaf = await deps.database.withTenant(tenantId, (tx) => showLeaf(tx, of));
+  const { log_index: logIndex } = granted;
+  const leaf = await deps.database.withTenant(tenantId, (tx) => showLeaf(tx, { tenantId, logIndex, treeSize }));
   return { leaf, head: note, sealed: Buffer.from(granted.sealed).toString('base64url') };
 }
 
