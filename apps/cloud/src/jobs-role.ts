@@ -1,5 +1,6 @@
 import type { Clock } from '@holdfast/base';
 import { escrowWork, maintenance } from './maintain.ts';
+import { writeAudit } from './modules/audit/index.ts';
 import { countRottenSlots, type TryDeps } from './modules/escrow/index.ts';
 import { DEAD_QUEUE, JobWorkers } from './platform/jobs.ts';
 import type { Log } from './platform/log.ts';
@@ -34,7 +35,7 @@ export const ROTTEN_SLOTS_METRIC = 'holdfast_escrow_slots_rotten';
 /** Starts the role jobs: every queue of the server is worked on, and `/metrics` says how many jobs wait and failed. */
 export async function startJobsRole(options: JobsOptions): Promise<Jobs> {
   const { metrics, log, system, clock, escrow } = options;
-  const withKeystore = escrow ? escrowWork({ ...escrow, database: system, clock, log }) : [];
+  const withKeystore = escrow ? escrowWork({ ...escrow, database: system, clock, log, writeAudit }) : [];
   const workers = await JobWorkers.start({ ...options, work: [...maintenance, ...withKeystore] });
   const count = async () => {
     try {

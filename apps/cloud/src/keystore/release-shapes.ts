@@ -84,7 +84,8 @@ export const TriesAsked = z.strictObject({
   tries: z
     .array(
       z.strictObject({
-        archiveId: z.uuid().lowercase(),
+        /** Any 16 bytes. */
+        archiveId: z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/),
         slotId: z.string().regex(/^[0-9a-f]{32}$/),
         keyring: bytes(releaseShapeBounds.keyringBytes),
         /** Of any length: that it is not one is an outcome. */

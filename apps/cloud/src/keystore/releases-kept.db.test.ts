@@ -5,7 +5,7 @@ import type { Kms } from '../platform/kms.ts';
 import { startForFile } from '../testing/test-server.ts';
 import { perform } from './serve.ts';
 import type { ReleasePlan } from './release-scene.fixture.ts';
-import { makeReleaseTenant, openAnswer, serveReleases, type SentRelease } from './releases.fixture.ts';
+import { makeReleaseTenant, openAnswer, serveReleases, type SentRelease } from '../testing/release-tenant.ts';
 
 const { cluster, cloud } = await startForFile();
 const { database: name } = cloud.testDatabase.target;

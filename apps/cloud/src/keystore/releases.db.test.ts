@@ -13,7 +13,7 @@ import { signHead } from '../modules/logs/index.ts';
 import { startForFile } from '../testing/test-server.ts';
 import { KEY_WAIT_MS } from './key-register.ts';
 import { approve, HOUR_MS, makeParty, type ReleasePlan } from './release-scene.fixture.ts';
-import { makeReleaseTenant, openAnswer, serveReleases, stranger, type SentRelease } from './releases.fixture.ts';
+import { makeReleaseTenant, openAnswer, serveReleases, stranger, type SentRelease } from '../testing/release-tenant.ts';
 
 const { cloud } = await startForFile();
 const server = await serveReleases(cloud);

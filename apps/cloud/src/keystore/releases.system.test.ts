@@ -15,7 +15,7 @@ import { silentLog } from '../platform/log.ts';
 import { openTenantEscrow } from '../testing/tenant-escrow.ts';
 import { keystoreClient } from './client.ts';
 import { foundInMemory } from './memory-of.fixture.ts';
-import { makeTenantOf, openAnswer } from './releases.fixture.ts';
+import { makeTenantOf, openAnswer } from '../testing/release-tenant.ts';
 import type { ReleasePlan } from './release-scene.fixture.ts';
 
 /** A whole server with its keystore in a process of its own, and a tenant whose device asks. */

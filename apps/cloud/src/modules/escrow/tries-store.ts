@@ -76,7 +76,10 @@ export async function listTries(
     .orderBy('place')
     .execute();
   return rows.map(({ place, archive_id: archiveId, slot_id: slotId, keyring_sha256: keyringSha256, outcome }) => ({
-    ...{ place, archiveId, slotId, keyringSha256 },
+    place,
+    archiveId,
+    slotId,
+    keyringSha256,
     isTried: outcome !== null,
   }));
 }

@@ -4,9 +4,8 @@ import { CodedError, defineErrors, newId, parseUuid } from '@holdfast/base';
 import { escrowTriesRoot, openEscrowOuter, proveEscrowTries, type EscrowTry, type HpkeKey } from '@holdfast/trust';
 import type { Keystore } from '../../keystore/operations.ts';
 import { releaseShapeBounds } from '../../keystore/release-shapes.ts';
-import type { AuditActor } from '../../platform/context.ts';
+import type { AuditActor, WriteAudit } from '../../platform/context.ts';
 import type { Log } from '../../platform/log.ts';
-import { writeAudit } from '../audit/index.ts';
 import { appendKeyLogLeaf, showLeaf, underFollowedHead, type ShowDeps } from '../keylog/index.ts';
 import { openLogSealingKey } from './escrow-keys.ts';
 import * as store from './tries-store.ts';
@@ -21,6 +20,7 @@ export type ReadKeyring = (
 export type TryDeps = Omit<ShowDeps, 'keystore'> & {
   readonly keystore: Pick<Keystore, 'followed' | 'follow' | 'prove'>;
   readonly readKeyring: ReadKeyring;
+  readonly writeAudit: WriteAudit;
   readonly log: Log;
 };
 
@@ -136,7 +136,8 @@ async function tryPiece(
     shown.map(({ place }) => place),
   );
   const tries = shown.map(({ place, archiveId, slotId, keyring, inner }, nth) => ({
-    ...{ archiveId, slotId },
+    archiveId,
+    slotId,
     keyring: encode(keyring),
     inner: encode(inner),
     among: { place, proof: proofs[nth]!.map(encode) },
@@ -154,7 +155,7 @@ async function tryPiece(
 
 /** Keeps what became of slots; each that does not open is said where people look. */
 async function keepOutcomes(
-  { database, clock, log }: TryDeps,
+  { database, clock, log, writeAudit }: TryDeps,
   { tenantId, runId }: { readonly tenantId: string; readonly runId: string },
   outcomes: readonly Outcome[],
 ): Promise<void> {

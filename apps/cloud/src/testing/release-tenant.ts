@@ -19,11 +19,11 @@ import { findEscrowKeys, openLogSealingKey } from '../modules/escrow/index.ts';
 import { appendKeyLogLeaf, bringKeystore, showLeaf, type ShowDeps } from '../modules/keylog/index.ts';
 import type { SignedHead } from '../modules/logs/index.ts';
 import { silentLog } from '../platform/log.ts';
-import type { TestCloud } from '../testing/test-cloud.ts';
-import { keystoreClient } from './client.ts';
-import { KEY_WAIT_MS } from './key-register.ts';
-import type { KeystoreContext } from './operation.ts';
-import type { Keystore } from './operations.ts';
+import type { TestCloud } from './test-cloud.ts';
+import { keystoreClient } from '../keystore/client.ts';
+import { KEY_WAIT_MS } from '../keystore/key-register.ts';
+import type { KeystoreContext } from '../keystore/operation.ts';
+import type { Keystore } from '../keystore/operations.ts';
 import {
   logged,
   makeEscrowedArchive,
@@ -31,8 +31,8 @@ import {
   nowMs,
   type Party,
   type ReleasePlan,
-} from './release-scene.fixture.ts';
-import { serveKeystore } from './serve.ts';
+} from '../keystore/release-scene.fixture.ts';
+import { serveKeystore } from '../keystore/serve.ts';
 
 /** A keystore on a socket, with a clock of its own that stands a month before the scene. */
 export async function serveReleases(cloud: TestCloud, change: Partial<KeystoreContext> = {}) {
@@ -70,11 +70,11 @@ export type ReleaseServer = Omit<ShowDeps, 'keystore'> & {
 
 /** That of a test's server, with a keystore elsewhere. */
 export function serverOf(cloud: TestCloud, keystore: Keystore): ReleaseServer {
-  const { database, clock, addTenant } = cloud;
+  const { database, clock } = cloud;
   return {
     database,
     clock,
-    addTenant,
+    addTenant: (slug) => cloud.addTenant(slug),
     kms: cloud.kms.forRole('api'),
     installationId: cloud.api.installationId,
     keystore,
@@ -124,10 +124,10 @@ export async function makeTenantOf(server: ReleaseServer, slug: string) {
   const ask = async (plan: ReleasePlan): Promise<LoggedRequest> => {
     const { request, leaf: planned } = logged(scene, plan);
     const { at: _, nonce: __, ...fact } = planned;
-    const { logIndex } = await log(fact as KeyLogFact);
-    const [{ text: leafText }] = [
-      await database.withTenant(tenantId, (tx) => showLeaf(tx, { tenantId, logIndex, treeSize: logIndex + 1 })),
-    ];
+    const { logIndex } = await log(fact);
+    const { text: leafText } = await database.withTenant(tenantId, (tx) =>
+      showLeaf(tx, { tenantId, logIndex, treeSize: logIndex + 1 }),
+    );
     return { request, logIndex, leafText };
   };
   const layer = async () => {
@@ -144,8 +144,21 @@ export async function makeTenantOf(server: ReleaseServer, slug: string) {
     return { tenantUid: tenantId, request, note, leaf, keyring: keyring!, inner: opened! };
   };
   return {
-    ...{ tenantId, archive, recipient, deps, device, admin, first, second },
-    ...{ log, bring, ask, bodyOf, registerDevice, registerPerson, layer },
+    tenantId,
+    archive,
+    recipient,
+    deps,
+    device,
+    admin,
+    first,
+    second,
+    log,
+    bring,
+    ask,
+    bodyOf,
+    registerDevice,
+    registerPerson,
+    layer,
     /** The genuine way: leaf, head, release; what came is opened by the recipient. */
     async release(plan: ReleasePlan): Promise<ReleasedKeys> {
       const asked = await ask(plan);
