@@ -1,13 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { assert, CodedError, formatUuid, systemClock, type Clock } from '@holdfast/base';
-import {
-  deviceErrors,
-  deviceRoutes,
-  releaseRoutes,
-  releasesErrors,
-  type CosignedKeyLogHead,
-} from '@holdfast/contract';
+import { deviceErrors, deviceRoutes, releaseRoutes, releasesErrors, type CosignedKeyLogHead } from '@holdfast/contract';
 import { escrowKeysSha256, keyLogOrigin, parseEscrowKeys, subject } from '@holdfast/trust';
 import { startAgent, type AgentOptions, type RunningAgent } from '../agent.ts';
 import { type BootClock, systemBootClock } from '../clock/boot-clock.ts';
