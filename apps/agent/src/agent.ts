@@ -22,11 +22,13 @@ import { createLinuxSource } from './engine/linux-source.ts';
 import { startBackupWorker } from './engine/start-worker.ts';
 import { settleEscrow } from './keys/change-keys.ts';
 import { EscrowPolicy, type EscrowSetting } from './keys/escrow-policy.ts';
+import { ownerStatement, type OwnerStatement } from './keys/owner-statement.ts';
 import { ShownRecoveryCode } from './keys/recovery-code.ts';
 import { headToCarry, hearHead } from './keylog/hear-head.ts';
 import type { KeyLogBook } from './keylog/key-log-book.ts';
 import { KeyWitnesses } from './keylog/key-witnesses.ts';
 import { type AgentLog, silentLog } from './log.ts';
+import type { ReleaseClient } from './releases/release-client.ts';
 import { Protector } from './schedule/protector.ts';
 import type { PassPorts } from './schedule/run-pass.ts';
 import { parseBackupSet } from './sets/backup-set.ts';
@@ -65,6 +67,8 @@ export type AgentOptions = {
   /** Opens what an enrolled agent knows of its tenant's key log, once no other agent can run on the state folder. */
   readonly keyLog?: () => KeyLogBook;
   readonly escrow?: EscrowOfTenant;
+  /** Of an enrolled agent: the way to the keys that its server releases. */
+  readonly releases?: ReleaseClient;
   readonly random?: Random;
   readonly log?: AgentLog;
 };
@@ -76,6 +80,8 @@ export type RunningAgent = {
   readonly archiveId: Uint8Array;
   /** Takes down what the organisation asks of escrow, and does it as far as the user's choice leaves it. */
   settleEscrow(setting: EscrowSetting): Promise<void>;
+  /** States with the key of the archive's writer that the archive is the device's (Ed25519, base64url). */
+  stateOwner(deviceKey: string): OwnerStatement;
   /** Takes in the heads of the key log that witnesses cosigned; returns what was wrong for the first time. */
   hearCosigned(heads: readonly CosignedKeyLogHead[]): readonly CodedError[];
   /** Ends it: what is under way stops where it is, and goes on the next time. */
@@ -103,6 +109,7 @@ export type AgentParts = {
   readonly keyLog: KeyLogBook | undefined;
   readonly keyWitnesses: KeyWitnesses | undefined;
   readonly escrow: EscrowPolicy;
+  readonly releases: ReleaseClient | undefined;
   readonly random: Random;
   readonly log: AgentLog;
   readonly signal: AbortSignal;
@@ -128,6 +135,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       archiveId: parts.archive.archiveId,
       ended,
       settleEscrow: (setting) => settleEscrow(parts, setting),
+      stateOwner: (deviceKey) => ownerStatement(parts.archive.stored, deviceKey),
       hearCosigned: (heads) => parts.keyWitnesses?.hear(heads, parts.clock.now()) ?? [],
       stop: () => {
         stopping.abort();
@@ -166,6 +174,7 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const places = database.destinations().map(makePlace);
   const memory = rememberIn(database, { clock, log });
   const gaps = new GapBook(database, archive.index);
+  const { releases } = options;
   keyLog = options.keyLog?.();
   const keyWitnesses = keyLog && new KeyWitnesses(database, keyLog);
   const onKeyLogHead = (note: string) => keyLog && hearHead(keyLog, note, clock.now());
@@ -195,6 +204,7 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
     keyLog,
     keyWitnesses,
     escrow,
+    releases,
     random,
     signal,
   };

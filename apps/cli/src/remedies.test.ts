@@ -4,6 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import '@holdfast/agent';
 import '@holdfast/agent/cloud';
+import '@holdfast/agent/releases';
 import '@holdfast/cloud';
 import { CodedError, declaredErrors } from '@holdfast/base';
 import { createProgram } from './program.ts';

@@ -3,6 +3,22 @@ import type { CodedError } from '@holdfast/base';
 
 type Remedy = (details: Readonly<Record<string, unknown>>) => string;
 
+const refusals: Readonly<Record<string, string>> = {
+  'keystore.young_key':
+    'wait until a day after it was registered, or have an older key vouch: holdfast key person vouch',
+  'keystore.young_approver': 'have somebody approve who has been allowed to for more than a day',
+  'keystore.unregistered_approver':
+    'have the operator allow it: holdfast cloud person add --approver; it counts a day later',
+  'keystore.self_approval': 'have somebody else approve it',
+  'keystore.ended_key': 'use a key that has not ended',
+  'keystore.other_keyring': 'ask anew: the archive has another keyring now, or is not one of this tenant',
+  'keystore.rules_unreachable': 'ask for fewer approvals than there are persons who may approve, or register more',
+};
+
+function refusalRemedy(reason: string): string {
+  return refusals[reason] ?? 'the reason above says why; the key log has it, too';
+}
+
 /** What a person at the command line can do about an error, by its code. */
 const remedies: Readonly<Record<string, Remedy>> = {
   'listen.port_taken': ({ port }) =>
@@ -143,6 +159,39 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'up_agent.protects_other': () => 'leave --path out, or change the set: holdfast set change',
   'up_agent.not_started': () => "read the agent's own words above, then start again",
   'doctor.failed': () => 'do what stands at the lines above',
+  'key_release.exists': () => 'choose another name',
+  'key_release.not_written': () => 'name a file in a folder that you may write to',
+  'key_release.key_file_invalid': () =>
+    'name the file that holdfast key person new made; only its owner may read it: chmod 600',
+  'key_release.card_invalid': () => 'name the card that the operator made for this key: holdfast cloud person add',
+  'key_release.no_card': () =>
+    'have the operator register the key (holdfast cloud person add), then: holdfast key person accept',
+  'key_release.not_asked_here': () => 'take it where it was asked for, with the same key; or ask anew',
+  'key_release.not_logged': () => 'believe nothing of it, and ask who runs the server why the log does not have it',
+  'key_release.other_log': () => 'believe nothing of it, and ask who runs the server: the log is signed by another key',
+  'key_release.is_a_ring': () => 'it is taken where the computer is replaced: holdfast agent enroll --replace',
+  'key_release.not_a_ring': () => 'ask for the whole ring: holdfast key release request --ring',
+  'person_card.exists': () => 'choose another name',
+  'person_card.not_written': () => 'name a file in a folder that you may write to; - is standard output',
+  'persons.not_found': () => 'holdfast cloud person list shows the keys there are',
+  'persons.key_taken': () => 'have the person make a key of its own: holdfast key person new',
+  'releases.unknown_key': () =>
+    'have the operator register the key: holdfast cloud person add; one that has ended stays so',
+  'releases.stale_call': () => 'set the clock of this computer right and try again',
+  'releases.malformed': () => 'use the version of Holdfast that the server has',
+  'releases.other_call': () => 'use the card of the server that is asked: holdfast key person accept',
+  'releases.not_found': () => 'holdfast key release list shows what there is',
+  'releases.archive_not_found': () =>
+    'name the computer, its id, or that of its archive; it has to have backed up once',
+  'releases.archive_ambiguous': () => 'name the id of the computer or of the archive',
+  'releases.no_escrow': () => 'ask its user: only what the archive has besides escrow opens it',
+  'releases.not_requester': () => 'take it with the key that asked for it, or ask with this one',
+  'releases.not_person': () => 'use the key of a person who may approve, or who asked',
+  'releases.refused': ({ reason }) => refusalRemedy(String(reason)),
+  'releases.settled': () => 'ask anew: holdfast key release request',
+  'releases.waiting': () => 'holdfast key release show says what it waits for; take it then',
+  'releases.too_many': () => 'wait until tomorrow: every request is a leaf that all computers read',
+  'releases.keystore_away': () => 'try again in a moment; holdfast cloud doctor says whether the keystore answers',
   'recover.no_key_file': () => 'name the file with --key; without it the recovery code is asked for',
   'recover.no_archive': () => 'name the folder of an archive, or one above it',
   'recover.incomplete': () => 'the lines above say what is missing and why',

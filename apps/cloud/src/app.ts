@@ -203,7 +203,7 @@ async function assemble(assembly: Assembly): Promise<Cloud> {
   const { target, systemPassword: password } = databases;
   const { system, kms: apiKms } = bootstrap;
   const { installationId } = api;
-  const { readKeyring } = storage;
+  const readKeyring = storage.findKeyring.bind(storage);
   const escrow = { keystore: keystore.client, kms: apiKms, installationId, readKeyring };
   const jobs = await startJobsRole({ target, password, system, clock, log, metrics, escrow });
   const patienceMs = () => closing.deadlineMs + SETTLE_MS;
@@ -355,7 +355,7 @@ async function mountEverything(assembly: Assembly, parts: Parts): Promise<{ api:
   mountWelcomePage(app);
   const caSha256 = caFile === undefined ? null : await mountCaPage(app, caFile);
   const about = { publicUrl: () => url, clock, log, stopping: stopping.signal };
-  const readKeyring: Storage['readKeyring'] = (...of) => storage.readKeyring(...of);
+  const readKeyring: Storage['findKeyring'] = (...of) => storage.findKeyring(...of);
   const witnessCa = await readWitnessCa(config);
   const ofWitnesses = { witnesses, witnessCa };
   const ofApi = { database: databases.api, kms: kms.forRole('api'), keystore, readKeyring, ...ofWitnesses };

@@ -6,11 +6,11 @@ import { readDeviceState } from './modules/devices/index.ts';
 import { createAuthenticate } from './modules/identity/index.ts';
 import {
   BodyMemory,
+  findKeyring,
   mountStorage,
   OpenArchives,
   openReceiptSigner,
   Quotas,
-  readKeyring,
 } from './modules/storage/index.ts';
 import { findInstallationId } from './modules/tenants/index.ts';
 import { createNonces, createTokenKeys, type Nonces } from './modules/tokens/index.ts';
@@ -43,8 +43,8 @@ export type StorageOptions = {
 /** The role storage, mounted. */
 export type Storage = {
   readonly nonces: Nonces;
-  /** A keyring of an archive, as anybody who has the archive can read it: the newest one, or the one with that SHA-256 (hex). */
-  readonly readKeyring: (tenantId: string, archiveId: string, sha256?: string) => Promise<Uint8Array | undefined>;
+  /** Reads the keyring of an archive that has this SHA-256 (hex), or the newest one, for opening or trying its escrow slots. */
+  findKeyring(of: { tenantId: string; archiveId: string }, sha256?: string): Promise<Uint8Array | undefined>;
   /** Closes archives that nobody uses and writes down counted refusals until the server stops; resolves then. */
   runBackground(): Promise<void>;
   /** Closes all archives; no request may be under way. */
@@ -83,9 +83,10 @@ export async function mountStorageRole(app: FastifyInstance, options: StorageOpt
     }
   };
   const background = () => Promise.all([closeUnused(), refusals.run(log, stopping)]);
+  const find: Storage['findKeyring'] = (of, sha256) => findKeyring(archives, of, sha256);
   return {
     nonces,
-    readKeyring: (tenantId, archiveId, sha256) => readKeyring({ archives, log }, { tenantId, archiveId, sha256 }),
+    findKeyring: find,
     runBackground: () => background().then(() => undefined),
     close: () => archives.close(),
   };

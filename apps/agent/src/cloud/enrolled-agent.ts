@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { assert, CodedError, formatUuid, systemClock, type Clock } from '@holdfast/base';
-import { deviceErrors, deviceRoutes, type CosignedKeyLogHead } from '@holdfast/contract';
+import { deviceErrors, deviceRoutes, releaseRoutes, releasesErrors, type CosignedKeyLogHead } from '@holdfast/contract';
 import { escrowKeysSha256, keyLogOrigin, parseEscrowKeys, sealingKeysOf, subject } from '@holdfast/trust';
 import { startAgent, type AgentOptions, type RunningAgent } from '../agent.ts';
 import { type BootClock, systemBootClock } from '../clock/boot-clock.ts';
@@ -14,7 +14,9 @@ import { headToCarry } from '../keylog/hear-head.ts';
 import { KeyLogBook, type PinnedLog } from '../keylog/key-log-book.ts';
 import type { GivenEscrowKeys } from '../keylog/learn.ts';
 import { lookForEscrowKeys } from '../keylog/look-for-escrow-keys.ts';
+import { unseenNotices } from '../keylog/notices.ts';
 import { silentLog, type AgentLog } from '../log.ts';
+import { deviceReleases } from '../releases/device-releases.ts';
 import type { MakePlace } from '../destinations/destination-place.ts';
 import { AgentDatabase } from '../state/agent-database.ts';
 import { CloudClient } from './cloud-client.ts';
@@ -60,7 +62,8 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
   const known = { enrollment, clock, resources };
   const begin = async () => {
     const escrow = await escrowOf(options, { client, enrollment });
-    return start({ commitClock, ...options, makePlace, ...escrow }, known);
+    const releases = deviceReleases(client, { stateDir: options.stateDir, clock });
+    return start({ commitClock, ...options, makePlace, ...escrow, releases }, known);
   };
   const { running, keyLog } = await begin().catch((error: unknown) => {
     resources.dispose();
@@ -77,6 +80,7 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
   const following = beside(follower(followed, log));
   let asked: EscrowSetting = 'off';
   const settling = beside(() => settle(running, asked, log));
+  const owning = beside(ownerTeller(running, client, log));
   const beats = keepHeartbeats({
     client,
     agentVersion,
@@ -88,6 +92,7 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
       following.start();
       asked = settings.escrow;
       settling.start();
+      owning.start();
     },
     onSilence: (error) => tellSilence(log, error),
   }).then(async (outcome) => {
@@ -98,7 +103,7 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
   });
   const ended = endWith(running.ended, async () => {
     stopping.abort();
-    await Promise.all([beats, following.settle(), settling.settle()]);
+    await Promise.all([beats, following.settle(), settling.settle(), owning.settle()]);
     resources.dispose();
   });
   ended.catch(() => undefined);
@@ -190,6 +195,26 @@ async function settle(running: RunningAgent, setting: EscrowSetting, log: AgentL
     .catch((error: unknown) => log.warn('escrow is not as the organisation asks', { error: String(error) }));
 }
 
+/**
+ * Tells the server whose the archive is, as its writer states: what it has to show the keystore for this device to be given keys of its
+ * own archive. Told once to a writer; until the archive is there it is tried with each word of the server.
+ */
+function ownerTeller(running: RunningAgent, client: CloudClient, log: AgentLog): () => Promise<void> {
+  let [told, said] = ['', ''];
+  return async () => {
+    const body = running.stateOwner(client.enrollment.deviceKey.x);
+    if (told === body.signature) return;
+    try {
+      await client.call(releaseRoutes.own, { body });
+      told = body.signature;
+    } catch (error) {
+      const isEarly = error instanceof CodedError && error.code === releasesErrors.archive_not_found.code;
+      if (!isEarly && said !== String(error)) log.warn('whose the archive is was not told', { error: String(error) });
+      said = String(error);
+    }
+  };
+}
+
 /** What is known of the tenant's key log, under the log key that was pinned at enrolment. */
 function openKeyLog(stateDir: string, enrollment: Enrollment, clock: Clock): KeyLogBook {
   return new KeyLogBook(path.join(stateDir, 'key-log.db'), pinnedLog(enrollment), clock);
@@ -214,8 +239,11 @@ function follower(options: Parameters<typeof followKeyLog>[0], log: AgentLog): (
   let said: string | undefined;
   return async () => {
     try {
+      const before = options.book.head()?.tree.size ?? 0;
       const followed = await followKeyLog(options);
       said = undefined;
+      for (const notice of unseenNotices(options.book).filter(({ logIndex }) => logIndex >= before))
+        log.warn(notice.message, { logIndex: notice.logIndex, kind: notice.kind });
       if (followed.status !== 'fault' || !followed.isFirst) return;
       const { error } = followed;
       log.error(`the head that shows it is kept; ${remedyOf(error)}`, error);

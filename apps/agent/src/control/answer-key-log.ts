@@ -4,6 +4,7 @@ import { cloudErrors } from '../cloud/errors.ts';
 import { describeLeaf } from '../keylog/follow-key-log.ts';
 import type { KeptEvidence, KeyLogBook, KeyLogFault } from '../keylog/key-log-book.ts';
 import { latenessOf } from '../keylog/lateness.ts';
+import { unseenNotices } from '../keylog/notices.ts';
 import { remedyOf } from './remedies.ts';
 import type { Asking } from './requests.ts';
 
@@ -16,6 +17,13 @@ export async function answerKeyLog(parts: AgentParts, _given: object, { send }: 
   for (const leaf of book.ownLeaves()) await send({ item: { leaf: describeLeaf(leaf) } });
   for (const kept of book.evidence()) await send({ item: { evidence: shownEvidence(kept) } });
   return shownKeyLog(book, parts);
+}
+
+/** `key.log-seen`: takes down that whoever uses this computer has seen all that the log says of its keys up to there. */
+export function answerKeyLogSeen({ keyLog }: AgentParts, { upTo }: { readonly upTo: number }): object {
+  const book = expectEnrolled(keyLog);
+  book.noteSeen(Math.min(upTo, book.head()?.tree.size ?? 0));
+  return { seenUpTo: book.seenUpTo() };
 }
 
 /** `key.log-head`: the hashes of all leaves as items (base64), then the head, signed, and the key that counts. */
@@ -44,6 +52,7 @@ export function shownKeyLog(
     checkedAt: book.head() && instantOf(book.checkedAtMs()),
     late: late.map(({ error, sinceMs }) => ({ ...shownError(error), since: instantOf(sinceMs) })),
     faults: book.faults().map(shownFault),
+    notices: unseenNotices(book),
   };
 }
 

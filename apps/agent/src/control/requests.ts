@@ -13,7 +13,7 @@ import {
   answerBranchTakeIn,
 } from './answer-branches.ts';
 import { answerDestinationAdd, answerDestinationList, answerDestinationRemove } from './answer-destinations.ts';
-import { answerKeyLog, answerKeyLogHead } from './answer-key-log.ts';
+import { answerKeyLog, answerKeyLogHead, answerKeyLogSeen } from './answer-key-log.ts';
 import { answerKeyList, answerKeyUseOwn, answerKeyUseStandard, UseOwn } from './answer-key-use.ts';
 import {
   answerWitnessAdd,
@@ -24,6 +24,13 @@ import {
 } from './answer-key-witnesses.ts';
 import { answerKeyConfirm, answerKeyExport, answerKeyShow } from './answer-keys.ts';
 import { answerBackup } from './answer-backup.ts';
+import {
+  answerReleaseList,
+  answerReleaseRequest,
+  answerReleaseTake,
+  AskRelease,
+  OneRelease,
+} from './answer-releases.ts';
 import { answerSetAdd, answerSetChange, answerSetList, answerSetRemove } from './answer-sets.ts';
 import { answerKeyReseal, Reseal } from './answer-reseal.ts';
 import { answerRestore } from './answer-restore.ts';
@@ -112,6 +119,10 @@ export const requests: Readonly<Record<string, Definition>> = {
   'key.export': define('privileged', z.strictObject({}), answerKeyExport),
   'key.log': define('privileged', z.strictObject({}), answerKeyLog),
   'key.log-head': define('privileged', z.strictObject({}), answerKeyLogHead),
+  'key.log-seen': define('privileged', z.strictObject({ upTo: z.number().int().min(0) }), answerKeyLogSeen),
+  'key.release-request': define('privileged', AskRelease, answerReleaseRequest),
+  'key.release-list': define('privileged', z.strictObject({}), answerReleaseList),
+  'key.release-take': define('privileged', OneRelease, answerReleaseTake),
   'key.witness-add': define('privileged', WitnessAdd, answerWitnessAdd),
   'key.witness-list': define('privileged', z.strictObject({}), answerWitnessList),
   'key.witness-remove': define('privileged', WitnessRemove, answerWitnessRemove),

@@ -104,6 +104,8 @@ type Facts = {
   readonly own_text: number;
   readonly checked_at_ms: number;
   readonly seen_day: SeenDay;
+  /** So many leaves from the first on were seen by a person. */
+  readonly seen_up_to: number;
 };
 
 const HASH_BYTES = 32;
@@ -175,6 +177,16 @@ export class KeyLogBook {
   /** The first key of this computer that the log has; undefined where it has none. */
   ownKey(): RegisteredKey | undefined {
     return this.#fact('own_key') ?? undefined;
+  }
+
+  /** So many leaves, from the first on, were seen by a person who said so. */
+  seenUpTo(): number {
+    return this.#fact('seen_up_to') ?? 0;
+  }
+
+  /** Keeps that a person has seen the leaves up to here; it never goes back. */
+  noteSeen(size: number): void {
+    this.#file.write(() => this.#setFact('seen_up_to', Math.max(size, this.seenUpTo())));
   }
 
   /** What the log says of the escrow keys that this computer was given; undefined where it was given none, or nothing was read. */

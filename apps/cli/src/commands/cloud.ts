@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { registerDoctor } from './cloud-doctor.ts';
 import { registerEnrollmentToken } from './cloud-enrollment-token.ts';
 import { registerMigrate } from './cloud-migrate.ts';
+import { registerPerson } from './cloud-person.ts';
 import { registerStart } from './cloud-start.ts';
 import { registerTenantCreate } from './cloud-tenant-create.ts';
 import { registerTrustCa } from './cloud-trust-ca.ts';
@@ -15,6 +16,7 @@ export function registerCloud(program: Command): void {
   registerDoctor(cloud);
   registerTenantCreate(cloud);
   registerEnrollmentToken(cloud);
+  registerPerson(cloud);
   registerTrustCa(cloud);
   registerWitnesses(cloud);
 }

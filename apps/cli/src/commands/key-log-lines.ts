@@ -11,11 +11,22 @@ export type KeyLogStanding = {
     readonly count: number;
     readonly remedy?: string;
   }[];
+  /** What nobody has said to have seen. */
+  readonly notices?: readonly Notice[];
+};
+
+/** A leaf that says who could read this computer's backups, or could soon. */
+export type Notice = {
+  readonly logIndex: number;
+  readonly at: string;
+  readonly kind: string;
+  readonly message: string;
+  readonly details: Readonly<Record<string, unknown>>;
 };
 
 /** What people read of it, each with what to do; `strong` marks the first word. */
 export function keyLogLines(
-  { late, faults }: KeyLogStanding,
+  { late, faults, notices = [] }: KeyLogStanding,
   strong: (text: string) => string = (text) => text,
 ): readonly string[] {
   const said = [
@@ -25,10 +36,31 @@ export function keyLogLines(
     }),
     ...late.map(({ since, ...lateness }) => ({ ...lateness, when: `since ${timeText(since)}` })),
   ];
-  return said.flatMap(({ message, when, remedy }) => [
-    `${strong('key log')}  ${message} (${when})`,
-    ...(remedy === undefined ? [] : [`  What to do: ${remedy}`]),
-  ]);
+  return [
+    ...noticeLines(notices, strong),
+    ...said.flatMap(({ message, when, remedy }) => [
+      `${strong('key log')}  ${message} (${when})`,
+      ...(remedy === undefined ? [] : [`  What to do: ${remedy}`]),
+    ]),
+  ];
+}
+
+const shownNotices = 5;
+
+/** What of the log concerns who uses this computer: said until it was seen. */
+function noticeLines(notices: readonly Notice[], strong: (text: string) => string): readonly string[] {
+  if (notices.length === 0) return [];
+  const lines = notices.slice(-shownNotices).flatMap(({ at, message, details, logIndex }) => {
+    const { reason, caseId, code } = details;
+    const words = [reason, caseId, code].filter((one) => typeof one === 'string').map((one) => String(shownOf(one)));
+    return [
+      `${strong('key release')}  ${message} (${timeText(at)}, leaf ${logIndex})`,
+      ...words.map((one) => `  ${one}`),
+    ];
+  });
+  const more = notices.length - shownNotices;
+  const rest = more > 0 ? [`  and ${more} before them`] : [];
+  return [...lines, ...rest, '  What to do: ask who did it where you do not know; then: holdfast key log --seen'];
 }
 
 /** A leaf as the agent says it; `at` is missing, and the kind `unknown`, where it does not know it. */

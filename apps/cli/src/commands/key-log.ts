@@ -23,7 +23,12 @@ type Head = {
   readonly verifiedAt: string;
   readonly faults: number;
 };
-type Options = { readonly checkHeads?: readonly string[]; readonly writeHead?: string; readonly json?: boolean };
+type Options = {
+  readonly seen?: boolean;
+  readonly checkHeads?: readonly string[];
+  readonly writeHead?: string;
+  readonly json?: boolean;
+};
 
 /** `holdfast key log`: what the key log says of this computer, and whether it is the one that others see. */
 export function registerKeyLog(key: Command): void {
@@ -38,8 +43,16 @@ export function registerKeyLog(key: Command): void {
       '--check-heads <files...>',
       'compare such files of several computers, and signed heads that witnesses have: are they of one log? Asks no server and no agent',
     )
+    .option('--seen', 'what is shown of releases, refusals and rules was seen: status says it no more')
     .action(async (options: Options) => {
       const { checkHeads: files, writeHead: file } = options;
+      if (options.seen && (files || file !== undefined)) {
+        const remedy = 'name one of them';
+        throw commandErrors.invalid({
+          reason: '--seen, --write-head and --check-heads are several things to do',
+          remedy,
+        });
+      }
       if (files && file !== undefined) {
         const remedy = 'write the head first, then check it with the others';
         throw commandErrors.invalid({ reason: '--write-head and --check-heads are two things to do', remedy });
@@ -47,11 +60,11 @@ export function registerKeyLog(key: Command): void {
       const output = createOutput(options.json ?? false);
       if (files) return output.result(...(await checkHeads(files)));
       if (file !== undefined) return output.result(...(await writeHead(file)));
-      return output.result(...(await showLog()));
+      return output.result(...(await showLog(options.seen ?? false)));
     });
 }
 
-async function showLog(): Promise<[object, string]> {
+async function showLog(isSeen: boolean): Promise<[object, string]> {
   const own: Leaf[] = [];
   const evidence: unknown[] = [];
   const onItem = (item: Readonly<Record<string, unknown>>) => {
@@ -63,6 +76,8 @@ async function showLog(): Promise<[object, string]> {
   const checked = log.checkedAt === undefined ? 'no head was checked yet' : `checked until ${timeText(log.checkedAt)}`;
   lines.push(`${log.leaves} leaves in the log of the tenant, ${own.length} about this computer; ${checked}`);
   lines.push(...keyLogLines(log));
+  // What was shown now, and nothing that comes meanwhile.
+  if (isSeen) await ask('key.log-seen', { upTo: log.leaves });
   return [{ ...log, own, evidence }, lines.join('\n')];
 }
 

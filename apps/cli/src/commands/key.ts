@@ -2,6 +2,9 @@ import type { Command } from 'commander';
 import { registerKeyExport } from './key-export.ts';
 import { registerKeyList } from './key-list.ts';
 import { registerKeyLog } from './key-log.ts';
+import { registerKeyPerson } from './key-person.ts';
+import { registerKeyRelease } from './key-release.ts';
+import { registerKeyRules } from './key-rules.ts';
 import { registerKeyReseal } from './key-reseal.ts';
 import { registerKeySetPassword } from './key-set-password.ts';
 import { registerKeyShowRecovery } from './key-show-recovery.ts';
@@ -20,5 +23,8 @@ export function registerKey(program: Command): void {
   registerKeyReseal(key);
   registerKeyExport(key);
   registerKeyLog(key);
+  registerKeyPerson(key);
+  registerKeyRelease(key);
+  registerKeyRules(key);
   registerKeyWitness(key);
 }

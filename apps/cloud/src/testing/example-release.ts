@@ -129,7 +129,7 @@ export async function requestOf(party: ReleaseParty, change: Partial<ReleaseRequ
 async function newestKeyring({ cloud, tenant }: TenantWorld, archiveId: string) {
   const { createHash } = await import('node:crypto');
   const { readKeyring } = await import('../keystore/read-keyring.ts');
-  const record = await cloud.storage.readKeyring(tenant.tenantUid, archiveId);
+  const record = await cloud.storage.findKeyring({ tenantId: tenant.tenantUid, archiveId });
   if (!record) return { keyringSha256: '0'.repeat(64), slotId: '0'.repeat(32) };
   const slot = readKeyring(record).slots.find(({ kind }) => kind === 2);
   return {
@@ -184,9 +184,9 @@ export function changeRulesAs(party: ReleaseParty, change: string) {
 export async function stateOwner(device: ReleaseParty): Promise<void> {
   const { world } = device;
   const { archiveId, maker } = await exampleArchive(world);
-  const { secret } = maker.writers.at(-1)!.key;
+  const [{ key }] = maker.writers.slice(-1) as [(typeof maker.writers)[number]];
   const signature = signArchiveOwner({ archiveId: parseUuid(archiveId)!, deviceKey: device.publicKey }, (message) =>
-    signWith(null, message, secret),
+    signWith(null, message, key.secret),
   );
   const proof = await deviceProof(world, 'api');
   const path = '/v1/releases/own-archive';

@@ -132,7 +132,7 @@ export async function makeTenantOf(server: ReleaseServer, slug: string) {
   };
   const layer = async () => {
     const keyId = Buffer.from(parseEscrowParameters(archive.slot).outerKeyId).toString('hex');
-    const logKey = await openLogSealingKey(deps, { tenantId, keyId });
+    const logKey = await openLogSealingKey(deps, tenantId, keyId);
     assert(logKey, 'the slot is sealed to a key of the tenant');
     return openEscrowOuter(archive.slot, archive.keys.archiveId, logKey);
   };

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock, systemRandom, type Clock } from '@holdfast/base';
 import { createClient, clientCredentials, type Client, type Credentials } from '@holdfast/sdk';
-import { mountApi, type Api } from '../api.ts';
+import { mountApi, type Api, type ApiOptions } from '../api.ts';
 import { mountStorageRole, type Storage } from '../storage-role.ts';
 import { createTenant, prepareInstallation, type BootstrapDeps, type NewTenant } from '../bootstrap.ts';
 import { prepareHttp } from '../platform/http.ts';
@@ -72,15 +72,7 @@ export async function startTestCloud(
   });
   prepareHttp(app, { log, clock });
   const about = { publicUrl: () => url, clock, log, stopping: stopping.signal };
-  const readKeyring: Storage['readKeyring'] = (...of) => storage.readKeyring(...of);
-  const ofApi = { database, kms: kms.forRole('api'), keystore: bootstrap.keystore, readKeyring };
-  const api = await mountApi(app, { ...about, ...ofApi, caSha256: null });
-  const storage = await mountStorageRole(app, {
-    ...about,
-    database: testDatabase.open('hf_storage'),
-    kms: kms.forRole('storage'),
-    blobsDir: path.join(homeDir, 'blobs'),
-  });
+  const { api, storage } = await mountRoles(app, about, { testDatabase, database, kms, homeDir, bootstrap });
   await listener.serve(app);
   const clientFor = (credentials: Credentials) => createClient({ baseUrl: url, fetch, credentials });
   return {
@@ -107,6 +99,25 @@ export async function startTestCloud(
       await rm(homeDir, { recursive: true, force: true });
     },
   };
+}
+
+type Made = Pick<TestCloud, 'testDatabase' | 'database' | 'kms' | 'homeDir' | 'bootstrap'>;
+
+async function mountRoles(
+  app: Parameters<typeof mountApi>[0],
+  about: Pick<ApiOptions, 'publicUrl' | 'clock' | 'log' | 'stopping'>,
+  { testDatabase, database, kms, homeDir, bootstrap }: Made,
+): Promise<{ readonly api: Api; readonly storage: Storage }> {
+  const readKeyring: Storage['findKeyring'] = (...of) => storage.findKeyring(...of);
+  const ofApi = { database, kms: kms.forRole('api'), keystore: bootstrap.keystore, readKeyring };
+  const api = await mountApi(app, { ...about, ...ofApi, caSha256: null });
+  const storage = await mountStorageRole(app, {
+    ...about,
+    database: testDatabase.open('hf_storage'),
+    kms: kms.forRole('storage'),
+    blobsDir: path.join(homeDir, 'blobs'),
+  });
+  return { api, storage };
 }
 
 /** What making tenants needs; the keystore works in this process. */

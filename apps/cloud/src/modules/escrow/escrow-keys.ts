@@ -104,26 +104,30 @@ export async function listEscrowKeyIds(tx: TenantTx, tenantId: string): Promise<
 }
 
 /**
- * The private half of the log sealing key with an id (`hpkeKeyId`, hex); undefined where the tenant has none.
+ * Opens the log sealing key of a tenant that has an id (`hpkeKeyId`, hex), or the newest: it takes the outer layer off escrow
+ * slots, after a leaf has said so.
  *
- * With it the outer layer of an escrow slot is opened: only in a transaction in which the leaf of the release stands.
+ * The bytes are overwritten; the crypto library's key is gone once the collector has freed it.
+ * @throws where the tenant has no such key; kms.not_opened, kms.unknown_key
  */
 export async function openLogSealingKey(
   { database, kms }: { readonly database: Database; readonly kms: Kms },
-  { tenantId, keyId }: { readonly tenantId: string; readonly keyId: string },
-): Promise<HpkeKey | undefined> {
+  tenantId: string,
+  keyId?: string,
+): Promise<HpkeKey> {
   const rows = await database.withTenant(tenantId, (tx) => store.listSealingKeys(tx, tenantId));
-  const row = rows.find(({ document }) => {
-    const { logSealingKey } = parseEscrowKeys(document);
-    return hpkeKeyId(Buffer.from(logSealingKey, 'base64url')).toHex() === keyId;
-  });
-  if (!row) return undefined;
+  const row = keyId === undefined ? rows.at(-1) : rows.find(({ document }) => sealingKeyIdOf(document) === keyId);
+  if (row === undefined) throw new Error('a tenant has no such log sealing key');
   const secret = await kms.unwrap(row.wrapped_log_sealing_key, { purpose: logSealingKeyPurpose, tenantId });
   try {
     return importHpkeKey(secret);
   } finally {
     secret.fill(0);
   }
+}
+
+function sealingKeyIdOf(document: string): string {
+  return hpkeKeyId(Buffer.from(parseEscrowKeys(document).logSealingKey, 'base64url')).toHex();
 }
 
 /** The document of a tenant's escrow keys in force; undefined before they are made. */

@@ -44,12 +44,13 @@ export function findNewestKeys(tx: TenantTx, tenantId: string) {
     .executeTakeFirst();
 }
 
-/** The documents of a tenant with the wrapped private halves of their log sealing keys. */
+/** The documents of a tenant with the wrapped private halves of their log sealing keys, oldest first. */
 export function listSealingKeys(tx: TenantTx, tenantId: string) {
   return db(tx)
     .selectFrom('escrow_keys')
     .select(['document', 'wrapped_log_sealing_key'])
     .where('tenant_id', '=', tenantId)
+    .orderBy('number')
     .execute();
 }
 

@@ -28,7 +28,7 @@ function depsOf(change: Partial<TryDeps> = {}) {
   const errors: object[] = [];
   const log: Log = { ...silentLog, error: (facts) => errors.push(facts) };
   const { keystore, kms } = cloud.bootstrap;
-  const { readKeyring } = cloud.storage;
+  const readKeyring = cloud.storage.findKeyring.bind(cloud.storage);
   const { installationId } = cloud.api;
   const deps: TryDeps = {
     writeAudit,
@@ -135,8 +135,8 @@ test('a slot that does not open is an alert in the log, the audit log and the me
   const otherLog = await addArchive(world, { logKey: strangeKey() });
   const lost = await addArchive(world);
   const last = await addArchive(world);
-  const readKeyring: TryDeps['readKeyring'] = (of, archiveId, sha256) =>
-    archiveId === lost ? Promise.resolve(undefined) : cloud.storage.readKeyring(of, archiveId, sha256);
+  const readKeyring: TryDeps['readKeyring'] = (of, sha256) =>
+    of.archiveId === lost ? Promise.resolve(undefined) : cloud.storage.findKeyring(of, sha256);
   const { deps, errors, clock } = depsOf({ readKeyring });
   await tryEscrowSlots(deps, tenantId, never);
   const rotten = {
@@ -160,7 +160,7 @@ test('a slot that does not open is an alert in the log, the audit log and the me
   assert.equal(await count(), 3);
   // What was lost is found again: the next run says so.
   clock.advance(WEEK_MS);
-  await tryEscrowSlots({ ...deps, readKeyring: cloud.storage.readKeyring }, tenantId, never);
+  await tryEscrowSlots({ ...deps, readKeyring: cloud.storage.findKeyring.bind(cloud.storage) }, tenantId, never);
   assert.equal(await count(), 2);
 });
 

@@ -1,15 +1,7 @@
 import { createHash } from 'node:crypto';
 import { parseKeyring, splitRecord } from '@holdfast/archive/keyring';
 import { CodedError, defineErrors, newId, parseUuid } from '@holdfast/base';
-import {
-  escrowErrors,
-  escrowTriesRoot,
-  openEscrowOuter,
-  parseEscrowParameters,
-  proveEscrowTries,
-  type EscrowTry,
-  type HpkeKey,
-} from '@holdfast/trust';
+import { escrowTriesRoot, openEscrowOuter, proveEscrowTries, type EscrowTry, type HpkeKey } from '@holdfast/trust';
 import type { Keystore } from '../../keystore/operations.ts';
 import { releaseShapeBounds } from '../../keystore/release-shapes.ts';
 import type { AuditActor, WriteAudit } from '../../platform/context.ts';
@@ -19,7 +11,10 @@ import { openLogSealingKey } from './escrow-keys.ts';
 import * as store from './tries-store.ts';
 
 /** Reads the keyring of an archive that has this SHA-256 (hex), or says that it is not there. */
-export type ReadKeyring = (tenantId: string, archiveId: string, sha256: string) => Promise<Uint8Array | undefined>;
+export type ReadKeyring = (
+  of: { readonly tenantId: string; readonly archiveId: string },
+  sha256: string,
+) => Promise<Uint8Array | undefined>;
 
 /** What trying escrow slots needs: the login that does the jobs, the `Kms` of the role api, the keystore, and the archives' keyrings. */
 export type TryDeps = Omit<ShowDeps, 'keystore'> & {
@@ -98,19 +93,17 @@ type Outcome = Placed & { readonly outcome: string };
 
 /** Reads keyrings and takes their outer layers off, within the bounds of one question; at least one slot is taken. */
 async function readPiece(deps: TryDeps, tenantId: string, tries: readonly Placed[]) {
-  const logKeys = new Map<string, Promise<HpkeKey | undefined>>();
-  const findLogKey: FindLogKey = (keyId) =>
-    logKeys.get(keyId) ?? logKeys.set(keyId, openLogSealingKey(deps, { tenantId, keyId })).get(keyId)!;
+  const logKey = await openLogSealingKey(deps, tenantId);
   const [shown, outcomes]: [ShownTry[], Outcome[]] = [[], []];
   let bytes = 0;
   let taken = 0;
   for (const one of tries) {
-    const keyring = await deps.readKeyring(tenantId, one.archiveId, one.keyringSha256);
+    const keyring = await deps.readKeyring({ tenantId, archiveId: one.archiveId }, one.keyringSha256);
     bytes += keyring?.length ?? 0;
     if (taken > 0 && bytes > releaseShapeBounds.triedBytes) break;
     taken++;
     try {
-      shown.push({ ...one, ...(await openOuter(one, keyring, findLogKey)) });
+      shown.push({ ...one, ...openOuter(one, keyring, logKey) });
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
       outcomes.push({ ...one, outcome: error.code });
@@ -119,19 +112,13 @@ async function readPiece(deps: TryDeps, tenantId: string, tries: readonly Placed
   return { shown, outcomes, taken };
 }
 
-/** A log sealing key of the tenant by its id (hex). */
-type FindLogKey = (keyId: string) => Promise<HpkeKey | undefined>;
-
-async function openOuter(one: EscrowTry, keyring: Uint8Array | undefined, findLogKey: FindLogKey) {
+function openOuter(one: EscrowTry, keyring: Uint8Array | undefined, logKey: HpkeKey) {
   const isSame = keyring && createHash('sha256').update(keyring).digest('hex') === one.keyringSha256;
   if (!isSame || keyring.length > releaseShapeBounds.keyringBytes) throw slotTryErrors.keyring_lost();
   const slot = parseKeyring(splitRecord(keyring).open).slots.find(
     ({ slotId }) => Buffer.from(slotId).toString('hex') === one.slotId,
   );
   if (slot === undefined) throw slotTryErrors.slot_lost();
-  const keyId = Buffer.from(parseEscrowParameters(slot).outerKeyId).toString('hex');
-  const logKey = await findLogKey(keyId);
-  if (logKey === undefined) throw escrowErrors.other_key({ keyId });
   return { keyring, inner: openEscrowOuter(slot, parseUuid(one.archiveId)!, logKey) };
 }
 

@@ -32,7 +32,10 @@ export type ReleaseDeps = {
   readonly log: Log;
   readonly writeAudit: WriteAudit;
   /** A keyring of an archive: the newest one, or the one with that SHA-256 (hex); undefined where there is none. */
-  readonly readKeyring: (tenantId: string, archiveId: string, sha256?: string) => Promise<Uint8Array | undefined>;
+  readonly readKeyring: (
+    of: { readonly tenantId: string; readonly archiveId: string },
+    sha256?: string,
+  ) => Promise<Uint8Array | undefined>;
 };
 
 /** Somebody whose key signed a document, with what the log says of all keys. */

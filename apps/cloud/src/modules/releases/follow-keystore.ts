@@ -1,4 +1,4 @@
-import { CodedError, type Clock } from '@holdfast/base';
+import { CodedError } from '@holdfast/base';
 import type { SignedText } from '@holdfast/trust';
 import { keystoreErrors } from '../../keystore/errors.ts';
 import { bringKeystore, showLeaf, underFollowedHead } from '../keylog/index.ts';
@@ -17,11 +17,12 @@ export type LoggedRelease = {
 };
 
 /** Has the keystore open a release, shown under the head that it has followed to. @throws keystore.*, escrow.*, slot.* */
-export function askKeystore(deps: Following, { tenantId, logIndex, request, keyring, inner }: LoggedRelease) {
+export function askKeystore(deps: Following, logged: LoggedRelease) {
+  const { tenantId, logIndex, request } = logged;
+  const [keyring, inner] = [logged.keyring, logged.inner].map((bytes) => Buffer.from(bytes).toString('base64url'));
   return underFollowedHead(deps, tenantId, async ({ treeSize, note }) => {
     const leaf = await deps.database.withTenant(tenantId, (tx) => showLeaf(tx, { tenantId, logIndex, treeSize }));
-    const sealed = { keyring: base64Url(keyring), inner: base64Url(inner) };
-    return deps.keystore.release({ tenantUid: tenantId, note, leaf, request, ...sealed });
+    return deps.keystore.release({ tenantUid: tenantId, note, leaf, request, keyring: keyring!, inner: inner! });
   });
 }
 
@@ -29,10 +30,7 @@ export function askKeystore(deps: Following, { tenantId, logIndex, request, keyr
 const FOLLOW_EVERY_MS = 30_000;
 
 /** Shows the keystore the key logs that have grown, until the signal aborts; then the promise resolves. */
-export async function keepFollowing(
-  deps: Following & Pick<ReleaseDeps, 'log'> & { readonly clock: Clock },
-  signal: AbortSignal,
-): Promise<void> {
+export async function keepFollowing(deps: Following & Pick<ReleaseDeps, 'log'>, signal: AbortSignal): Promise<void> {
   const sizes = new Map<string, number>();
   while (!signal.aborted) {
     await followAll(deps, sizes, signal).catch((err: unknown) =>
@@ -55,15 +53,12 @@ async function followAll(
       await bringKeystore(deps, tenantId);
       sizes.set(tenantId, treeSize);
     } catch (error) {
-      // A tenant without keys there, or a log that is wrong: the others go on. One that is away is away for all.
+      // One that is away is away for all.
       if (error instanceof CodedError && error.kind === 'unavailable') throw error;
-      if (error instanceof CodedError && error.code === keystoreErrors.tenant_unknown.code)
-        sizes.set(tenantId, treeSize);
+      const isUnknown = error instanceof CodedError && error.code === keystoreErrors.tenant_unknown.code;
+      // A tenant that was made before there were escrow keys, and gets them later; a log that is wrong: the others go on.
+      if (isUnknown) sizes.set(tenantId, treeSize);
       else deps.log.error({ err: error }, 'the keystore did not follow the key log of a tenant');
     }
   }
-}
-
-function base64Url(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('base64url');
 }

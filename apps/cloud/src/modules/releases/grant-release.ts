@@ -58,12 +58,11 @@ export async function grantWhatIsDue(deps: ReleaseDeps, due: Due): Promise<{ rea
 async function fetchFor(deps: ReleaseDeps, row: store.RequestRow): Promise<Fetched | undefined> {
   const { tenant_id: tenantId, archive_id: archiveId } = row;
   const { keyringSha256, slotId } = parseReleaseRequest(row.request);
-  const record = await deps.readKeyring(tenantId, archiveId, keyringSha256);
+  const record = await deps.readKeyring({ tenantId, archiveId }, keyringSha256);
   if (!record) return undefined;
   const slot = expectEscrowSlot(readKeyring(record), new Uint8Array(Buffer.from(slotId, 'hex')));
   const keyId = Buffer.from(parseEscrowParameters(slot).outerKeyId).toString('hex');
-  const logKey = await openLogSealingKey(deps, { tenantId, keyId });
-  return logKey && { record, logKey };
+  return { record, logKey: await openLogSealingKey(deps, tenantId, keyId) };
 }
 
 type Opening = { readonly due: Due; readonly row: store.RequestRow; readonly fetched: Fetched };
@@ -82,9 +81,16 @@ async function logAndOpen(
   const before = outcomes.find(({ outcome }) => outcome === 'logged');
   const logIndex = before?.log_index ?? (await logRelease(tx, deps, { due, row, request, record: fetched.record }));
   if (logIndex === undefined) return undefined;
+  const logged = { row, request, logIndex };
   const slot = expectEscrowSlot(readKeyring(fetched.record), new Uint8Array(Buffer.from(request.slotId, 'hex')));
-  const inner = openEscrowOuter(slot, parseUuid(request.archiveId)!, fetched.logKey);
-  return { row, request, logIndex, inner };
+  try {
+    return { ...logged, inner: openEscrowOuter(slot, parseUuid(request.archiveId)!, fetched.logKey) };
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    // Whoever made the slot sealed nothing in it.
+    await keepRefusal(tx, deps, { due, logged, code: error.code });
+    return undefined;
+  }
 }
 
 /** Appends the leaf of a release that has the approvals which the rules in force ask for; undefined where it has not. */
@@ -210,26 +216,39 @@ function isPassing({ code, kind }: CodedError): boolean {
 async function settle(
   deps: ReleaseDeps,
   { tenantId, requestSha256 }: Due,
-  { row, request, logIndex }: Logged,
+  logged: Omit<Logged, 'inner'>,
   came: { readonly sealed: Uint8Array } | { readonly code: string },
 ): Promise<void> {
   await deps.database.withTenant(tenantId, async (tx) => {
     await store.lockDocument(tx, tenantId, requestSha256);
     const outcomes = await store.listOutcomes(tx, tenantId, [requestSha256]);
     if (outcomes.some(({ outcome }) => outcome !== 'logged')) return;
-    const at = new Date(deps.clock.now());
+    const due = { tenantId, requestSha256, nowMs: deps.clock.now() };
+    if ('code' in came) return keepRefusal(tx, deps, { due, logged, code: came.code });
+    const { row, logIndex } = logged;
+    const at = new Date(due.nowMs);
     const about = { tenant_id: tenantId, document_sha256: requestSha256, at };
     const by = requesterOf(row);
     const name = (await store.namesOf(tx, tenantId, [by.uid])).get(by.uid) ?? by.uid;
-    if ('code' in came) {
-      const refused = { archiveId: request.archiveId, requestSha256, by, name, code: came.code };
-      const refusedAt = await logRefusal(tx, deps, { tenantId, at }, refused);
-      await store.insertOutcome(tx, { ...about, outcome: 'refused', log_index: refusedAt, code: came.code });
-      return;
-    }
     const actor = { kind: by.kind === 'person' ? 'user' : 'device', id: by.uid, name } as const;
     const target = { kind: 'release', id: requestSha256 };
     await deps.writeAudit(tx, { tenantId, at, actor, outcome: 'done', eventType: 'release.granted', target });
     await store.insertOutcome(tx, { ...about, outcome: 'granted', log_index: logIndex, sealed: came.sealed });
   });
+}
+
+/** Refuses a logged release for good, by a leaf. */
+async function keepRefusal(
+  tx: TenantTx,
+  deps: ReleaseDeps,
+  { due, logged, code }: { readonly due: Due; readonly logged: Omit<Logged, 'inner'>; readonly code: string },
+): Promise<void> {
+  const { tenantId, requestSha256, nowMs } = due;
+  const at = new Date(nowMs);
+  const by = requesterOf(logged.row);
+  const name = (await store.namesOf(tx, tenantId, [by.uid])).get(by.uid) ?? by.uid;
+  const refused = { archiveId: logged.request.archiveId, requestSha256, by, name, code };
+  const logIndex = await logRefusal(tx, deps, { tenantId, at }, refused);
+  const outcome = { tenant_id: tenantId, document_sha256: requestSha256, outcome: 'refused', at } as const;
+  await store.insertOutcome(tx, { ...outcome, log_index: logIndex, code });
 }

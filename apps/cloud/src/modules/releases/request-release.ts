@@ -1,7 +1,9 @@
 import { CodedError } from '@holdfast/base';
 import { releasesErrors, type ReleaseState } from '@holdfast/contract';
 import {
+  escrowErrors,
   isReleaseExpired,
+  parseEscrowParameters,
   releaseRequestSha256,
   type ReleasePurpose,
   type ReleaseRequest,
@@ -13,6 +15,7 @@ import { expectTrusted } from '../../keystore/key-register.ts';
 import { expectEscrowSlot, readKeyring } from '../../keystore/read-keyring.ts';
 import type { OpenContext } from '../../platform/context.ts';
 import type { TenantTx } from '../../platform/postgres.ts';
+import { listEscrowKeyIds } from '../escrow/index.ts';
 import { ownerSignatureFor } from './archive-owner.ts';
 import {
   actorOf,
@@ -55,7 +58,7 @@ export async function requestRelease(deps: ReleaseDeps, ctx: OpenContext, signed
     };
   });
   if (!known.isKept) {
-    const record = known.isThere ? await deps.readKeyring(tenantId, archiveId, keyringSha256) : undefined;
+    const record = known.isThere ? await deps.readKeyring({ tenantId, archiveId }, keyringSha256) : undefined;
     await keepRequest(deps, ctx, { ...asking, record });
   }
   await grantWhatIsDue(deps, { tenantId, requestSha256: asking.requestSha256, nowMs: at.getTime() });
@@ -119,12 +122,24 @@ async function judgeRequest(
     if (isReleaseExpired(request, nowMs)) throw keystoreErrors.expired();
     if (Date.parse(expiresAt) > nowMs + LONGEST_REQUEST_MS) throw keystoreErrors.expires_late();
     if (!record) throw keystoreErrors.other_keyring();
-    expectEscrowSlot(readKeyring(record), new Uint8Array(Buffer.from(request.slotId, 'hex')));
+    await expectOurs(tx, caller.tenantId, { record, slotId: request.slotId });
     return { purpose: await purposeOf(tx, caller, { request, record }) };
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     return { code: error.code };
   }
+}
+
+/** Expects a slot that is sealed to keys of the tenant. @throws keystore.no_escrow_slot, escrow.other_key */
+async function expectOurs(
+  tx: TenantTx,
+  tenantId: string,
+  { record, slotId }: { readonly record: Uint8Array; readonly slotId: string },
+): Promise<void> {
+  const slot = expectEscrowSlot(readKeyring(record), new Uint8Array(Buffer.from(slotId, 'hex')));
+  const keyId = Buffer.from(parseEscrowParameters(slot).outerKeyId).toString('hex');
+  const known = await listEscrowKeyIds(tx, tenantId);
+  if (!known.some(({ outerKeyId }) => outerKeyId === keyId)) throw escrowErrors.other_key({ keyId });
 }
 
 async function purposeOf(

@@ -82,9 +82,8 @@ export type ApprovalRow = Awaited<ReturnType<typeof listApprovals>>[number];
  * Has transactions about a document of a tenant wait for one another: what becomes of it is decided once.
  */
 export async function lockDocument(tx: TenantTx, tenantId: string, documentSha256: string): Promise<void> {
-  await sql`select pg_advisory_xact_lock(hashtextextended(${`release ${tenantId} ${documentSha256}`}, 0))`.execute(
-    db(tx),
-  );
+  await sql`select pg_advisory_xact_lock(
+    hashtextextended('release ' || ${tenantId}::text || ' ' || ${documentSha256}::text, 0))`.execute(db(tx));
 }
 
 /** Keeps a request; one that is there stays. */

@@ -81,7 +81,7 @@ export async function describeArchive(deps: ReleaseDeps, ctx: OpenContext, call:
     return { tenantId, archive };
   });
   const { tenantId, archive } = found;
-  const record = await deps.readKeyring(tenantId, archive.archive_id);
+  const record = await deps.readKeyring({ tenantId, archiveId: archive.archive_id });
   if (!record) throw releasesErrors.archive_not_found();
   const { slots, number: keyringNumber } = readKeyring(record);
   const slot = slots.find(({ kind }) => kind === slotKinds.escrow);

@@ -7,9 +7,9 @@
  * Not guaranteed: that one archive is written by one node. It is, as long as one server runs on a folder.
  */
 export { BodyMemory } from './receive-body.ts';
+export { findKeyring } from './read-archive.ts';
 export { OpenArchives, type OpenArchivesOptions } from './open-archives.ts';
 export { openReceiptSigner, type ReceiptSigner } from './receipts.ts';
-export { readKeyring } from './read-archive.ts';
 export { mountStorage } from './routes.ts';
 export { deviceOfArchive, tables as storageTables } from './store.ts';
 export { archivesToHandOn } from './archives.ts';
