@@ -193,6 +193,9 @@ test('a custom key is made in a new file of its own, opens the archive, and no s
   await backUp(scene);
   const file = path.join(newFolder(t), 'key file');
   assert.equal((await key('use-custom')).value['error']!['code'], 'command.invalid');
+  const exposed = path.join(newFolder(t), 'a key that others read');
+  writeFileSync(exposed, randomBytes(32).toString('hex'), { mode: 0o644 });
+  assert.equal((await key('use-custom', exposed)).value['error']!['code'], 'custom_key_file.exposed');
   const dry = await key('use-custom', '--generate', file, '--dry-run');
   assert.deepEqual([dry.status, existsSync(file)], [0, false]);
   const made = await key('use-custom', '--generate', file);
@@ -210,6 +213,12 @@ test('a custom key is made in a new file of its own, opens the archive, and no s
   assert.deepEqual((await recovered(t, scene, ['--custom-key', file])).names, ['one', 'two']);
   const secret = Uint8Array.fromHex(kept.trim());
   assert.equal(await headOpened(folder, (slot, place) => openCustomKeySlot(slot, place, secret)), head);
+
+  // What is refused leaves no file of a key that opens nothing.
+  const other = await startScene(t, 'always');
+  const refused = path.join(newFolder(t), 'refused');
+  const said = await holdfastJson(other.agent.socketPath, ['key', 'use-custom', '--generate', refused]);
+  assert.deepEqual([said.value['error']!['code'], existsSync(refused)], ['keys.escrow_demanded', false]);
 
   // The org asks for escrow whatever the user chose: the agent keeps it off, and the server takes no keyring without.
   await askEscrow(tenant, 'always');
@@ -335,7 +344,7 @@ test('an agent that is killed while an own key is set goes on with the keyring b
   ];
   for (const [round, { name, ms }] of moments.entries()) {
     const file = path.join(agent.folder, `key ${round}`);
-    writeFileSync(file, randomBytes(32).toString('hex'));
+    writeFileSync(file, randomBytes(32).toString('hex'), { mode: 0o600 });
     const moment = whenTouched(agent.stateDir, name);
     const asked = holdfastJson(agent.socketPath, ['key', 'use-custom', file]).catch(() => undefined);
     await moment;

@@ -9,12 +9,11 @@ export type { LostRecords, StoredAgain } from './backup/store-again.ts';
 export type { BranchContent, LeftVersion, TakenCounts, TakenIn } from './backup/take-in.ts';
 export { branchChain, type BranchChain, type BranchLink } from './branch/branch-chain.ts';
 export { branchVersions, type BranchVersion } from './branch/branch-versions.ts';
-export {
-  type BranchSurvey,
-  comparedVersions,
-  type ComparedVersion,
-  surveyBranch,
-} from './branch/survey-branch.ts';
+export { type BranchSurvey, comparedVersions, type ComparedVersion, surveyBranch } from './branch/survey-branch.ts';
+export type { Resealed, ResealRequest } from './backup/reseal.ts';
+export type { ClosedPast, ClosePastRequest, CoveredOrdinals } from './backup/close-past.ts';
+export { type NeededBelow, type NeededRecords, neededRecords } from './index/needed-records.ts';
+export { isLetGo, neededStretches, parseLive } from './format/live.ts';
 export { rereadSets } from './backup/reread-sets.ts';
 export { archiveErrors } from './errors.ts';
 export { backupErrors } from './backup/errors.ts';
@@ -39,10 +38,18 @@ export { indexErrors } from './index/errors.ts';
 export { asStateError } from './index/sqlite-transaction.ts';
 export { commitChain, newestCommit, type RecordShelf } from './index/read-head.ts';
 export { isRebuilding, type RebuildCounts, rebuildIndex } from './index/rebuild-index.ts';
-export { type ArchiveKeys, bringInWriter, createArchive, sealKeyring, type WrapSlots } from './keyring/archive-keys.ts';
+export {
+  type ArchiveKeys,
+  bringInWriter,
+  createArchive,
+  type Introduction,
+  sealKeyring,
+  type WrapSlots,
+} from './keyring/archive-keys.ts';
 export { factsOf, loaderOf, readState } from './index/read-state.ts';
+export { decompressZstd } from './compress/zstd.node.ts';
 export { deriveKeyRing } from './format/keys.node.ts';
-export { ArchiveState } from './tree/state.ts';
+export { ArchiveState, listLoader } from './tree/state.ts';
 export { contentOf, isFuzzy, type Row } from './format/row.ts';
 export { streamExtents } from './index/stream-extents.ts';
 export { isAltered, isAuthentic, openRecordSync } from './format/seal.node.ts';
@@ -54,7 +61,9 @@ export {
   type Keyring,
   type KeyringSlot,
   parseKeyring,
+  encodeRing,
   parseRing,
+  type Ring,
   type Writer,
   type WriterOrigin,
   writerOfCommit,
@@ -74,7 +83,7 @@ export { readLockHost } from './log/node-host.ts';
 export { logErrors } from './log/errors.ts';
 export { type CommitName, judgeSession, type SessionVerdict } from './log/sessions.ts';
 export { parseCommitRow, encodeRow, parseRow } from './format/row.ts';
-export { commitKey } from './format/map-key.ts';
+export { commitKey, settingsKey } from './format/map-key.ts';
 export {
   type DirectoryPlace,
   type FoundPath,

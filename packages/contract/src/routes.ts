@@ -6,9 +6,11 @@ import { keyLogRoutes, ownKeyLogRoutes } from './key-log.ts';
 import { oauthRoutes } from './oauth.ts';
 import { orgRoutes } from './orgs.ts';
 import { policyRoutes } from './policies.ts';
+import { releaseRoutes } from './releases.ts';
 import type { Route } from './route.ts';
 import { sessionRoutes } from './sessions.ts';
 import { storageRoutes } from './storage.ts';
+import { takeoverRoutes } from './takeovers.ts';
 import { userRoutes } from './users.ts';
 
 /** The whole API, by noun: a new noun adds one line here, and the contract walk then asks for its examples. */
@@ -25,7 +27,9 @@ export const api = {
   ownKeyLog: ownKeyLogRoutes,
   enrollmentTokens: enrollmentRoutes,
   devices: deviceRoutes,
+  releases: releaseRoutes,
   storage: storageRoutes,
+  takeovers: takeoverRoutes,
 } as const satisfies Readonly<Record<string, Readonly<Record<string, Route>>>>;
 
 /** Every route with its name, `noun.verb`. */

@@ -8,6 +8,11 @@ export function keyLogOrigin(installationId: string, tenantUid: string): string 
   return `holdfast/${installationId}/${tenantUid}/keys`;
 }
 
+/** The name of a tenant's log key, which is that of its audit log: one key signs the heads of all its logs. */
+export function logKeyName(installationId: string, tenantUid: string): string {
+  return `holdfast/${installationId}/${tenantUid}/audit`;
+}
+
 /** Whom a leaf can be about. */
 export const subject = {
   archive: (archiveId: string): string => `archive:${archiveId}`,
@@ -64,6 +69,11 @@ const subjectsByKind: { readonly [K in KeyLogKind]: (leaf: Extract<KeyLogLeaf, {
   keyring_added: ({ archiveId }) => [subject.archive(archiveId)],
   daily_heads: () => [subject.everyone],
   escrow_keys_set: () => [subject.everyone],
+  archive_takeover: ({ archiveId, deviceUid, newDeviceUid }) => [
+    subject.archive(archiveId),
+    subject.device(deviceUid),
+    subject.device(newDeviceUid),
+  ],
   release: ({ archiveId, requester, notice }) => [
     subject.archive(archiveId),
     subjectOf(requester),

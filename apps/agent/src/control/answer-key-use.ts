@@ -11,12 +11,14 @@ import {
 import { CodedError } from '@holdfast/base';
 import { z } from 'zod';
 import type { AgentParts } from '../agent.ts';
+import type { DeviceArchive } from '../archive/device-archive.ts';
 import { carriedSlots } from '../keys/archive-keyring.ts';
 import { changeKeys, type KeyChangeParts } from '../keys/change-keys.ts';
 import { type SlotLife, slotLives, withOwnKey, withStandardKeys } from '../keys/change-slots.ts';
 import { keyErrors } from '../keys/errors.ts';
 import { escrowLacking } from '../keys/escrow-policy.ts';
 import { type OwnKeyChoice, ownKeyChoices, type StoredKeys } from '../keys/key-store.ts';
+import { shownReseal } from './answer-reseal.ts';
 import { shownEscrow } from './shown-escrow.ts';
 import { controlErrors } from './errors.ts';
 
@@ -45,26 +47,52 @@ export const UseOwn = z.strictObject({
 const kinds: Readonly<Record<OwnKeyChoice, number>> = { password: passwordSlotKind, custom: customKeySlotKind };
 
 /** `key.list`: every slot there is or was, which epochs it opens and until when, and what was chosen. */
-export function answerKeyList({ archive, escrow }: AgentParts): object {
+export async function answerKeyList(parts: AgentParts): Promise<object> {
+  const { archive, escrow } = parts;
   const { stored } = archive;
+  const lives = slotLives(stored);
+  const lastCommits = await lastCommitsOf(archive, lives);
+  const reseal = shownReseal(parts);
   return {
     archiveId: Buffer.from(archive.archiveId).toString('hex'),
     choice: stored.choice ?? 'standard',
     escrow: shownEscrow(stored, escrow),
     keyring: stored.keys.keyring.number,
-    slots: slotLives(stored).map(shownLife),
+    slots: lives.map((life, place) => shownLife(life, lastCommits[place])),
     epochs: stored.keys.ring.epochs.map(({ number, madeAt }) => ({
       epoch: number,
       ...(madeAt && { madeAt: new Date(millisecondsOf(madeAt)).toISOString() }),
     })),
+    ...(reseal && { reseal }),
   };
 }
 
-function shownLife({ madeAtMs, closedFromMs, ...life }: SlotLife): object {
+/** The last commit that each struck slot opens, by when the next epoch began; undefined where the archive cannot be read now. */
+async function lastCommitsOf(
+  archive: DeviceArchive,
+  lives: readonly SlotLife[],
+): Promise<readonly (number | undefined)[]> {
+  const ends = lives.map(({ isCurrent, closedFromMs }) => (isCurrent ? undefined : closedFromMs));
+  const lasts = ends.map((): number | undefined => undefined);
+  if (ends.every((end) => end === undefined)) return lasts;
+  try {
+    for await (const { number, time } of archive.state().commits()) {
+      const atMs = millisecondsOf(time);
+      ends.forEach((end, place) => end !== undefined && atMs <= end && (lasts[place] = number));
+    }
+    return lasts;
+  } catch (error) {
+    if (error instanceof CodedError) return [];
+    throw error;
+  }
+}
+
+function shownLife({ madeAtMs, closedFromMs, ...life }: SlotLife, opensUntilCommit: number | undefined): object {
   return {
     ...life,
     ...(madeAtMs !== undefined && { madeAt: new Date(madeAtMs).toISOString() }),
     ...(closedFromMs !== undefined && { closedFrom: new Date(closedFromMs).toISOString() }),
+    ...(opensUntilCommit !== undefined && { opensUntilCommit }),
   };
 }
 

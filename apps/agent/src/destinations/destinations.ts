@@ -342,7 +342,8 @@ export class Destinations {
     const { branches, clock } = this.#ports;
     const sources = what.sources.map((source) => withoutBranches(source, this.#branchesOf(source)));
     const withLiveSets = branches.mayTakeLiveSets(slot.place.config.destinationId, clock.now());
-    const how = { isGenuine, isProof: proves, onMissing, onWithheld, signal, onCopied };
+    const isClosed = (ordinal: Ordinal, kind: number) => this.#archive.isClosed(ordinal, kind);
+    const how = { isGenuine, isProof: proves, isClosed, onMissing, onWithheld, signal, onCopied };
     const work = { ...what, sources, to, data, withLiveSets, ...how };
     await catchUp(work).catch((error: unknown) => {
       const isMixed = error instanceof CodedError && error.code === destinationErrors.mixed.code;

@@ -39,13 +39,14 @@ async function branchOf(
   const own: Row = { type: 'directory', mode: 0o755, uid: 1, gid: 1, directoryNumber: 77, since: 1 };
   const versions = wanted.map(({ at, content }, place): BranchVersion => {
     const steps = at.split('/').map((step) => Buffer.from(step));
-    const folders = [...names, ...steps.slice(0, -1)].map((name) => ({ name, own }));
+    const [name = Buffer.from('')] = steps.slice(-1);
+    const folders = [...names, ...steps.slice(0, -1)].map((step) => ({ name: step, own }));
     const bytes = Buffer.from(content);
     const ordinal = 2 + contents.indexOf(content);
     const extents = [{ ordinal, offset: 0, length: bytes.length, sha256: hash('sha256', bytes, 'buffer') }];
     const streams = [{ kind: 'content', size: bytes.length, extents } as const];
     const modifiedAt = { seconds: 1_000_000 + contents.indexOf(content), nanoseconds: 0 };
-    return { folders, name: steps.at(-1)!, row: { type: 'file', mode: 0o600, modifiedAt, streams }, commit: place + 1 };
+    return { folders, name, row: { type: 'file', mode: 0o600, modifiedAt, streams }, commit: place + 1 };
   });
   return {
     state,

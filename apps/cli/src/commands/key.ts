@@ -2,9 +2,11 @@ import type { Command } from 'commander';
 import { registerKeyExport } from './key-export.ts';
 import { registerKeyList } from './key-list.ts';
 import { registerKeyLog } from './key-log.ts';
+import { registerKeyReseal } from './key-reseal.ts';
 import { registerKeySetPassword } from './key-set-password.ts';
 import { registerKeyShowRecovery } from './key-show-recovery.ts';
 import { registerKeyUseCustom } from './key-use-custom.ts';
+import { registerKeyWitness } from './key-witness.ts';
 import { registerKeyUseStandard } from './key-use-standard.ts';
 
 /** `holdfast key ...`: what opens the archive without this computer. */
@@ -15,6 +17,8 @@ export function registerKey(program: Command): void {
   registerKeySetPassword(key);
   registerKeyUseCustom(key);
   registerKeyUseStandard(key);
+  registerKeyReseal(key);
   registerKeyExport(key);
   registerKeyLog(key);
+  registerKeyWitness(key);
 }

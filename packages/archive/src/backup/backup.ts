@@ -31,6 +31,8 @@ import { type RoutePlan, Routes } from './routes.ts';
 import { type ExclusionRule, type SelectedSet, Selection } from './selection.ts';
 import { SharedControl } from './shared-control.ts';
 import { spreadRecords } from './spread-records.ts';
+import { type ClosedPast, closePast, type ClosePastRequest } from './close-past.ts';
+import { type Resealed, type ResealRequest, resealStretch } from './reseal.ts';
 import { type LostRecords, storeAgain, type StoredAgain } from './store-again.ts';
 import { type BranchContent, takeIn, type TakenIn } from './take-in.ts';
 import type { Source } from './source.ts';
@@ -59,6 +61,10 @@ export type BackupRequest = {
   readonly lost?: LostRecords;
   /** A branch whose versions are taken in first. */
   readonly branch?: BranchContent;
+  /** A stretch of the past to be sealed again in the newest epoch. */
+  readonly reseal?: ResealRequest;
+  /** What was sealed again is to be needed no more under its older numbers. */
+  readonly closePast?: ClosePastRequest;
   /** Hears of each directory right before it is looked at: what changes in it from then on may be missed. */
   readonly onDirectory?: (directory: LookedAt) => void;
   readonly startWorker: StartWorker;
@@ -93,6 +99,8 @@ export type BackupReport = Readonly<PassCounts> & {
   readonly storedAgain?: StoredAgain;
   /** What became of the versions of a branch; left out where none was named. */
   readonly takenIn?: TakenIn;
+  readonly resealed?: Resealed;
+  readonly closedPast?: ClosedPast;
 };
 
 const leasedOrdinals = 65_536;
@@ -235,6 +243,8 @@ class BackupRun {
       signal?.throwIfAborted();
       const storedAgain = await this.#storeAgain();
       const takenIn = await this.#takeIn();
+      const resealed = await this.#reseal();
+      const closedPast = await this.#closePast();
       const missing = await (directories ? this.#pass.runSome(directories) : this.#pass.runWhole());
       await this.#uploader.drained();
       await this.#commits.correctTimes();
@@ -249,6 +259,8 @@ class BackupRun {
         lostDestinations: this.#uploader.lost,
         ...(storedAgain && { storedAgain }),
         ...(takenIn && { takenIn }),
+        ...(resealed && { resealed }),
+        ...(closedPast && { closedPast }),
       };
     } catch (error) {
       // Why the destinations failed says more than that the workers were stopped.
@@ -283,15 +295,53 @@ class BackupRun {
     return storeAgain(lost, {
       index,
       local: new LocalPieces(index, source, new Selection(sets, never).roots()),
+      ...this.#ownPorts(),
+      load,
+      signal,
+    });
+  }
+
+  async #reseal(): Promise<Resealed | undefined> {
+    const { reseal, index, load, keys, clock, signal } = this.#request;
+    if (!reseal) return undefined;
+    return resealStretch(reseal, {
+      index,
+      ...this.#ownPorts(),
+      load,
+      keys: { archiveId: keys.archiveId, ring: deriveKeyRing(keys.archiveId, keys.ring.epochs) },
+      destinations: () => this.#uploader.destinations,
+      monotonicMs: () => clock.monotonic(),
+      signal,
+    });
+  }
+
+  async #closePast(): Promise<ClosedPast | undefined> {
+    const { closePast: request, index, load, clock, signal } = this.#request;
+    if (!request) return undefined;
+    const { room } = this.#ownPorts();
+    return closePast(request, {
+      index,
+      sealer: this.#sealer,
+      room,
+      flush: () => void this.#fragments.flush(),
+      commits: this.#commits,
+      load,
+      sendLive: (open) => this.#commits.sendLive(open),
+      nowMs: clock.now(),
+      signal,
+    });
+  }
+
+  /** What the main thread's own records are made with. */
+  #ownPorts() {
+    return {
       own: this.#sealer,
       flushOwn: () => void this.#fragments.flush(),
       room: () => this.#leasedRoom(),
       routes: this.#routes,
       commits: this.#commits,
       afterCommit: () => this.#afterCommit(),
-      load,
-      signal,
-    });
+    };
   }
 
   async #takeIn(): Promise<TakenIn | undefined> {

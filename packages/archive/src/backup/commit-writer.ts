@@ -114,6 +114,20 @@ export class CommitWriter {
     }
   }
 
+  /** Signs one part of a live set and sends it to every destination; the commit that it names was acknowledged before. */
+  async sendLive(open: Uint8Array): Promise<void> {
+    const { keys, writerNumber, signingSeed } = this.#identity;
+    const sequence = this.#control.takeSequence();
+    if (sequence === undefined) throw backupErrors.stopped();
+    const record = sealSigned(
+      { kind: 'live', epoch: 0, ordinal: ordinalOf(writerNumber, sequence), open },
+      keys,
+      signingSeed,
+    );
+    this.#control.chargeAtOnce(record.length);
+    await this.#uploader.send(record).finally(() => this.#control.release(record.length));
+  }
+
   async #settle(instant: CommitInstant): Promise<Settlement | undefined> {
     if (!instant.isConfirmed || readSpans(this.#index).length === 0) return undefined;
     return settleTimes(this.#index, instant, { keys: this.#identity.keys, load: this.#load });

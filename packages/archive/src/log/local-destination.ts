@@ -233,7 +233,7 @@ async function catchUp(folder: ArchiveFolder, archiveId: Uint8Array, stored: Sto
     ...(await recordsOf(folder, RecordKind.header)),
     ...sortedKeyrings(await recordsOf(folder, RecordKind.keyring)),
   ];
-  const { head: _head, keyring: _keyring, ...rest } = log;
+  const { head: _head, keyring: _keyring, keyringEpoch: _epoch, ...rest } = log;
   const withKeys = adopt({ ...rest, writers: [] }, archiveId, keys);
   const state = { ...withKeys, ...(log.head ? { head: log.head } : {}) };
   const commits = await recordsOf(folder, RecordKind.commit, stored?.position);

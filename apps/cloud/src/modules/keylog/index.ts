@@ -7,7 +7,9 @@
  * Not guaranteed: that a leaf is signed for at once; the head is, when somebody asks for it.
  */
 export { appendKeyEnded, appendKeyLogLeaf, type AppendedLeaf, type LeafPlace } from './append-leaf.ts';
+export { approvesSince } from './approvers.ts';
 export { compareHead, type HeadVerdict } from './compare-head.ts';
 export { writeDailyHeads } from './daily-heads.ts';
 export { mountKeyLog } from './routes.ts';
-export { sayKeyringAdded, tables as keyLogTables } from './store.ts';
+export { bringKeystore, showLeaf, underFollowedHead, type ShowDeps, type ShownLeaf } from './show-keystore.ts';
+export { listJudgingLeaves, sayKeyringAdded, tables as keyLogTables } from './store.ts';
