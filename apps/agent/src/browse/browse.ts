@@ -171,11 +171,14 @@ type Distinct = PathVersion & { readonly changed: readonly ChangedField[] | unde
 
 /**
  * The versions that differ in something. One that was recorded anew, since a pass was cut short or what it referred to had
- * to be stored again, goes on with the one before.
+ * to be stored again, goes on with the one before. One that was there several times, as its folder was, is as it was last.
  */
 function distinct(history: readonly PathVersion[]): readonly Distinct[] {
   const versions: Distinct[] = [];
+  const nameOf = ({ commit, directoryNumber }: PathVersion) => `${commit} ${directoryNumber}`;
+  const last = new Map(history.map((version) => [nameOf(version), version]));
   for (const version of history) {
+    if (last.get(nameOf(version)) !== version) continue;
     const before = versions.at(-1);
     const changed = before?.until === version.from ? changedFields(before.row, version.row) : undefined;
     if (before && changed?.length === 0) versions[versions.length - 1] = { ...before, until: version.until };
