@@ -6,6 +6,7 @@
 export * from './archive-heads.ts';
 export * from './canonical-json.ts';
 export * from './checkpoint.ts';
+export * from './cosignature.ts';
 export * from './custom-key-slot.ts';
 export * from './deauthorization.ts';
 export * from './escrow-keys.ts';
@@ -30,3 +31,5 @@ export { type Sign, type SignedText } from './signed-text.ts';
 export * from './key-file.ts';
 export * from './slot-errors.ts';
 export * from './slots.ts';
+export * from './takeover.ts';
+export * from './takeover-key.ts';

@@ -15,11 +15,19 @@ import {
 import { answerDestinationAdd, answerDestinationList, answerDestinationRemove } from './answer-destinations.ts';
 import { answerKeyLog, answerKeyLogHead } from './answer-key-log.ts';
 import { answerKeyList, answerKeyUseOwn, answerKeyUseStandard, UseOwn } from './answer-key-use.ts';
+import {
+  answerWitnessAdd,
+  answerWitnessList,
+  answerWitnessRemove,
+  WitnessAdd,
+  WitnessRemove,
+} from './answer-key-witnesses.ts';
 import { answerKeyConfirm, answerKeyExport, answerKeyShow } from './answer-keys.ts';
 import { answerBackup } from './answer-backup.ts';
 import { answerSetAdd, answerSetChange, answerSetList, answerSetRemove } from './answer-sets.ts';
 import { answerKeyReseal, Reseal } from './answer-reseal.ts';
 import { answerRestore } from './answer-restore.ts';
+import { answerHandOver } from './answer-hand-over.ts';
 import { explainMissingError } from './holder-away.ts';
 import { answerStatus } from './answer-status.ts';
 import { answerVerify } from './answer-verify.ts';
@@ -99,10 +107,14 @@ export const requests: Readonly<Record<string, Definition>> = {
   'key.list': define('privileged', z.strictObject({}), answerKeyList),
   'key.use-own': define('privileged', UseOwn, answerKeyUseOwn),
   'key.use-standard': define('privileged', z.strictObject({ dryRun: z.boolean().optional() }), answerKeyUseStandard),
+  'agent.hand-over': define('privileged', z.strictObject({ document: z.string().max(10_000) }), answerHandOver),
   'key.reseal': define('privileged', Reseal, answerKeyReseal),
   'key.export': define('privileged', z.strictObject({}), answerKeyExport),
   'key.log': define('privileged', z.strictObject({}), answerKeyLog),
   'key.log-head': define('privileged', z.strictObject({}), answerKeyLogHead),
+  'key.witness-add': define('privileged', WitnessAdd, answerWitnessAdd),
+  'key.witness-list': define('privileged', z.strictObject({}), answerWitnessList),
+  'key.witness-remove': define('privileged', WitnessRemove, answerWitnessRemove),
 };
 
 /** Answers one request. @throws control.invalid with the field, control.not_allowed, and what the answer throws */
