@@ -233,9 +233,10 @@ class Resealing {
     await room();
   }
 
-  /** Leads on the names that rows have, and those of moves that led to where it lay. */
+  /** Leads on the names that rows have, where it lay, and those of moves that led there. */
   #lead(names: readonly Place[], lay: Extent, to: Extent): void {
-    this.#moved.lead([...names, ...leadingTo(this.#sources, lay)], to);
+    const place = { ordinal: lay.ordinal, offset: lay.offset };
+    this.#moved.lead([...names, place, ...leadingTo(this.#sources, lay)], to);
   }
 
   async #commitIfDue(): Promise<void> {
