@@ -7,9 +7,14 @@ import { newFolder } from './running-cloud.ts';
 
 const launcher = path.resolve(import.meta.dirname, '../apps/cli/bin/holdfast.mjs');
 
-/** Runs a command to its end. */
+/** Runs a command against an agent to its end. */
 export async function holdfast(socketPath: string, args: readonly string[], input = '') {
-  const env = { ...process.env, HOLDFAST_SOCKET: socketPath };
+  return runHoldfast({ HOLDFAST_SOCKET: socketPath }, args, input);
+}
+
+/** Runs a command with some variables more to its end. */
+export async function runHoldfast(more: Readonly<Record<string, string>>, args: readonly string[], input = '') {
+  const env = { ...process.env, ...more };
   const child = spawn(process.execPath, [launcher, ...args], { env, stdio: 'pipe' });
   child.stdin.on('error', () => undefined);
   child.stdin.end(input);

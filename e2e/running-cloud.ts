@@ -43,11 +43,16 @@ export type AdministeredTenant = NewTenant & {
 /** Starts a server on a free port, in a folder of its own or the one given. */
 export async function startRunningCloud(
   t: TestContext,
-  options: { readonly homeDir?: string; readonly edges?: Partial<CloudEdges>; readonly port?: number } = {},
+  options: {
+    readonly homeDir?: string;
+    readonly edges?: Partial<CloudEdges>;
+    readonly port?: number;
+    readonly env?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<RunningCloud> {
   const homeDir = options.homeDir ?? path.join(newFolder(t), 'home');
   const listen = `127.0.0.1:${options.port ?? 0}`;
-  const config = readCloudConfig({ HOLDFAST_HOME: homeDir, HOLDFAST_LISTEN: listen });
+  const config = readCloudConfig({ HOLDFAST_HOME: homeDir, HOLDFAST_LISTEN: listen, ...options.env });
   const cloud = await startCloud(config, { log: silentLog, ...options.edges });
   afterwards(t, () => cloud.stop(0));
   const addTenant = async (slug: string) => {

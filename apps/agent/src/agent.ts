@@ -3,7 +3,8 @@ import { mkdirSync, realpathSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { BackupRequest, CommitClock, ExclusionRule } from '@holdfast/archive';
-import { type Clock, type Random, systemClock, systemRandom } from '@holdfast/base';
+import { type Clock, type CodedError, type Random, systemClock, systemRandom } from '@holdfast/base';
+import type { CosignedKeyLogHead } from '@holdfast/contract';
 import type { EscrowKeys } from '@holdfast/trust';
 import { DeviceArchive } from './archive/device-archive.ts';
 import { BranchBook } from './branches/branch-book.ts';
@@ -24,6 +25,7 @@ import { EscrowPolicy, type EscrowSetting } from './keys/escrow-policy.ts';
 import { ShownRecoveryCode } from './keys/recovery-code.ts';
 import { headToCarry, hearHead } from './keylog/hear-head.ts';
 import type { KeyLogBook } from './keylog/key-log-book.ts';
+import { KeyWitnesses } from './keylog/key-witnesses.ts';
 import { type AgentLog, silentLog } from './log.ts';
 import { Protector } from './schedule/protector.ts';
 import type { PassPorts } from './schedule/run-pass.ts';
@@ -74,6 +76,8 @@ export type RunningAgent = {
   readonly archiveId: Uint8Array;
   /** Takes down what the organisation asks of escrow, and does it as far as the user's choice leaves it. */
   settleEscrow(setting: EscrowSetting): Promise<void>;
+  /** Takes in the heads of the key log that witnesses cosigned; returns what was wrong for the first time. */
+  hearCosigned(heads: readonly CosignedKeyLogHead[]): readonly CodedError[];
   /** Ends it: what is under way stops where it is, and goes on the next time. */
   stop(): Promise<void>;
   /** Resolves when it has ended; rejects where a fault ended it. */
@@ -97,6 +101,7 @@ export type AgentParts = {
   readonly commitClock: CommitClock;
   /** Where the agent is enrolled. */
   readonly keyLog: KeyLogBook | undefined;
+  readonly keyWitnesses: KeyWitnesses | undefined;
   readonly escrow: EscrowPolicy;
   readonly random: Random;
   readonly log: AgentLog;
@@ -123,6 +128,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       archiveId: parts.archive.archiveId,
       ended,
       settleEscrow: (setting) => settleEscrow(parts, setting),
+      hearCosigned: (heads) => parts.keyWitnesses?.hear(heads, parts.clock.now()) ?? [],
       stop: () => {
         stopping.abort();
         return ended;
@@ -161,6 +167,7 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const memory = rememberIn(database, { clock, log });
   const gaps = new GapBook(database, archive.index);
   keyLog = options.keyLog?.();
+  const keyWitnesses = keyLog && new KeyWitnesses(database, keyLog);
   const onKeyLogHead = (note: string) => keyLog && hearHead(keyLog, note, clock.now());
   if (options.escrow?.loggedUpTo !== undefined) onKeyLogHead(options.escrow.loggedUpTo);
   const branches = new BranchBook(database);
@@ -186,6 +193,7 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
     makePlace,
     stateDir,
     keyLog,
+    keyWitnesses,
     escrow,
     random,
     signal,

@@ -18,6 +18,7 @@ const notShown: Readonly<Record<string, string>> = {
     'said to who calls the API',
   'files zstd seal': 'said of one entry, beside what was done',
   'escrow hpke keystore release': 'said where keys are released, to who asked for one',
+  witness: 'written to the log of the server, tried again by itself; cloud witnesses shows how each stands',
 };
 
 /** Failures that say by themselves what to do, or bring it along. */
@@ -30,7 +31,8 @@ const saysItself: Readonly<Record<string, string>> = {
   'certificate.wrong_time certificate.untrusted': 'its maker adds it',
   'auth.missing auth.expired auth.wrong_kind auth.use_nonce auth.missing_permission request.cross_site': 'of the API',
   'branch.not_all_taken_in confirm.not_given': 'its maker adds it',
-  'head_check.too_few head_check.not_read head_check.other_log head_check.forked': 'its maker adds it',
+  'head_check.too_few head_check.not_read head_check.other_log head_check.longer head_check.forked':
+    'its maker adds it',
   'secret_input.none secret_input.several_lines secret_input.differs secret_input.other_key secret_input.stopped':
     'its maker adds it',
   'devices.not_found enrollment.org_not_found enrollment.token_not_found enrollment.proof_invalid': 'of the API',

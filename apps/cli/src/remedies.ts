@@ -127,6 +127,11 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'head_file.malformed': () => 'name a file that holdfast key log --write-head wrote, as it was written',
   'head_file.unsigned': () => 'have it written again where it comes from: holdfast key log --write-head FILE',
   'head_file.unproven': () => 'have it written again where it comes from: holdfast key log --write-head FILE',
+  'key_witness.malformed': () => 'give the key as who runs the witness hands it on: NAME+ID+KEY',
+  'key_witness.known': ({ name }) =>
+    `where its key was changed: holdfast key witness remove ${String(name)}, then add the new one`,
+  'key_witness.not_found': () => 'holdfast key witness list shows the names',
+  'key_witness.too_many': () => 'remove one: holdfast key witness remove NAME',
   'key_export.exists': () => 'choose another name',
   'key_export.not_written': () => 'name a file in a folder that you may write to; - is standard output',
   'custom_key_file.exists': () => 'choose another name',

@@ -12,6 +12,7 @@ import { archivesToHandOn } from './modules/storage/index.ts';
 import { mountTakeovers } from './modules/takeovers/index.ts';
 import { keepFollowing, mountReleases, type ReleaseDeps } from './modules/releases/index.ts';
 import { findInstallationId, mountTenants } from './modules/tenants/index.ts';
+import { createWitnessEgress, keepWitnessing, type Witness } from './modules/witnesses/index.ts';
 import { createNonces, createSigningKeys, type Nonces, type SigningKeys } from './modules/tokens/index.ts';
 import type { Kms } from './platform/kms.ts';
 import type { Log } from './platform/log.ts';
@@ -29,6 +30,10 @@ export type ApiOptions = {
   readonly publicUrl: () => string;
   /** SHA-256 of the local CA's certificate (DER), hex; null where the certificate comes from elsewhere. */
   readonly caSha256: string | null;
+  /** Who cosigns the heads of key logs; nobody when absent. */
+  readonly witnesses?: readonly Witness[];
+  /** The CAs (PEM) that witnesses are trusted by, instead of the well-known ones. */
+  readonly witnessCa?: string | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** Ends when the server stops. */
@@ -46,7 +51,7 @@ export type Api = {
   readonly nonces: Nonces;
   /** What invitations say of this server. */
   readonly server: ServerFacts;
-  /** Signs heads of logs, renews signing keys and writes down counted refusals until the server stops; resolves then. */
+  /** Signs heads of logs, has witnesses cosign them, renews signing keys and writes down counted refusals until the server stops; resolves then. */
   runBackground(): Promise<void>;
 };
 
@@ -58,7 +63,8 @@ const KEY_CHECK_MS = 3_600_000;
  * The database is migrated and `prepareInstallation` has run.
  */
 export async function mountApi(app: FastifyInstance, options: ApiOptions): Promise<Api> {
-  const { database, kms, publicUrl, caSha256, clock, stopping, log, keystore, readKeyring } = options;
+  const { database, kms, publicUrl, caSha256, witnesses = [], witnessCa: ca } = options;
+  const { clock, stopping, log, keystore, readKeyring } = options;
   const installationId = await database.withoutTenant((tx) => findInstallationId(tx));
   if (installationId === undefined) throw new Error('prepareInstallation must run before the api');
   const keys = createSigningKeys({ database, clock, kms });
@@ -75,7 +81,8 @@ export async function mountApi(app: FastifyInstance, options: ApiOptions): Promi
   mountApiClients(app, deps);
   mountPolicies(app, deps);
   mountAudit(app, deps);
-  mountKeyLog(app, { ...deps, adapters: { database, kms, installationId, clock } });
+  const witnessKeys = witnesses.map(({ keyText }) => keyText);
+  mountKeyLog(app, { ...deps, adapters: { database, kms, installationId, clock, witnessKeys } });
   mountDevices(app, { ...deps, kms });
   mountTakeovers(app, { ...deps, archives: archivesToHandOn });
   const releasing = { ...deps, kms, keystore, readKeyring, log };
@@ -83,6 +90,7 @@ export async function mountApi(app: FastifyInstance, options: ApiOptions): Promi
   const background = () =>
     Promise.all([
       keepSigningHeads({ ...options, installationId }, stopping),
+      keepWitnessing({ ...options, writeAudit, witnesses, ca, egress: createWitnessEgress() }, stopping),
       keepRotating(options, keys),
       keepFollowing(releasing, stopping),
       refusals.run(options.log, stopping),

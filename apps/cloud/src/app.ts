@@ -40,6 +40,7 @@ import { certificateFiles, localCertificates, type CertificateSource } from './p
 import { readServerAddress, writeServerAddress } from './server-address.ts';
 import { mountStorageRole, type Storage } from './storage-role.ts';
 import { mountWelcomePage } from './welcome-page.ts';
+import { readWitnessCa } from './witness-ca.ts';
 
 /** A running server. */
 export type Cloud = {
@@ -343,7 +344,7 @@ export const BLOBS_DIR = 'blobs';
 async function mountEverything(assembly: Assembly, parts: Parts): Promise<Api> {
   const { config, log, clock, random, disk, undo } = assembly;
   const { listener, metrics, databases, kms, url, caFile, keystore } = parts;
-  const { publicUrl, trustedProxies } = config;
+  const { publicUrl, trustedProxies, witnesses } = config;
   const stopping = new AbortController();
   const app = createPublicApp({ listener, publicUrl, trustedProxies, log, metrics, clock, random });
   prepareHttp(app, { log, clock });
@@ -351,7 +352,9 @@ async function mountEverything(assembly: Assembly, parts: Parts): Promise<Api> {
   const caSha256 = caFile === undefined ? null : await mountCaPage(app, caFile);
   const about = { publicUrl: () => url, clock, log, stopping: stopping.signal };
   const readKeyring: Storage['readKeyring'] = (...of) => storage.readKeyring(...of);
-  const ofApi = { database: databases.api, kms: kms.forRole('api'), keystore, readKeyring };
+  const witnessCa = await readWitnessCa(config);
+  const ofWitnesses = { witnesses, witnessCa };
+  const ofApi = { database: databases.api, kms: kms.forRole('api'), keystore, readKeyring, ...ofWitnesses };
   const api = await mountApi(app, { ...about, ...ofApi, caSha256 });
   const storage = await mountStorageRole(app, {
     ...about,

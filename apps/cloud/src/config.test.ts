@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
+import { formatWitnessKey } from '@holdfast/trust';
+import { newCosigner } from '@holdfast/trust/testing';
 import { readCloudConfig, redactConfig } from './config.ts';
+
+const [witnessKey, otherKey] = [
+  formatWitnessKey(newCosigner('w.example/1').key),
+  formatWitnessKey(newCosigner('w.example/2').key),
+];
 
 test('without any variable the settings are those of one machine', () => {
   const config = readCloudConfig({});
@@ -13,6 +20,8 @@ test('without any variable the settings are those of one machine', () => {
     privateListen: undefined,
     trustedProxies: [],
     certificateFiles: undefined,
+    witnesses: [],
+    witnessCaFile: undefined,
     logLevel: 'info',
   });
   assert.deepEqual(readCloudConfig({ HOLDFAST_LISTEN: '', HOLDFAST_LOG_LEVEL: '' }), config);
@@ -31,6 +40,14 @@ test('every bad value is refused by the name of its variable, good ones are read
     ['HOLDFAST_DATABASE_URL', 'mysql://db/holdfast'],
     ['HOLDFAST_LOG_LEVEL', 'loud'],
     ['HOLDFAST_TLS_KEY_FILE', 'key.pem'],
+    ['HOLDFAST_WITNESSES', 'https://w.example'],
+    ['HOLDFAST_WITNESSES', witnessKey],
+    ['HOLDFAST_WITNESSES', `ftp://w.example ${witnessKey}`],
+    ['HOLDFAST_WITNESSES', `https://user@w.example ${witnessKey}`],
+    ['HOLDFAST_WITNESSES', `https://w.example?a=b ${witnessKey}`],
+    ['HOLDFAST_WITNESSES', `https://w.example ${witnessKey.slice(0, -4)}`],
+    ['HOLDFAST_WITNESSES', `https://w.example ${witnessKey} more`],
+    ['HOLDFAST_WITNESSES', `https://w.example ${witnessKey},https://other.example ${witnessKey}`],
   ] as const;
   for (const [name, value] of refused) {
     assert.throws(
@@ -55,6 +72,20 @@ test('every bad value is refused by the name of its variable, good ones are read
   ] as const;
   for (const [name, value, field, expected] of accepted) {
     assert.deepEqual(readCloudConfig({ [name]: value })[field], expected, `${name}=${value}`);
+  }
+  for (const [value, urls] of [
+    [`https://w.example/ ${witnessKey}`, ['https://w.example']],
+    [`http://10.0.0.1:7380/prefix  ${witnessKey}`, ['http://10.0.0.1:7380/prefix']],
+    [` https://w.example/a/ ${witnessKey},`, ['https://w.example/a']],
+    [`https://w.example ${witnessKey}, http://[::1]:1 ${otherKey}`, ['https://w.example', 'http://[::1]:1']],
+  ] as const) {
+    const { witnesses } = readCloudConfig({ HOLDFAST_WITNESSES: value });
+    assert.deepEqual(
+      witnesses.map(({ url }) => url),
+      urls,
+      value,
+    );
+    assert.equal(witnesses[0]?.keyText, witnessKey);
   }
   const both = readCloudConfig({ HOLDFAST_TLS_CERT_FILE: '/c.pem', HOLDFAST_TLS_KEY_FILE: '/k.pem' });
   assert.deepEqual(both.certificateFiles, { certFile: '/c.pem', keyFile: '/k.pem' });

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { defineErrors } from '@holdfast/base';
 import { problemsInWords } from '@holdfast/contract';
 import { z } from 'zod';
+import { parseWitnesses, type Witness } from './modules/witnesses/index.ts';
 import { parseNetwork } from './platform/egress.ts';
 import { logLevels } from './platform/log.ts';
 
@@ -44,6 +45,15 @@ function originOf(text: string): string {
   return URL.canParse(text) ? new URL(text).origin : '';
 }
 
+const Witnesses = z.string().transform((text, ctx) => {
+  const witnesses = parseWitnesses(text);
+  if (witnesses) return witnesses;
+  const message =
+    'it must be up to 8 pairs of address and key, such as https://witness.example.org NAME+ID+KEY, separated by commas';
+  ctx.addIssue({ code: 'custom', message });
+  return z.NEVER;
+});
+
 const DatabaseUrl = z.url({
   protocol: /^postgres(ql)?$/,
   error: 'it must be an address such as postgresql://user:password@host/database',
@@ -70,6 +80,13 @@ const Environment = z
     /** Certificate chain and key (PEM) instead of the local CA's. */
     HOLDFAST_TLS_CERT_FILE: z.string().min(1).optional(),
     HOLDFAST_TLS_KEY_FILE: z.string().min(1).optional(),
+    /**
+     * Who cosigns the heads of key logs (C2SP tlog-witness): submission prefix and key of each. An address may lie in the
+     * organisation's own networks, where plain http:// will do.
+     */
+    HOLDFAST_WITNESSES: Witnesses.default([]),
+    /** CAs (PEM) that witnesses are trusted by, instead of the well-known ones. */
+    HOLDFAST_WITNESS_CA_FILE: z.string().min(1).optional(),
     HOLDFAST_LOG_LEVEL: z.enum(logLevels).default('info'),
   })
   .refine((env) => (env.HOLDFAST_TLS_CERT_FILE === undefined) === (env.HOLDFAST_TLS_KEY_FILE === undefined), {
@@ -88,6 +105,8 @@ export type CloudConfig = {
   readonly privateListen: { readonly host: string; readonly port: number } | undefined;
   readonly trustedProxies: readonly string[];
   readonly certificateFiles: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly witnesses: readonly Witness[];
+  readonly witnessCaFile: string | undefined;
   readonly logLevel: (typeof logLevels)[number];
 };
 
@@ -114,16 +133,20 @@ export function readCloudConfig(env: Readonly<Record<string, string | undefined>
     trustedProxies: read.HOLDFAST_TRUSTED_PROXIES,
     certificateFiles:
       certFile && keyFile ? { certFile: path.resolve(certFile), keyFile: path.resolve(keyFile) } : undefined,
+    witnesses: read.HOLDFAST_WITNESSES,
+    witnessCaFile:
+      read.HOLDFAST_WITNESS_CA_FILE === undefined ? undefined : path.resolve(read.HOLDFAST_WITNESS_CA_FILE),
     logLevel: read.HOLDFAST_LOG_LEVEL,
   };
 }
 
-/** The settings as they may be shown: without the password of the database. */
-export function redactConfig(config: CloudConfig): CloudConfig {
-  if (config.databaseUrl === undefined) return config;
+/** The settings as they may be shown: without the password of the database, and witnesses as they are written. */
+export function redactConfig(config: CloudConfig): Omit<CloudConfig, 'witnesses'> & { witnesses: readonly string[] } {
+  const shown = { ...config, witnesses: config.witnesses.map(({ url, keyText }) => `${url} ${keyText}`) };
+  if (config.databaseUrl === undefined) return shown;
   const url = new URL(config.databaseUrl);
   if (url.password !== '') url.password = '***';
-  return { ...config, databaseUrl: url.href };
+  return { ...shown, databaseUrl: url.href };
 }
 
 function isNetwork(text: string): boolean {

@@ -25,4 +25,5 @@ export { openSocketHost } from './platform/embedded-postgres.ts';
 export { lockFile, type FileLock } from './platform/file-lock.ts';
 export { createLog, logLevels, rotatingFile, silentLog, type Log, type LogLevel } from './platform/log.ts';
 export { SupervisedChild, type SupervisedOptions } from './platform/supervised-child.ts';
+export { reportWitnesses, type WitnessedBy, type WitnessedLog } from './witness-report.ts';
 export { runCloud, watchForStop, type StopReason, type StopWatch } from './run-cloud.ts';

@@ -17,6 +17,7 @@ import { storageTables } from './modules/storage/index.ts';
 import { takeoverTables } from './modules/takeovers/index.ts';
 import { tenantTables } from './modules/tenants/index.ts';
 import { tokenTables } from './modules/tokens/index.ts';
+import { witnessTables } from './modules/witnesses/index.ts';
 import { logins, type Login } from './platform/postgres.ts';
 import type { Columns } from './platform/table.ts';
 import { tablesWithoutTenant } from './platform/tables-without-tenant.ts';
@@ -154,7 +155,7 @@ test('the list of tables without a tenant names tables that exist, are as it say
   }
 });
 
-test('views run with the rights of who asks, and functions with the rights of their owner are five', async () => {
+test('views run with the rights of who asks, and functions with the rights of their owner are those named here', async () => {
   const views = await rowsOf<{ name: string; options: string[] | null }>(
     `select relname as name, reloptions as options from pg_class where relnamespace = 'public'::regnamespace and relkind in ('v', 'm')`,
   );
@@ -164,7 +165,15 @@ test('views run with the rights of who asks, and functions with the rights of th
   );
   assert.deepEqual(
     definers.map(({ name }) => name),
-    ['chain_audit_entry', 'locate', 'logs_with_unsigned_heads', 'place_key_log_leaf', 'say_keyring_added'],
+    [
+      'chain_audit_entry',
+      'key_log_sizes',
+      'key_logs_without_cosignature',
+      'locate',
+      'logs_with_unsigned_heads',
+      'place_key_log_leaf',
+      'say_keyring_added',
+    ],
   );
   for (const { name, config } of definers) assert.match(String(config), /search_path=pg_catalog.*pg_temp/, name);
 });
@@ -243,11 +252,12 @@ test('the owner of the tables is held by row security too, and changes all tenan
   }
 });
 
-test('nobody but hf_migrate can change or remove what the audit log, the key log and escrow keys consist of', async () => {
+test('nobody but hf_migrate can change or remove what the audit log, the key log, its cosignatures and escrow keys consist of', async () => {
   const { tenant } = await makeWorld(cloud, 'rls-audit');
   const shared = ['log_nodes', 'log_heads', 'log_signed_heads', 'log_keys'];
   const ofKeys = ['key_log_leaves', 'key_log_subjects', 'key_log_daily_heads'];
-  const names = ['audit_entries', 'audit_leaves', 'escrow_keys', ...ofKeys, ...shared];
+  const ofWitnesses = ['log_cosignatures', 'log_witness_faults'];
+  const names = ['audit_entries', 'audit_leaves', 'escrow_keys', ...ofKeys, ...ofWitnesses, ...shared];
   const tables = names.map((name) => `public.${name}`);
   for (const login of logins.filter((name) => name !== 'hf_migrate')) {
     for (const table of tables) {
@@ -322,6 +332,7 @@ test('the stores describe every table as the database has it', async () => {
     ...releaseTables,
     ...storageTables,
     ...holdTables,
+    ...witnessTables,
     ...takeoverTables,
   };
   const notYetRead = ['schema_migrations'];

@@ -3,6 +3,14 @@ import { defineRoute } from './route.ts';
 import { Instant, queryNumber } from './shapes.ts';
 import { ArchiveId } from './storage.ts';
 
+/** A head of the key log that witnesses cosigned. */
+export const CosignedKeyLogHead = z.object({
+  treeSize: z.number().int(),
+  /** A signed note: origin, size, root hash, the signature of the log, those of the witnesses. */
+  note: z.string().max(16_384),
+});
+export type CosignedKeyLogHead = z.infer<typeof CosignedKeyLogHead>;
+
 /** The signed head of the key log: whoever keeps it finds out later whether leaves were changed, taken out or put between. */
 export const KeyLogHead = z.object({
   treeSize: z.number().int(),
@@ -11,6 +19,8 @@ export const KeyLogHead = z.object({
   note: z.string().max(4_096),
   /** The key that verifies it, as a note verifier. */
   verifier: z.string(),
+  /** The newest head that each witness of the server cosigned; none is longer. */
+  cosigned: z.array(CosignedKeyLogHead).max(16),
 });
 export type KeyLogHead = z.infer<typeof KeyLogHead>;
 

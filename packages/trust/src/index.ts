@@ -6,6 +6,7 @@
 export * from './archive-heads.ts';
 export * from './canonical-json.ts';
 export * from './checkpoint.ts';
+export * from './cosignature.ts';
 export * from './custom-key-slot.ts';
 export * from './deauthorization.ts';
 export * from './escrow-keys.ts';

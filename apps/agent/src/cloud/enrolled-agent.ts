@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { assert, CodedError, formatUuid, systemClock, type Clock } from '@holdfast/base';
-import { deviceErrors, deviceRoutes } from '@holdfast/contract';
+import { deviceErrors, deviceRoutes, type CosignedKeyLogHead } from '@holdfast/contract';
 import { escrowKeysSha256, keyLogOrigin, parseEscrowKeys, subject } from '@holdfast/trust';
 import { startAgent, type AgentOptions, type RunningAgent } from '../agent.ts';
 import { type BootClock, systemBootClock } from '../clock/boot-clock.ts';
@@ -66,7 +66,12 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
   const stopping = new AbortController();
   const { signal } = stopping;
   const { agentVersion, os } = options;
-  const following = beside(follower({ client, book: keyLog, ...whoIs(enrollment, running), clock, signal }, log));
+  const onCosigned = (heads: readonly CosignedKeyLogHead[]) => {
+    for (const error of running.hearCosigned(heads))
+      log.error(`the head that shows it is kept; ${remedyOf(error)}`, error);
+  };
+  const followed = { client, book: keyLog, ...whoIs(enrollment, running), onCosigned, clock, signal };
+  const following = beside(follower(followed, log));
   let asked: EscrowSetting = 'off';
   const settling = beside(() => settle(running, asked, log));
   const beats = keepHeartbeats({

@@ -1,4 +1,4 @@
-import { CodedError, type Clock } from '@holdfast/base';
+import { CodedError } from '@holdfast/base';
 import type { AgentParts } from '../agent.ts';
 import { cloudErrors } from '../cloud/errors.ts';
 import { describeLeaf } from '../keylog/follow-key-log.ts';
@@ -11,11 +11,11 @@ import type { Asking } from './requests.ts';
 const HASHES_PER_ITEM = 10_000;
 
 /** `key.log`: the leaves about this computer as items, and the heads that showed what was wrong; then what is known. */
-export async function answerKeyLog({ keyLog, clock }: AgentParts, _given: object, { send }: Asking): Promise<object> {
-  const book = expectEnrolled(keyLog);
+export async function answerKeyLog(parts: AgentParts, _given: object, { send }: Asking): Promise<object> {
+  const book = expectEnrolled(parts.keyLog);
   for (const leaf of book.ownLeaves()) await send({ item: { leaf: describeLeaf(leaf) } });
   for (const kept of book.evidence()) await send({ item: { evidence: shownEvidence(kept) } });
-  return shownKeyLog(book, clock);
+  return shownKeyLog(book, parts);
 }
 
 /** `key.log-head`: the hashes of all leaves as items (base64), then the head, signed, and the key that counts. */
@@ -33,14 +33,16 @@ export async function answerKeyLogHead({ keyLog }: AgentParts, _given: object, {
 }
 
 /** What is known of the key log: for everybody, since a log that lies concerns whoever uses this computer. */
-export function shownKeyLog(book: KeyLogBook, clock: Clock): object {
+export function shownKeyLog(
+  book: KeyLogBook,
+  { clock, keyWitnesses }: Pick<AgentParts, 'clock' | 'keyWitnesses'>,
+): object {
+  const nowMs = clock.now();
+  const late = [...latenessOf(book, nowMs), ...(keyWitnesses?.lateness(nowMs) ?? [])];
   return {
     leaves: book.head()?.tree.size ?? 0,
     checkedAt: book.head() && instantOf(book.checkedAtMs()),
-    late: latenessOf(book, clock.now()).map(({ error, sinceMs }) => ({
-      ...shownError(error),
-      since: instantOf(sinceMs),
-    })),
+    late: late.map(({ error, sinceMs }) => ({ ...shownError(error), since: instantOf(sinceMs) })),
     faults: book.faults().map(shownFault),
   };
 }

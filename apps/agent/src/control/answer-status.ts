@@ -29,7 +29,7 @@ export function answerStatus(parts: AgentParts, _given: object, { caller }: Aski
     ...(view.progress && { progress: view.progress }),
     archive: { archiveId: Buffer.from(archive.archiveId).toString('hex'), head: archive.index.head().number },
     watching: { directories: view.watchedDirectories, notWatched: view.unwatchedDirectories },
-    ...(parts.keyLog && { keyLog: shownKeyLog(parts.keyLog, parts.clock) }),
+    ...(parts.keyLog && { keyLog: shownKeyLog(parts.keyLog, parts) }),
     unreadable: unread.length + view.moreProblems,
     ...(view.wholeAtMs !== undefined && { lookedAtAllAt: new Date(view.wholeAtMs).toISOString() }),
     ...(caller.isPrivileged && {

@@ -114,6 +114,7 @@ const remedies: Readonly<Record<string, string>> = {
   'key_log.too_long': compareHeads,
   'key_log.leaf_altered': compareHeads,
   'key_log.leaf_hidden': compareHeads,
+  'key_log.cosignature_false': compareHeads,
   'key_log.foreign_key':
     'ask who runs the server who enrolled it; if nobody knows: deauthorise this device, and enrol it anew with holdfast agent enroll',
   'key_log.foreign_escrow_keys':
@@ -122,6 +123,8 @@ const remedies: Readonly<Record<string, string>> = {
     "see that the disk of the agent's state is sound; nothing is to be done about the log: it is followed from its beginning",
   'key_log.withheld': 'ask who runs the server why; the head that was shown is kept, and it is tried again by itself',
   'key_log.unchecked': 'see that this computer reaches the server; it is tried again by itself',
+  'key_log.unwitnessed':
+    'ask who runs the witness whether it sees the log, then who runs the server why this computer is not shown what it cosigned; what it did: holdfast key witness list',
   'key_log.daily_missing':
     'where the server was off for days, wait an hour; else ask who runs it whether this computer is shown the log of now',
   'destinations.away': connect,

@@ -15,6 +15,13 @@ import {
 import { answerDestinationAdd, answerDestinationList, answerDestinationRemove } from './answer-destinations.ts';
 import { answerKeyLog, answerKeyLogHead } from './answer-key-log.ts';
 import { answerKeyList, answerKeyUseOwn, answerKeyUseStandard, UseOwn } from './answer-key-use.ts';
+import {
+  answerWitnessAdd,
+  answerWitnessList,
+  answerWitnessRemove,
+  WitnessAdd,
+  WitnessRemove,
+} from './answer-key-witnesses.ts';
 import { answerKeyConfirm, answerKeyExport, answerKeyShow } from './answer-keys.ts';
 import { answerBackup } from './answer-backup.ts';
 import { answerSetAdd, answerSetChange, answerSetList, answerSetRemove } from './answer-sets.ts';
@@ -105,6 +112,9 @@ export const requests: Readonly<Record<string, Definition>> = {
   'key.export': define('privileged', z.strictObject({}), answerKeyExport),
   'key.log': define('privileged', z.strictObject({}), answerKeyLog),
   'key.log-head': define('privileged', z.strictObject({}), answerKeyLogHead),
+  'key.witness-add': define('privileged', WitnessAdd, answerWitnessAdd),
+  'key.witness-list': define('privileged', z.strictObject({}), answerWitnessList),
+  'key.witness-remove': define('privileged', WitnessRemove, answerWitnessRemove),
 };
 
 /** Answers one request. @throws control.invalid with the field, control.not_allowed, and what the answer throws */

@@ -20,7 +20,23 @@ export const keyLogErrors = defineErrors('key_log', {
   ],
   foreign_key: ['corrupt', 'The key log has a key for this computer that this computer did not register'],
   book_damaged: ['corrupt', 'What this computer knew of the key log was damaged; it was set aside and is read anew'],
+  cosignature_false: [
+    'corrupt',
+    'The server showed a head of the key log with a false cosignature of a witness that this computer demands',
+  ],
   withheld: ['unavailable', 'The server showed a head of the key log, and not all leaves up to it'],
   unchecked: ['unavailable', 'The key log could not be checked'],
+  unwitnessed: [
+    'unavailable',
+    'A witness that this computer demands has cosigned nothing of the key log for a day, and it has grown',
+  ],
   daily_missing: ['unavailable', 'The key log has no new leaf over the heads of all archives, which comes every day'],
+});
+
+/** What may be wrong with a witness that a person names. */
+export const keyWitnessErrors = defineErrors('key_witness', {
+  malformed: ['invalid', 'It is not the key of a witness'],
+  known: ['conflict', 'This computer demands a witness of that name already'],
+  not_found: ['not_found', 'This computer demands no witness of that name'],
+  too_many: ['conflict', 'This computer demands as many witnesses as one can'],
 });

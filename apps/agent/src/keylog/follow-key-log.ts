@@ -1,5 +1,5 @@
 import { CodedError, systemClock, type Clock } from '@holdfast/base';
-import { ownKeyLogRoutes } from '@holdfast/contract';
+import { ownKeyLogRoutes, type CosignedKeyLogHead } from '@holdfast/contract';
 import {
   emptyTree,
   openCheckpoint,
@@ -22,6 +22,8 @@ export type FollowKeyLogOptions = Omit<ReadLeavesOptions, 'onPage'> & {
   /** Who this computer is; its key as in a leaf: 32 bytes, base64url. */
   readonly device: EnrolledDevice;
   readonly clock?: Clock;
+  /** Told the heads that witnesses cosigned, once the log was followed as far as it could be. */
+  readonly onCosigned?: (heads: readonly CosignedKeyLogHead[]) => void;
   /** Stops it; what was read until then is read again. */
   readonly signal: AbortSignal;
 };
@@ -49,8 +51,8 @@ const KEPT_HASH_BYTES = 32 * 4_096;
  * are asked for, so that one whose leaves never come is known. @throws what asking the server throws
  */
 export async function followKeyLog(options: FollowKeyLogOptions): Promise<Followed> {
-  const { client, book, clock = systemClock, signal } = options;
-  const { note } = await client.call(ownKeyLogRoutes.head, { signal });
+  const { client, book, clock = systemClock, onCosigned, signal } = options;
+  const { note, cosigned } = await client.call(ownKeyLogRoutes.head, { signal });
   const shown: Shown = { note, ...nothingElse };
   try {
     return await goOn({ ...options, clock }, shown);
@@ -59,6 +61,8 @@ export async function followKeyLog(options: FollowKeyLogOptions): Promise<Follow
     // It was kept when the book was begun anew.
     if (error.code === keyLogErrors.book_damaged.code) return { status: 'fault', error, isFirst: true };
     return { status: 'fault', error, isFirst: book.noteFault(error, { ...shown, atMs: clock.now() }) };
+  } finally {
+    onCosigned?.(cosigned);
   }
 }
 

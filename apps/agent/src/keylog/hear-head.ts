@@ -14,6 +14,11 @@ export function headToCarry(book: KeyLogBook, log: AgentLog): string | undefined
   }
 }
 
+/** What became of a head that was heard: nothing contradicts it, it is none of this log, or it was kept as a fault. */
+export type Heard =
+  | { readonly status: 'consistent' | 'of_another_log' }
+  | { readonly status: 'fault'; readonly error: CodedError; readonly isFirst: boolean };
+
 /** What a head that was heard can prove. */
 const proven: readonly string[] = [keyLogErrors.forked.code, keyLogErrors.too_long.code];
 
@@ -25,15 +30,17 @@ const proven: readonly string[] = [keyLogErrors.forked.code, keyLogErrors.too_lo
  * server showed, proves that the server has two logs, and is kept as a fault. A longer one the server has to show, too:
  * until then it is one that was shown without its leaves.
  */
-export function hearHead(book: KeyLogBook, note: string, nowMs: number): void {
+export function hearHead(book: KeyLogBook, note: string, nowMs: number): Heard {
   const shown: Shown = { note, ...nothingElse };
   try {
     const head = openHead(book, note);
     expectSameLeaves(book, head);
     noteShown(book, head, shown, nowMs);
+    return { status: 'consistent' };
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
-    if (proven.includes(error.code)) book.noteFault(error, { ...shown, atMs: nowMs });
-    else if (error.code !== keyLogErrors.head_unsigned.code) throw error;
+    if (error.code === keyLogErrors.head_unsigned.code) return { status: 'of_another_log' };
+    if (!proven.includes(error.code)) throw error;
+    return { status: 'fault', error, isFirst: book.noteFault(error, { ...shown, atMs: nowMs }) };
   }
 }

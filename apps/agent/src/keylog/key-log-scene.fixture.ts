@@ -102,6 +102,8 @@ export type Shown = {
   readonly name?: string;
   /** A proof of something else. */
   readonly proof?: readonly Uint8Array[];
+  /** Heads that witnesses cosigned, as notes. */
+  readonly cosigned?: readonly string[];
   /** What is answered in place of leaves. */
   readonly withheld?: (reply: ServerResponse) => void;
 };
@@ -189,7 +191,8 @@ export class Scene {
     const number = (key: string) => Number(searchParams.get(key));
     if (pathname.endsWith('/head')) {
       const text = signCheckpoint({ origin: name, treeSize, root: rootOf(tree.state) }, [by]);
-      return { treeSize, signedAt: at, note: note(text), verifier: formatVerifierKey(by.key) };
+      const cosigned = (this.shown.cosigned ?? []).map((each) => ({ treeSize, note: each }));
+      return { treeSize, signedAt: at, note: note(text), verifier: formatVerifierKey(by.key), cosigned };
     }
     if (pathname.endsWith('/consistency')) {
       const hashes = proof ?? (await proveConsistency(memorySource(tree.nodes), number('fromSize'), number('toSize')));

@@ -15,6 +15,7 @@ import {
   type Hash,
   type NoteSigner,
 } from '@holdfast/trust';
+import { newCosigner } from '@holdfast/trust/testing';
 import { checkHeads } from './check-heads.ts';
 
 const newSigner = () => noteSigner('holdfast/installation/tenant/audit', generateKeyPairSync('ed25519').privateKey);
@@ -79,4 +80,30 @@ test('heads under different keys are not compared, and one alone is not', async 
   await assert.rejects(checkHeads([own, foreign]), { code: 'head_check.other_log' });
   await assert.rejects(checkHeads([own]), { code: 'head_check.too_few' });
   await checkHeads([own, second]);
+});
+
+test('a head as a witness has it is compared with the leaves of a head file, where those reach as far', async (t) => {
+  const [short, long] = filesOf(t, [[leaves(5)], [leaves(9)]]) as [string, string];
+  const witness = newCosigner('witness.example/w1');
+  const noteOf = (hashes: readonly Hash[], { by = signer, origin = 'holdfast/installation/tenant/keys' } = {}) => {
+    const head = { origin, treeSize: hashes.length, root: rootAt(hashes, hashes.length) };
+    const note = signCheckpoint(head, [by]);
+    const file = path.join(path.dirname(short), `note ${hashes.length} ${Math.random()}`);
+    writeFileSync(file, note + witness.line(note, new Date()));
+    return file;
+  };
+  const [value, text] = await checkHeads([short, noteOf(leaves(7)), long, noteOf(leaves(3))]);
+  const { notes } = value as { readonly notes: readonly { readonly treeSize: number }[] };
+  assert.deepEqual(
+    notes.map(({ treeSize }) => treeSize),
+    [7, 3],
+  );
+  assert.match(text, /All heads are of one log/);
+  await checkHeads([noteOf(leaves(9)), long]);
+  const forked = [...leaves(3), ...leaves(4, 'other')];
+  await assert.rejects(checkHeads([long, noteOf(forked)]), { code: 'head_check.forked' });
+  await assert.rejects(checkHeads([short, noteOf(leaves(7))]), { code: 'head_check.longer' });
+  await assert.rejects(checkHeads([noteOf(leaves(7)), noteOf(leaves(5))]), { code: 'head_check.too_few' });
+  for (const other of [{ by: newSigner() }, { origin: 'holdfast/installation/tenant/audit' }])
+    await assert.rejects(checkHeads([long, noteOf(leaves(7), other)]), { code: 'head_check.other_log' });
 });

@@ -5,6 +5,7 @@ import { registerMigrate } from './cloud-migrate.ts';
 import { registerStart } from './cloud-start.ts';
 import { registerTenantCreate } from './cloud-tenant-create.ts';
 import { registerTrustCa } from './cloud-trust-ca.ts';
+import { registerWitnesses } from './cloud-witnesses.ts';
 
 /** `holdfast cloud ...`: what an operator of a server does. */
 export function registerCloud(program: Command): void {
@@ -15,4 +16,5 @@ export function registerCloud(program: Command): void {
   registerTenantCreate(cloud);
   registerEnrollmentToken(cloud);
   registerTrustCa(cloud);
+  registerWitnesses(cloud);
 }

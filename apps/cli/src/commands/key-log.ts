@@ -36,7 +36,7 @@ export function registerKeyLog(key: Command): void {
     )
     .option(
       '--check-heads <files...>',
-      'compare such files of several computers: are they of one log? Asks no server and no agent',
+      'compare such files of several computers, and signed heads that witnesses have: are they of one log? Asks no server and no agent',
     )
     .action(async (options: Options) => {
       const { checkHeads: files, writeHead: file } = options;

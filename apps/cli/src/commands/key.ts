@@ -6,6 +6,7 @@ import { registerKeyReseal } from './key-reseal.ts';
 import { registerKeySetPassword } from './key-set-password.ts';
 import { registerKeyShowRecovery } from './key-show-recovery.ts';
 import { registerKeyUseCustom } from './key-use-custom.ts';
+import { registerKeyWitness } from './key-witness.ts';
 import { registerKeyUseStandard } from './key-use-standard.ts';
 
 /** `holdfast key ...`: what opens the archive without this computer. */
@@ -19,4 +20,5 @@ export function registerKey(program: Command): void {
   registerKeyReseal(key);
   registerKeyExport(key);
   registerKeyLog(key);
+  registerKeyWitness(key);
 }

@@ -2,13 +2,22 @@ import { requestErrors, type KeyLogHead, type KeyLogLeaf, type OwnKeyLogLeaf } f
 import { isAbout, proveConsistency, proveInclusion, subject, type Hash } from '@holdfast/trust';
 import type { IoContext, TxContext } from '../../platform/context.ts';
 import { findHead, nodeSource, signHead, type SigningDeps } from '../logs/index.ts';
+import { listCosignedHeads } from '../witnesses/index.ts';
 import { subjectsOfDevice } from './append-leaf.ts';
 import * as store from './store.ts';
 
-/** The head as it is now, signed at this moment where the log has grown: who waits for a leaf need not wait for a minute. */
-export async function readHead(ctx: IoContext<Omit<SigningDeps, 'log'>>): Promise<KeyLogHead> {
-  const { treeSize, signedAt, note, verifier } = await signHead(ctx, { tenantId: ctx.tenantId, log: 'key' });
-  return { treeSize, signedAt: signedAt.toISOString(), note, verifier };
+/** What reading heads needs: the keys of the witnesses that the operator configured, too. */
+export type HeadDeps = Omit<SigningDeps, 'log'> & { readonly witnessKeys: readonly string[] };
+
+/**
+ * The head as it is now, signed at this moment where the log has grown: who waits for a leaf need not wait for a minute. And
+ * the newest that each witness cosigned; never one that is longer.
+ */
+export async function readHead(ctx: IoContext<HeadDeps>): Promise<KeyLogHead> {
+  const { tenantId, witnessKeys } = ctx;
+  const cosigned = await ctx.transact(({ tx }) => listCosignedHeads(tx, tenantId, witnessKeys));
+  const { treeSize, signedAt, note, verifier } = await signHead(ctx, { tenantId, log: 'key' });
+  return { treeSize, signedAt: signedAt.toISOString(), note, verifier, cosigned };
 }
 
 /** A page of whole leaves, in their order. */

@@ -1,14 +1,10 @@
 import { keyLogRoutes, ownKeyLogRoutes } from '@holdfast/contract';
 import type { FastifyInstance } from 'fastify';
 import { mount, mountIo, type HttpDeps } from '../../platform/mount.ts';
-import type { SigningDeps } from '../logs/index.ts';
-import { listLeaves, listOwnLeaves, readConsistency, readHead, readInclusion } from './read-key-log.ts';
+import { listLeaves, listOwnLeaves, readConsistency, readHead, readInclusion, type HeadDeps } from './read-key-log.ts';
 
 /** Mounts the routes of the key log. */
-export function mountKeyLog(
-  app: FastifyInstance,
-  deps: HttpDeps & { readonly adapters: Omit<SigningDeps, 'log'> },
-): void {
+export function mountKeyLog(app: FastifyInstance, deps: HttpDeps & { readonly adapters: HeadDeps }): void {
   for (const routes of [keyLogRoutes, ownKeyLogRoutes]) {
     mountIo(app, deps, routes.head, (ctx) => readHead(ctx));
     mount(app, deps, routes.inclusion, (ctx, { query }) => readInclusion(ctx, query));

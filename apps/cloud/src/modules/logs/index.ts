@@ -18,8 +18,10 @@ export {
 } from './sign-heads.ts';
 export {
   findHead,
+  findSignedHead,
   hasSignedHead,
   insertLogKey,
+  listKeyLogs,
   listSignedHeads,
   tables as logTables,
   type LogName,

@@ -70,18 +70,22 @@ export function listSignedHeads(tx: TenantTx, { tenantId, log }: TenantLog, limi
     .execute();
 }
 
-/** Whether a head was signed here, to the letter. */
-export async function hasSignedHead(tx: TenantTx, { tenantId, log }: TenantLog, note: string): Promise<boolean> {
-  const size = /^[^\n]*\n(\d{1,15})\n/.exec(note)?.[1];
-  if (size === undefined) return false;
-  const row = await db(tx)
+/** The head of some size as it was signed; undefined where none of that size was. */
+export function findSignedHead(tx: TenantTx, { tenantId, log }: TenantLog, treeSize: number) {
+  return db(tx)
     .selectFrom('log_signed_heads')
-    .select('note')
+    .selectAll()
     .where('tenant_id', '=', tenantId)
     .where('log', '=', log)
-    .where('tree_size', '=', Number(size))
+    .where('tree_size', '=', treeSize)
     .executeTakeFirst();
-  return row?.note === note;
+}
+
+/** Whether a head was signed here, to the letter. */
+export async function hasSignedHead(tx: TenantTx, of: TenantLog, note: string): Promise<boolean> {
+  const size = /^[^\n]*\n(\d{1,15})\n/.exec(note)?.[1];
+  if (size === undefined) return false;
+  return (await findSignedHead(tx, of, Number(size)))?.note === note;
 }
 
 /** Keeps a signed head; another node may have signed the same size first, and then nothing is added. */
@@ -105,6 +109,16 @@ export function findLogKey(tx: TenantTx, tenantId: string) {
     .orderBy('created_at', 'desc')
     .limit(1)
     .executeTakeFirst();
+}
+
+/** The key in force of each of some tenants, and the size of the newest signed head of its key log; for an operator. */
+export async function listKeyLogs(tx: TenantTx, tenantIds: readonly string[]) {
+  const { rows } = await sql<{ tenant_id: string; verifier: string | null; tree_size: number | null }>`
+    select w.tenant_id,
+      (select k.verifier from log_keys k where k.tenant_id = w.tenant_id order by k.created_at desc limit 1) as verifier,
+      (select max(s.tree_size) from log_signed_heads s where s.tenant_id = w.tenant_id and s.log = 'key') as tree_size
+    from unnest(${[...tenantIds]}::uuid[]) as w(tenant_id)`.execute(db(tx));
+  return rows;
 }
 
 /** Adds a key, which is in force from now on. */

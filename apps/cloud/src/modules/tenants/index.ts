@@ -13,6 +13,7 @@ export {
   insertInstallation,
   insertTenant,
   listTenantIds,
+  listTenants,
   lockTenant,
   tables as tenantTables,
 } from './store.ts';

@@ -39,6 +39,17 @@ export function findTenant(tx: TenantTx, tenantId: string) {
   return db(tx).selectFrom('tenants').selectAll().where('tenant_id', '=', tenantId).executeTakeFirst();
 }
 
+/** Tenants by rising id, after one of them; for the login `hf_system`, in no tenant's transaction. */
+export function listTenants(tx: TenantTx, { after, limit }: { readonly after: string; readonly limit: number }) {
+  return db(tx)
+    .selectFrom('tenants')
+    .select(['tenant_id', 'slug'])
+    .where('tenant_id', '>', after)
+    .orderBy('tenant_id')
+    .limit(limit)
+    .execute();
+}
+
 /** Adds a tenant. */
 export async function insertTenant(
   tx: TenantTx,
