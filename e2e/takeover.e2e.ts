@@ -73,7 +73,8 @@ async function storedIn(folder: string) {
       const { header, open } = splitRecord((await source.read(ordinal))!);
       keyrings.push({ epoch: header.epoch, ...parseKeyring(open) });
     }
-    const newest = keyrings.toSorted((a, b) => a.number - b.number).at(-1)!;
+    const newest = keyrings.toSorted((a, b) => a.number - b.number).at(-1);
+    assert.ok(newest);
     const writers = newest.writers.map(({ origin, introduction }) => [origin, introduction !== undefined]);
     return { contents, epoch: newest.epoch, writers };
   } finally {

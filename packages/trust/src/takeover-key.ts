@@ -1,7 +1,6 @@
 /** The key that a recovery code proves itself with to a server, which sees its public half and learns nothing else. */
 import { createPrivateKey, createPublicKey, hkdfSync, type KeyObject } from 'node:crypto';
 import { assert } from '@holdfast/base';
-import { recoverySlotKind, type Slot } from './slots.ts';
 
 /** An Ed25519 key that follows from a recovery code. */
 export type TakeoverKey = {
@@ -35,13 +34,21 @@ export function takeoverParameters({ publicKey }: Pick<TakeoverKey, 'publicKey'>
  * The takeover key in a recovery slot; undefined where it has none: one that was made before there were such keys, or
  * parameters that are not laid out as `takeoverParameters` lays them out.
  */
-export function takeoverKeyIn({ kind, parameters }: Pick<Slot, 'kind' | 'parameters'>): Uint8Array | undefined {
-  if (kind !== recoverySlotKind || parameters?.length !== fieldHead.length + keyBytes) return undefined;
+export function takeoverKeyIn({
+  kind,
+  parameters,
+}: {
+  readonly kind: number;
+  readonly parameters?: Uint8Array | undefined;
+}): Uint8Array | undefined {
+  if (kind !== recoveryKind || parameters?.length !== fieldHead.length + keyBytes) return undefined;
   const isOurs = fieldHead.every((byte, at) => parameters[at] === byte);
   return isOurs ? parameters.slice(fieldHead.length) : undefined;
 }
 
 const keyBytes = 32;
+/** The format's number for a slot that a recovery code opens. */
+const recoveryKind = 1;
 /** DER of an Ed25519 private key up to its 32 bytes (RFC 8410). */
 const pkcs8Head = Uint8Array.fromHex('302e020100300506032b657004220420');
 /** Tag 1, which need not be understood, and a length of 32. */

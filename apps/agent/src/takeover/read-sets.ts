@@ -11,6 +11,7 @@ import {
   parseSetSetting,
   settingsKey,
 } from '@holdfast/archive';
+import { assert } from '@holdfast/base';
 import { BackupSet, type NumberedSet } from '../sets/backup-set.ts';
 import type { CloudShelf } from './cloud-shelf.ts';
 import type { OpenedRing } from './open-ring.ts';
@@ -38,7 +39,9 @@ export async function readContents(
   const newest = await newestCommit(shelf, { archiveId, writers: keyring.writers });
   if (!newest) return { sets: [], unreadSets: [], head: undefined };
   const facts = (await commitChain(shelf, newest)).map(({ record }) => factsOf(record, openKeys));
-  const [first, last] = [facts[0]!, facts.at(-1)!];
+  const [first] = facts;
+  const last = facts.at(-1);
+  assert(first && last, 'a chain has its head');
   const cache = new NodeCache(loaderOf((ordinals) => shelf.read(ordinals), openKeys));
   const state = new ArchiveState(cache, first.root && { checkpoint: first, root: first.root });
   for (const commit of first.root ? facts.slice(1) : facts) state.apply(commit);

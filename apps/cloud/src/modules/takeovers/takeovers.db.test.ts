@@ -140,7 +140,7 @@ test('a proof counts for its archive, tenant, installation, device and key, unti
   const stranger = await exampleTakeover(other);
   const sibling = await exampleTakeover(world);
   const { next, old } = scene;
-  const in_ = (ms: number) => new Date(cloud.clock.now() + ms).toISOString();
+  const fromNow = (ms: number) => new Date(cloud.clock.now() + ms).toISOString();
   const refused: readonly (readonly [string, TakeoverProof, string])[] = [
     ['another archive', scene.handOver({ archiveId: sibling.archive.archiveId }), 'takeover.proof_refused'],
     ['an archive that nobody has', scene.handOver({ archiveId: crypto.randomUUID() }), 'takeover.proof_refused'],
@@ -151,8 +151,8 @@ test('a proof counts for its archive, tenant, installation, device and key, unti
     ['the proof of a stranger', stranger.handOver({ newDeviceKey: keyOf(next.device) }), 'takeover.proof_refused'],
     ['its own signature', scene.handOver({}, next.device), 'takeover.proof_refused'],
     ['an older device', scene.handOver({}, sibling.old.device), 'takeover.proof_refused'],
-    ['expired', scene.handOver({ expiresAt: in_(-1) }), 'takeover.proof_expired'],
-    ['far in the future', scene.handOver({ expiresAt: in_(2 * 86_400_000) }), 'takeover.proof_refused'],
+    ['expired', scene.handOver({ expiresAt: fromNow(-1) }), 'takeover.proof_expired'],
+    ['far in the future', scene.handOver({ expiresAt: fromNow(2 * 86_400_000) }), 'takeover.proof_refused'],
     ['an approval of the old device', scene.handOver({ kind: 'approval' }), 'takeover.proof_refused'],
     ['forged', { ...scene.handOver(), signature: sibling.handOver().signature }, 'takeover.proof_invalid'],
     ['changed', { ...scene.handOver(), text: scene.handOver().text }, 'takeover.proof_invalid'],
@@ -288,7 +288,7 @@ test('only the writer that a takeover named comes in without an introduction', a
   const send = (as: TenantWorld, keyring: Uint8Array) => atStorage(as, 'POST', path, { keyring: base64(keyring) });
   const begun = takeoverIn(await begin(next, scene.handOver()));
   maker.addWriter('recovery_code', 1, false);
-  const named = maker.writers.at(-1)!.key.publicKey;
+  const named = maker.writers.at(-1)?.key.publicKey;
   const successor = maker.keyring(time).bytes;
   assert.equal(await send(old, successor), 'storage.keyring_refused');
   assert.equal(codeOf(await complete(next, begun.takeoverUid, endingOf(begun, named))), 'taken');
