@@ -193,6 +193,9 @@ test('a custom key is made in a new file of its own, opens the archive, and no s
   await backUp(scene);
   const file = path.join(newFolder(t), 'key file');
   assert.equal((await key('use-custom')).value['error']!['code'], 'command.invalid');
+  const exposed = path.join(newFolder(t), 'a key that others read');
+  writeFileSync(exposed, randomBytes(32).toString('hex'), { mode: 0o644 });
+  assert.equal((await key('use-custom', exposed)).value['error']!['code'], 'custom_key_file.exposed');
   const dry = await key('use-custom', '--generate', file, '--dry-run');
   assert.deepEqual([dry.status, existsSync(file)], [0, false]);
   const made = await key('use-custom', '--generate', file);
@@ -211,13 +214,23 @@ test('a custom key is made in a new file of its own, opens the archive, and no s
   const secret = Uint8Array.fromHex(kept.trim());
   assert.equal(await headOpened(folder, (slot, place) => openCustomKeySlot(slot, place, secret)), head);
 
+  // What is refused leaves no file of a key that opens nothing.
+  const other = await startScene(t, 'always');
+  const refused = path.join(newFolder(t), 'refused');
+  const said = await holdfastJson(other.agent.socketPath, ['key', 'use-custom', '--generate', refused]);
+  assert.deepEqual([said.value['error']!['code'], existsSync(refused)], ['keys.escrow_demanded', false]);
+
   // The org asks for escrow whatever the user chose: the agent keeps it off, and the server takes no keyring without.
   await askEscrow(tenant, 'always');
   const remedy = async () => ((await keys()).escrow as { remedy?: string }).remedy;
   await until(async () => (await remedy()) !== undefined, 'the user reads that the organisation asks for more', 60_000);
   assert.deepEqual(currentKinds(await keys()), ['custom_key']);
-  const refused = await key('use-custom', file);
-  assert.equal(refused.value['error']!['code'], 'keys.escrow_demanded');
+  // A key that leaked can be replaced all the same; the server takes no keyring with the new one.
+  const second = path.join(newFolder(t), 'second key');
+  const replaced = await key('use-custom', '--generate', second);
+  assert.deepEqual([replaced.status, replaced.value['isDemanded']], [0, true], replaced.text);
+  const last = (await keys()).slots.at(-1)!;
+  assert.deepEqual([last.kind, last.isCurrent], ['custom_key', true]);
   await keepCode(scene);
   const failed = async () => (await statusOf(agent)).standings.find(({ state }) => state === 'failed');
   await until(async () => (await failed()) !== undefined, 'the server refuses the keyring', 60_000);
@@ -230,7 +243,7 @@ test('a custom key is made in a new file of its own, opens the archive, and no s
   assert.deepEqual(currentKinds(await keys()).toSorted(), ['escrow', 'recovery_code']);
   await backUp(scene);
   const epochs = await epochsOpened(folder, scene.byEscrow);
-  assert.deepEqual(epochs.get((await keys()).keyring), [0, 1, 2]);
+  assert.deepEqual(epochs.get((await keys()).keyring), [0, 1, 2, 3]);
   assert.deepEqual(
     (await recovered(t, scene, ['--custom-key', file])).names,
     ['one', 'two'],
@@ -331,7 +344,7 @@ test('an agent that is killed while an own key is set goes on with the keyring b
   ];
   for (const [round, { name, ms }] of moments.entries()) {
     const file = path.join(agent.folder, `key ${round}`);
-    writeFileSync(file, randomBytes(32).toString('hex'));
+    writeFileSync(file, randomBytes(32).toString('hex'), { mode: 0o600 });
     const moment = whenTouched(agent.stateDir, name);
     const asked = holdfastJson(agent.socketPath, ['key', 'use-custom', file]).catch(() => undefined);
     await moment;

@@ -3,10 +3,11 @@ import { mkdirSync, realpathSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { BackupRequest, CommitClock, ExclusionRule } from '@holdfast/archive';
-import { type Clock, type CodedError, type Random, systemClock, systemRandom } from '@holdfast/base';
+import { type Clock, type Random, systemClock, systemRandom } from '@holdfast/base';
 import type { CosignedKeyLogHead } from '@holdfast/contract';
 import type { EscrowKeys } from '@holdfast/trust';
 import { DeviceArchive } from './archive/device-archive.ts';
+import { BranchBook } from './branches/branch-book.ts';
 import { systemBootClock } from './clock/boot-clock.ts';
 import { ServerClock } from './clock/server-clock.ts';
 import { ControlServer } from './control/server.ts';
@@ -22,6 +23,7 @@ import { startBackupWorker } from './engine/start-worker.ts';
 import { settleEscrow } from './keys/change-keys.ts';
 import { EscrowPolicy, type EscrowSetting } from './keys/escrow-policy.ts';
 import { ShownRecoveryCode } from './keys/recovery-code.ts';
+import { hearCosigned } from './keylog/hear-cosigned.ts';
 import { headToCarry, hearHead } from './keylog/hear-head.ts';
 import type { KeyLogBook } from './keylog/key-log-book.ts';
 import { KeyWitnesses } from './keylog/key-witnesses.ts';
@@ -31,6 +33,17 @@ import type { PassPorts } from './schedule/run-pass.ts';
 import { parseBackupSet } from './sets/backup-set.ts';
 import { defaultSet } from './sets/default-set.ts';
 import { AgentDatabase } from './state/agent-database.ts';
+
+/** Escrow of an enrolled agent. */
+export type EscrowOfTenant = {
+  /** Its tenant's keys for escrow slots, and the SHA-256 (hex) of their document. */
+  readonly keys: EscrowKeys;
+  readonly sha256: string;
+  /** What its org asks for, where that was heard just now. */
+  readonly setting?: EscrowSetting | undefined;
+  /** Before there is an archive: the signed head of the key log up to which it was just seen to have the keys. */
+  readonly loggedUpTo?: string | undefined;
+};
 
 /** How an agent is to run. */
 export type AgentOptions = {
@@ -52,8 +65,7 @@ export type AgentOptions = {
   readonly commitClock?: CommitClock;
   /** Opens what an enrolled agent knows of its tenant's key log, once no other agent can run on the state folder. */
   readonly keyLog?: () => KeyLogBook;
-  /** Of an enrolled agent: its tenant's keys for escrow slots, and what its org asks for, where that was heard just now. */
-  readonly escrow?: { readonly keys: EscrowKeys; readonly setting?: EscrowSetting | undefined };
+  readonly escrow?: EscrowOfTenant;
   readonly random?: Random;
   readonly log?: AgentLog;
 };
@@ -65,8 +77,8 @@ export type RunningAgent = {
   readonly archiveId: Uint8Array;
   /** Takes down what the organisation asks of escrow, and does it as far as the user's choice leaves it. */
   settleEscrow(setting: EscrowSetting): Promise<void>;
-  /** Takes in the heads of the key log that witnesses cosigned; returns what was wrong for the first time. */
-  hearCosigned(heads: readonly CosignedKeyLogHead[]): readonly CodedError[];
+  /** Takes in the heads of the key log that witnesses cosigned. */
+  readonly hearCosigned: (heads: readonly CosignedKeyLogHead[]) => void;
   /** Ends it: what is under way stops where it is, and goes on the next time. */
   stop(): Promise<void>;
   /** Resolves when it has ended; rejects where a fault ended it. */
@@ -78,6 +90,7 @@ export type AgentParts = {
   readonly archive: DeviceArchive;
   readonly database: AgentDatabase;
   readonly destinations: Destinations;
+  readonly branches: BranchBook;
   readonly protector: Protector;
   /** What passes need that run within the protector's `exclusive`. */
   readonly passPorts: PassPorts;
@@ -116,7 +129,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       archiveId: parts.archive.archiveId,
       ended,
       settleEscrow: (setting) => settleEscrow(parts, setting),
-      hearCosigned: (heads) => parts.keyWitnesses?.hear(heads, parts.clock.now()) ?? [],
+      hearCosigned: (heads) => hearCosigned(parts, heads),
       stop: () => {
         stopping.abort();
         return ended;
@@ -142,7 +155,8 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const stateDir = realpathSync(options.stateDir);
   const database = new AgentDatabase(path.join(stateDir, 'agent.db'));
   resources.defer(() => database.close());
-  const escrow = escrowPolicyOf(database, options);
+  let keyLog: KeyLogBook | undefined;
+  const escrow = escrowPolicyOf(database, clock, options.escrow, () => keyLog);
   const archive = DeviceArchive.open(stateDir, { clock, random }, escrow);
   resources.defer(() => archive.close());
   const others = (options.never ?? []).flatMap(withRealPath);
@@ -153,10 +167,13 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const places = database.destinations().map(makePlace);
   const memory = rememberIn(database, { clock, log });
   const gaps = new GapBook(database, archive.index);
-  const keyLog = options.keyLog?.();
+  keyLog = options.keyLog?.();
   const keyWitnesses = keyLog && new KeyWitnesses(database, keyLog);
   const onKeyLogHead = (note: string) => keyLog && hearHead(keyLog, note, clock.now());
-  const destinations = new Destinations(archive, places, { clock, random, source, signal, memory, gaps, onKeyLogHead });
+  if (options.escrow?.loggedUpTo !== undefined) onKeyLogHead(options.escrow.loggedUpTo);
+  const branches = new BranchBook(database);
+  const destinationPorts = { clock, random, source, signal, memory, gaps, branches, onKeyLogHead };
+  const destinations = new Destinations(archive, places, destinationPorts);
   resources.defer(() => destinations.closeAll());
   const startWorker = options.startWorker ?? startBackupWorker;
   const workers = Math.max(1, Math.min(4, availableParallelism()));
@@ -170,6 +187,7 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   resources.use(spareMemory());
   return {
     ...shared,
+    branches,
     passPorts,
     protector,
     recoveryCode,
@@ -183,8 +201,19 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   };
 }
 
-function escrowPolicyOf(database: AgentDatabase, { escrow }: AgentOptions): EscrowPolicy {
-  const policy = new EscrowPolicy(database, escrow?.keys);
+function escrowPolicyOf(
+  database: AgentDatabase,
+  clock: Clock,
+  escrow: EscrowOfTenant | undefined,
+  keyLog: () => KeyLogBook | undefined,
+): EscrowPolicy {
+  const areKeysLogged = () => {
+    const book = keyLog();
+    if (!escrow || !book) return escrow?.loggedUpTo !== undefined;
+    const seen = book.escrowKeys();
+    return seen?.sha256 === escrow.sha256 && seen.status === 'logged';
+  };
+  const policy = new EscrowPolicy(database, { keys: escrow?.keys, areKeysLogged, clock });
   if (escrow?.setting) policy.hear(escrow.setting);
   return policy;
 }

@@ -3,6 +3,7 @@ import { exitCodeOf } from '@holdfast/base';
 import packageFacts from '../package.json' with { type: 'json' };
 import { registerAgent } from './commands/agent.ts';
 import { registerBackup } from './commands/backup.ts';
+import { registerBranch } from './commands/branch.ts';
 import { registerCloud } from './commands/cloud.ts';
 import { registerDestination } from './commands/destination.ts';
 import { registerFind } from './commands/find.ts';
@@ -39,6 +40,7 @@ export function createProgram(): Command {
   registerVerify(program);
   registerSet(program);
   registerDestination(program);
+  registerBranch(program);
   registerKey(program);
   registerRecover(program);
   registerAgent(program);

@@ -74,3 +74,10 @@ test('from standard input a password is one line of UTF-8', async () => {
     assert.deepEqual((await outcome(pipe(text))).read, { code }, String(text));
   }
 });
+
+test('what is longer than 64 KiB is refused, and never cut to a password that nobody chose', async () => {
+  const most = 65_536;
+  assert.deepEqual((await outcome(pipe('a'.repeat(most)))).read, 'a'.repeat(most));
+  for (const chunks of [['a'.repeat(most + 1)], ['a'.repeat(most), 'b'], ['a'.repeat(most), '\n', 'secret word']])
+    assert.deepEqual((await outcome(pipe(...chunks))).read, { code: 'secret_input.too_long' });
+});

@@ -4,6 +4,7 @@ import { archivePasswordErrors } from '@holdfast/trust';
 
 const secretErrors = defineErrors('secret_input', {
   none: ['invalid', 'Nothing was typed'],
+  too_long: ['invalid', 'There is more on standard input than any password or key has'],
   several_lines: ['invalid', 'There is more than one line on standard input'],
   differs: ['invalid', 'The two entries differ: nothing has changed'],
   other_key: ['invalid', 'A key was pressed that is no character'],
@@ -47,14 +48,14 @@ export async function readPassword(
   }
 }
 
-/** All of standard input, as UTF-8. @throws archive_password.not_text, secret_input.none */
+/** All of standard input, as UTF-8; what is longer than 64 KiB is refused, not cut. @throws archive_password.not_text, secret_input.too_long */
 export async function readAll(input: SecretInput = process.stdin): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of input) {
     parts.push(Buffer.from(chunk));
     bytes += chunk.length;
-    if (bytes > mostBytes) break;
+    if (bytes > mostBytes) throw secretErrors.too_long({ remedy: 'give the password or key alone' });
   }
   return textOf(Buffer.concat(parts));
 }

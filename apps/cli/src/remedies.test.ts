@@ -30,6 +30,7 @@ const saysItself: Readonly<Record<string, string>> = {
   'verify.rolled_back destinations.only_copy destinations.only_of_set restore.not_found': 'its maker adds it',
   'certificate.wrong_time certificate.untrusted': 'its maker adds it',
   'auth.missing auth.expired auth.wrong_kind auth.use_nonce auth.missing_permission request.cross_site': 'of the API',
+  'branch.not_all_taken_in confirm.not_given': 'its maker adds it',
   'head_check.too_few head_check.not_read head_check.other_log head_check.longer head_check.forked':
     'its maker adds it',
   'secret_input.none secret_input.several_lines secret_input.differs secret_input.other_key secret_input.stopped':

@@ -8,6 +8,7 @@ import { mountKeyLog } from './modules/keylog/index.ts';
 import { keepSigningHeads } from './modules/logs/index.ts';
 import { mountOrgs } from './modules/orgs/index.ts';
 import { mountPolicies } from './modules/policies/index.ts';
+import { keepFollowing, mountReleases, type ReleaseDeps } from './modules/releases/index.ts';
 import { findInstallationId, mountTenants } from './modules/tenants/index.ts';
 import { createWitnessEgress, keepWitnessing, type Witness } from './modules/witnesses/index.ts';
 import { createNonces, createSigningKeys, type Nonces, type SigningKeys } from './modules/tokens/index.ts';
@@ -35,6 +36,9 @@ export type ApiOptions = {
   readonly log: Log;
   /** Ends when the server stops. */
   readonly stopping: AbortSignal;
+  readonly keystore: ReleaseDeps['keystore'];
+  /** Keyrings of archives, from where archives are. */
+  readonly readKeyring: ReleaseDeps['readKeyring'];
 };
 
 /** The role api, mounted. */
@@ -57,7 +61,8 @@ const KEY_CHECK_MS = 3_600_000;
  * The database is migrated and `prepareInstallation` has run.
  */
 export async function mountApi(app: FastifyInstance, options: ApiOptions): Promise<Api> {
-  const { database, kms, publicUrl, caSha256, witnesses = [], witnessCa: ca, clock, stopping } = options;
+  const { database, kms, publicUrl, caSha256, clock, stopping, log, keystore, readKeyring } = options;
+  const { witnesses = [], witnessCa: ca } = options;
   const installationId = await database.withoutTenant((tx) => findInstallationId(tx));
   if (installationId === undefined) throw new Error('prepareInstallation must run before the api');
   const keys = createSigningKeys({ database, clock, kms });
@@ -77,11 +82,14 @@ export async function mountApi(app: FastifyInstance, options: ApiOptions): Promi
   const witnessKeys = witnesses.map(({ keyText }) => keyText);
   mountKeyLog(app, { ...deps, adapters: { database, kms, installationId, clock, witnessKeys } });
   mountDevices(app, { ...deps, kms });
+  const releasing = { ...deps, kms, keystore, readKeyring, log };
+  mountReleases(app, releasing);
   const background = () =>
     Promise.all([
       keepSigningHeads({ ...options, installationId }, stopping),
       keepWitnessing({ ...options, writeAudit, witnesses, ca, egress: createWitnessEgress() }, stopping),
       keepRotating(options, keys),
+      keepFollowing(releasing, stopping),
       refusals.run(options.log, stopping),
     ]);
   const server = { installationId, publicUrl, caSha256 };

@@ -38,7 +38,7 @@ import { Database, logins, type DatabaseTarget, type Login } from './platform/po
 import { ownFolder } from './platform/state-folder.ts';
 import { certificateFiles, localCertificates, type CertificateSource } from './platform/tls.ts';
 import { readServerAddress, writeServerAddress } from './server-address.ts';
-import { mountStorageRole } from './storage-role.ts';
+import { mountStorageRole, type Storage } from './storage-role.ts';
 import { mountWelcomePage } from './welcome-page.ts';
 import { readWitnessCa } from './witness-ca.ts';
 
@@ -196,7 +196,10 @@ async function assemble(assembly: Assembly): Promise<Cloud> {
   });
   undo.defer('private listener', () => privateServer.close());
   const { caFile } = certificates;
-  const api = await mountEverything(assembly, { listener, metrics, databases, kms, url, caFile });
+  const api = await mountEverything(assembly, {
+    ...{ listener, metrics, databases, kms, url, caFile },
+    keystore: keystore.client,
+  });
   const { target, systemPassword: password } = databases;
   const jobs = await startJobsRole({ target, password, system: bootstrap.system, clock, log, metrics });
   const patienceMs = () => closing.deadlineMs + SETTLE_MS;
@@ -331,6 +334,7 @@ type Parts = {
   readonly kms: KeyFileKms;
   readonly url: string;
   readonly caFile: string | undefined;
+  readonly keystore: KeystoreClient;
 };
 
 /** Folder of all archives below HOLDFAST_HOME. */
@@ -339,7 +343,7 @@ export const BLOBS_DIR = 'blobs';
 /** The table of contents: one line per role. */
 async function mountEverything(assembly: Assembly, parts: Parts): Promise<Api> {
   const { config, log, clock, random, disk, undo } = assembly;
-  const { listener, metrics, databases, kms, url, caFile } = parts;
+  const { listener, metrics, databases, kms, url, caFile, keystore } = parts;
   const { publicUrl, trustedProxies, witnesses } = config;
   const stopping = new AbortController();
   const app = createPublicApp({ listener, publicUrl, trustedProxies, log, metrics, clock, random });
@@ -348,8 +352,9 @@ async function mountEverything(assembly: Assembly, parts: Parts): Promise<Api> {
   const caSha256 = caFile === undefined ? null : await mountCaPage(app, caFile);
   const about = { publicUrl: () => url, clock, log, stopping: stopping.signal };
   const witnessCa = await readWitnessCa(config);
-  const ofApi = { database: databases.api, kms: kms.forRole('api'), caSha256, witnesses, witnessCa };
-  const api = await mountApi(app, { ...about, ...ofApi });
+  const readKeyring: Storage['readKeyring'] = (...of) => storage.readKeyring(...of);
+  const ofApi = { database: databases.api, kms: kms.forRole('api'), keystore, readKeyring, witnesses, witnessCa };
+  const api = await mountApi(app, { ...about, ...ofApi, caSha256 });
   const storage = await mountStorageRole(app, {
     ...about,
     ...(disk && { disk }),

@@ -20,6 +20,7 @@ export { configErrors, readCloudConfig, redactConfig, type CloudConfig } from '.
 export { examineCloud, type Finding } from './doctor.ts';
 export { inviteDevices } from './invite.ts';
 export { keystoreErrors } from './keystore/errors.ts';
+export { endKeyOfPerson, listKeysOfPersons, registerPersonKey } from './person-keys.ts';
 export { openSocketHost } from './platform/embedded-postgres.ts';
 export { lockFile, type FileLock } from './platform/file-lock.ts';
 export { createLog, logLevels, rotatingFile, silentLog, type Log, type LogLevel } from './platform/log.ts';

@@ -7,6 +7,7 @@ import type { KeystoreOrders } from './keystore/orders.ts';
 import { startKeystore, type KeystoreProcess } from './keystore/supervise.ts';
 import { ensureEscrowKeys, listTenantsWithoutEscrowKeys } from './modules/escrow/index.ts';
 import { prepareInstallation } from './bootstrap.ts';
+import { databaseAddressOf } from './platform/database-url.ts';
 import type { KeyFileKms } from './platform/kms.ts';
 import type { Log } from './platform/log.ts';
 
@@ -29,7 +30,7 @@ const READY_MS = 10_000;
 export function startKeystoreRole(assembly: Assembly, kms: KeyFileKms): KeystoreRole {
   const { config, log } = assembly;
   const orders = Promise.withResolvers<KeystoreOrders>();
-  const process = startKeystore(orders.promise, { homeDir: config.homeDir, log });
+  const process = startKeystore(orders.promise, log);
   deferKeystore(assembly, process);
   return {
     client: keystoreClient(config.homeDir),
@@ -60,11 +61,7 @@ function deferKeystore({ undo }: Assembly, process: KeystoreProcess): void {
 /** Where its database is; whatever else the address says is the administrator's. */
 function databaseOf({ config: { databaseUrl, homeDir } }: Assembly): KeystoreOrders['database'] {
   if (databaseUrl === undefined) return { dataDir: path.join(homeDir, 'postgres', 'data'), name: 'holdfast' };
-  const url = new URL(databaseUrl);
-  url.username = '';
-  url.password = '';
-  for (const name of ['user', 'password']) url.searchParams.delete(name);
-  return { url: url.href };
+  return { url: databaseAddressOf(databaseUrl) };
 }
 
 type Making = BootstrapDeps & { readonly log: Log };

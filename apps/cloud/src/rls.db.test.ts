@@ -12,6 +12,7 @@ import { keyLogTables } from './modules/keylog/index.ts';
 import { logTables } from './modules/logs/index.ts';
 import { orgTables } from './modules/orgs/index.ts';
 import { policyTables } from './modules/policies/index.ts';
+import { releaseTables } from './modules/releases/index.ts';
 import { storageTables } from './modules/storage/index.ts';
 import { tenantTables } from './modules/tenants/index.ts';
 import { tokenTables } from './modules/tokens/index.ts';
@@ -319,6 +320,7 @@ test('the stores describe every table as the database has it', async () => {
     ...auditTables,
     ...keyLogTables,
     ...escrowTables,
+    ...releaseTables,
     ...storageTables,
     ...holdTables,
     ...witnessTables,

@@ -4,7 +4,14 @@ import type { FastifyInstance } from 'fastify';
 import { writeAudit } from './modules/audit/index.ts';
 import { readDeviceState } from './modules/devices/index.ts';
 import { createAuthenticate } from './modules/identity/index.ts';
-import { BodyMemory, mountStorage, OpenArchives, openReceiptSigner, Quotas } from './modules/storage/index.ts';
+import {
+  BodyMemory,
+  mountStorage,
+  OpenArchives,
+  openReceiptSigner,
+  Quotas,
+  readKeyring,
+} from './modules/storage/index.ts';
 import { findInstallationId } from './modules/tenants/index.ts';
 import { createNonces, createTokenKeys, type Nonces } from './modules/tokens/index.ts';
 import type { Kms } from './platform/kms.ts';
@@ -36,6 +43,8 @@ export type StorageOptions = {
 /** The role storage, mounted. */
 export type Storage = {
   readonly nonces: Nonces;
+  /** A keyring of an archive, as anybody who has the archive can read it: the newest one, or the one with that SHA-256 (hex). */
+  readKeyring(tenantId: string, archiveId: string, sha256?: string): Promise<Uint8Array | undefined>;
   /** Closes archives that nobody uses and writes down counted refusals until the server stops; resolves then. */
   runBackground(): Promise<void>;
   /** Closes all archives; no request may be under way. */
@@ -74,5 +83,10 @@ export async function mountStorageRole(app: FastifyInstance, options: StorageOpt
     }
   };
   const background = () => Promise.all([closeUnused(), refusals.run(log, stopping)]);
-  return { nonces, runBackground: () => background().then(() => undefined), close: () => archives.close() };
+  return {
+    nonces,
+    readKeyring: (tenantId, archiveId, sha256) => readKeyring({ archives, log }, { tenantId, archiveId, sha256 }),
+    runBackground: () => background().then(() => undefined),
+    close: () => archives.close(),
+  };
 }

@@ -8,6 +8,7 @@ export * from './testing/test-cloud.ts';
 export * from './testing/test-cluster.ts';
 export * from './testing/test-server.ts';
 export * from './testing/example-archive.ts';
+export * from './testing/example-release.ts';
 export { append as appendTestLeaf, prove as proveTestLeaf } from './testing/key-log-leaves.ts';
 export * from './testing/example-device.ts';
 export * from './testing/raw-request.ts';

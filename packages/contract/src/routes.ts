@@ -6,6 +6,7 @@ import { keyLogRoutes, ownKeyLogRoutes } from './key-log.ts';
 import { oauthRoutes } from './oauth.ts';
 import { orgRoutes } from './orgs.ts';
 import { policyRoutes } from './policies.ts';
+import { releaseRoutes } from './releases.ts';
 import type { Route } from './route.ts';
 import { sessionRoutes } from './sessions.ts';
 import { storageRoutes } from './storage.ts';
@@ -25,6 +26,7 @@ export const api = {
   ownKeyLog: ownKeyLogRoutes,
   enrollmentTokens: enrollmentRoutes,
   devices: deviceRoutes,
+  releases: releaseRoutes,
   storage: storageRoutes,
 } as const satisfies Readonly<Record<string, Readonly<Record<string, Route>>>>;
 

@@ -20,6 +20,7 @@ const usage = `usage: node main.ts DIR SECRET (--to OUT | --list | --dry-run)
   --key FILE                   a key file (key export)
   --recovery-code-file FILE    the 24 words
   --password-file FILE         the archive key password; a line end behind it does not count
+  --read-keys FILE             the keys of a release, which read the epochs they name
   --custom-key FILE            the custom key: 64 hexadecimal digits, or 44 characters of base64
   [--at TIME|commit:N]   the state at a time (RFC 3339) or a commit; the newest where it is left out
   [--path PATH]...       only this path and what is below it
@@ -52,6 +53,7 @@ function readOptions() {
       'recovery-code-file': { type: 'string' },
       'password-file': { type: 'string' },
       'custom-key': { type: 'string' },
+      'read-keys': { type: 'string' },
       to: { type: 'string' },
       at: { type: 'string' },
       path: { type: 'string', multiple: true },
@@ -76,6 +78,7 @@ function invalid(field: string, what: string): RecoverError {
 /** The options that name a secret, and what the text of the file is. */
 const secrets = {
   key: (keyFile: string): Secret => ({ keyFile }),
+  'read-keys': (readKeys: string): Secret => ({ readKeys }),
   'recovery-code-file': (recoveryCode: string): Secret => ({ recoveryCode }),
   'password-file': (text: string): Secret => ({ password: text.replace(/\r?\n$/, '') }),
   'custom-key': (customKey: string): Secret => ({ customKey }),

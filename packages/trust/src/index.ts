@@ -21,6 +21,8 @@ export * from './merkle-log.ts';
 export * from './merkle-proof.ts';
 export * from './password-slot.ts';
 export * from './recovery-code.ts';
+export * from './read-key-file.ts';
+export * from './release-call.ts';
 export * from './release-request.ts';
 export * from './release-rules.ts';
 export * from './release.ts';

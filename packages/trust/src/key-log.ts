@@ -8,6 +8,11 @@ export function keyLogOrigin(installationId: string, tenantUid: string): string 
   return `holdfast/${installationId}/${tenantUid}/keys`;
 }
 
+/** The name of a tenant's log key, which is that of its audit log: one key signs the heads of all its logs. */
+export function logKeyName(installationId: string, tenantUid: string): string {
+  return `holdfast/${installationId}/${tenantUid}/audit`;
+}
+
 /** Whom a leaf can be about. */
 export const subject = {
   archive: (archiveId: string): string => `archive:${archiveId}`,

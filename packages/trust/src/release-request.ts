@@ -19,6 +19,7 @@ import { isSignedLabelled, signLabelled, textSha256, type Sign, type SignedText 
 export const releaseErrors = defineErrors('release', {
   malformed_request: ['invalid', 'The text is not a request to release keys'],
   malformed_approval: ['invalid', 'The text is not the approval of a request'],
+  malformed_call: ['invalid', 'The text is not a call about releases'],
   malformed_rules: ['invalid', 'The text is not a change of the rules of release'],
   forged: ['corrupt', 'The document is not signed by the key that it names'],
   other_leaf: ['corrupt', 'The leaf of the release is not that of the own request'],

@@ -12,8 +12,10 @@ import {
   type Ordinal,
   ordinalOf,
   parseCommitRow,
+  parseRecordHeader,
   readState,
   type ReadableDestination,
+  RecordKind,
   sequenceOf,
   writerOf,
 } from '@holdfast/archive';
@@ -62,7 +64,7 @@ export class DeviceArchive {
     const before = store.load();
     const { index } = LocalIndex.open(path.join(stateDir, 'index.db'));
     if (before) return new DeviceArchive(store, before, { index, escrow });
-    const isAsked = escrow?.setting !== undefined && escrow.setting !== 'off';
+    const isAsked = escrow?.areKeysLogged === true && escrow.setting !== undefined && escrow.setting !== 'off';
     const stored = makeArchive(ports, undefined, isAsked ? escrow.keys : undefined);
     // Whatever an index of that name knows is of another archive.
     index.clear();
@@ -120,6 +122,21 @@ export class DeviceArchive {
       this.index.set('overrun', writerNumber);
       this.index.set('ordinals', Math.max(sequenceOf(ordinal) + 1, this.index.getNumber('ordinals') ?? 0));
     });
+  }
+
+  /** Takes down that no record below this ordinal is needed any more: no destination that is new gets one. */
+  noteClosed(below: Ordinal): void {
+    this.index.set('closed.below', below);
+  }
+
+  /** Whether a record of that kind below what was closed is there for who has it only; a header or keyring never is. */
+  isClosed(ordinal: Ordinal, kind: number): boolean {
+    const below = this.index.getNumber('closed.below');
+    if (below === undefined) return false;
+    if (kind !== RecordKind.commit) return ordinal < below;
+    // What begins with a checkpoint takes no commit before it.
+    const checkpoint = this.index.keptCommit(this.index.head().checkpoint);
+    return checkpoint !== undefined && ordinal < parseRecordHeader(checkpoint.record).ordinal;
   }
 
   /** Takes down that another life of this device brought in a writer after it: nothing more is written under its number. */

@@ -78,7 +78,7 @@ export type DestinationRemoval = {
  * is not to be had, and whoever asks says that it is gone for good.
  */
 export async function answerDestinationRemove(parts: AgentParts, removal: DestinationRemoval): Promise<object> {
-  const { database, destinations, protector } = parts;
+  const { database, destinations, protector, branches } = parts;
   const { name } = removal;
   const config = destinations.configs.find((each) => each.name === name);
   if (!config) throw destinationErrors.not_found({ field: 'name', name });
@@ -96,6 +96,7 @@ export async function answerDestinationRemove(parts: AgentParts, removal: Destin
       }
       await destinations.remove(config.destinationId);
       database.removeDestination(config.destinationId);
+      branches.forget(config.destinationId);
     },
     { isWholeNeeded: true },
   );

@@ -5,6 +5,13 @@ import type { AgentParts } from '../agent.ts';
 import type { Caller } from '../browse/caller.ts';
 import { controlErrors } from './errors.ts';
 import { answerFind, answerList, answerVersions, answerWhy } from './answer-browse.ts';
+import {
+  answerBranchGiveUp,
+  answerBranchKeep,
+  answerBranchList,
+  answerBranchShow,
+  answerBranchTakeIn,
+} from './answer-branches.ts';
 import { answerDestinationAdd, answerDestinationList, answerDestinationRemove } from './answer-destinations.ts';
 import { answerKeyLog, answerKeyLogHead } from './answer-key-log.ts';
 import { answerKeyList, answerKeyUseOwn, answerKeyUseStandard, UseOwn } from './answer-key-use.ts';
@@ -18,6 +25,7 @@ import {
 import { answerKeyConfirm, answerKeyExport, answerKeyShow } from './answer-keys.ts';
 import { answerBackup } from './answer-backup.ts';
 import { answerSetAdd, answerSetChange, answerSetList, answerSetRemove } from './answer-sets.ts';
+import { answerKeyReseal, Reseal } from './answer-reseal.ts';
 import { answerRestore } from './answer-restore.ts';
 import { explainMissingError } from './holder-away.ts';
 import { answerStatus } from './answer-status.ts';
@@ -40,6 +48,7 @@ type Definition = {
 };
 
 const PathText = z.string().min(1).max(65_536).startsWith('/', 'it must begin with a slash');
+const NamedBranch = z.strictObject({ branch: z.int().min(1) });
 const At = z.string().min(1).max(100).optional();
 
 function define<T extends z.ZodType>(
@@ -87,11 +96,17 @@ export const requests: Readonly<Record<string, Definition>> = {
     z.strictObject({ name: z.string(), isGone: z.boolean().optional() }),
     answerDestinationRemove,
   ),
+  'branch.list': define('privileged', z.strictObject({}), answerBranchList),
+  'branch.show': define('privileged', NamedBranch, answerBranchShow),
+  'branch.take-in': define('privileged', NamedBranch.extend({ dryRun: z.boolean().optional() }), answerBranchTakeIn),
+  'branch.give-up': define('privileged', NamedBranch, answerBranchGiveUp),
+  'branch.keep': define('privileged', NamedBranch, answerBranchKeep),
   'key.show-recovery': define('privileged', z.strictObject({}), answerKeyShow),
   'key.confirm-recovery': define('privileged', z.strictObject({ code: z.string().max(2000) }), answerKeyConfirm),
   'key.list': define('privileged', z.strictObject({}), answerKeyList),
   'key.use-own': define('privileged', UseOwn, answerKeyUseOwn),
   'key.use-standard': define('privileged', z.strictObject({ dryRun: z.boolean().optional() }), answerKeyUseStandard),
+  'key.reseal': define('privileged', Reseal, answerKeyReseal),
   'key.export': define('privileged', z.strictObject({}), answerKeyExport),
   'key.log': define('privileged', z.strictObject({}), answerKeyLog),
   'key.log-head': define('privileged', z.strictObject({}), answerKeyLogHead),

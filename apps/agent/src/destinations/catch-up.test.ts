@@ -75,6 +75,7 @@ test('only blocks that are needed are copied, from whichever source has them, an
     to,
     data: [1, 2, 4, 6, 8],
     withMetadata: true,
+    withLiveSets: true,
     isGenuine,
     isProof,
     onWithheld,
@@ -104,6 +105,7 @@ test('where something is missing and that ends the copying, no commit is there',
     to,
     data: [1, 3],
     withMetadata: true,
+    withLiveSets: true,
     isGenuine,
     isProof,
     onWithheld,
@@ -134,6 +136,7 @@ test('without metadata nothing but needed blocks is copied', async () => {
     to,
     data: [4],
     withMetadata: false,
+    withLiveSets: true,
     isGenuine,
     isProof,
     onWithheld,
@@ -171,6 +174,7 @@ test('of a source that gives other records than it was asked for, or altered one
   const work = {
     data: [1, 2, 3],
     withMetadata: true,
+    withLiveSets: true,
     isProof,
     onWithheld,
     isGenuine: (record: Uint8Array) => record.at(-1) !== 7,
@@ -197,7 +201,15 @@ test('what the first source withholds is taken from the next, what none gives is
     const honest = sessionOf(name, new Map(whole));
     return { ...honest, read: (asked) => honest.read(asked.filter((ordinal) => !ordinals.includes(ordinal))) };
   };
-  const work = { data: [1], withMetadata: true, isGenuine, isProof, signal, onMissing: () => undefined };
+  const work = {
+    data: [1],
+    withMetadata: true,
+    withLiveSets: true,
+    isGenuine,
+    isProof,
+    signal,
+    onMissing: () => undefined,
+  };
   const told: Ordinal[] = [];
   const tell = async (ordinals: readonly Ordinal[]) => void told.push(...ordinals);
   const to = sessionOf('to', new Map());
@@ -242,7 +254,15 @@ test('a record comes only as what it was asked for, whatever a source lists it a
   };
   const withheld: Ordinal[] = [];
   const onWithheld = async (ordinals: readonly Ordinal[]) => void withheld.push(...ordinals);
-  const work = { withMetadata: true, isGenuine, isProof, signal, onWithheld, onMissing: () => undefined };
+  const work = {
+    withMetadata: true,
+    withLiveSets: true,
+    isGenuine,
+    isProof,
+    signal,
+    onWithheld,
+    onMissing: () => undefined,
+  };
   const copied = async (data: readonly Ordinal[], ...kinds: number[]) => {
     const to = sessionOf('to', new Map());
     await catchUp({ ...work, data, to, sources: [lists(new Map(kinds.map((kind, place) => [place + 1, kind])))] });
@@ -299,7 +319,16 @@ test('a destination that has other records under the same ordinals gets nothing,
         yield record;
       }
     };
-    const work = { sources: [from], to, data: [2, 4, 5, 6], withMetadata: true, isGenuine, onWithheld, signal };
+    const work = {
+      sources: [from],
+      to,
+      data: [2, 4, 5, 6],
+      withMetadata: true,
+      withLiveSets: true,
+      isGenuine,
+      onWithheld,
+      signal,
+    };
     const done = catchUp({
       ...work,
       isProof: (record) => !isDamaged || record.at(-1) !== 1,

@@ -17,6 +17,8 @@ export type CatchUp = {
   readonly data: Iterable<Ordinal>;
   /** Records that hold no data, commits included, are copied, too. */
   readonly withMetadata: boolean;
+  /** Live sets are copied with the metadata; else they wait until a person has decided about a branch there. */
+  readonly withLiveSets: boolean;
   /** Whether a record is one that was sealed: a source that is not what it should be must not spoil the other destinations. */
   readonly isGenuine: (record: Uint8Array) => boolean;
   /** Whether a record was surely made by who has this device's keys. */
@@ -28,6 +30,8 @@ export type CatchUp = {
    * Some of them may be nothing that was ever made.
    */
   readonly onWithheld: (ordinals: readonly Ordinal[]) => Promise<void>;
+  /** Whether a record that holds no data is of a past that was closed: a destination without any commit does not get it. */
+  readonly isClosed?: (ordinal: Ordinal, kind: number) => boolean;
   readonly signal: AbortSignal;
   readonly onCopied?: (bytes: number) => void;
 };
@@ -42,9 +46,13 @@ export type CatchUp = {
  */
 export async function catchUp(work: CatchUp): Promise<number> {
   const { sources, onMissing, onWithheld } = work;
-  const known = await ordinalsOf(work);
+  const { known, hasCommit } = await ordinalsOf(work);
   const data = withoutKnown(work.data, known);
-  const { structure, commits } = await metadataOf(work, (ordinal) => known.has(ordinal) || data.has(ordinal));
+  const { structure, commits } = await metadataOf(
+    work,
+    (ordinal, kind) =>
+      known.has(ordinal) || data.has(ordinal) || (!hasCommit && work.isClosed?.(ordinal, kind) === true),
+  );
   const copier = new Copier(work, { data, structure });
   for (const from of sources) {
     for await (const { ordinal } of from.list()) {
@@ -78,13 +86,15 @@ async function copyCommits({ sources, to }: CatchUp, copier: Copier, commits: re
 
 /** What holds no data, is listed by any source and is not to be left out. One may be there several times. */
 async function metadataOf(
-  { sources, withMetadata }: CatchUp,
-  isLeftOut: (ordinal: Ordinal) => boolean,
+  { sources, withMetadata, withLiveSets }: CatchUp,
+  isLeftOut: (ordinal: Ordinal, kind: number) => boolean,
 ): Promise<{ readonly structure: OrdinalTable; readonly commits: OrdinalTable }> {
   const [structure, commits] = [new OrdinalTable(), new OrdinalTable()];
   for (const source of withMetadata ? sources : []) {
     for await (const { ordinal, kind } of source.list()) {
-      if (!isData(kind) && !isKept(kind) && !isLeftOut(ordinal)) (isLast(kind) ? commits : structure).add(ordinal);
+      if (kind === RecordKind.live && !withLiveSets) continue;
+      if (!isData(kind) && !isKept(kind) && !isLeftOut(ordinal, kind))
+        (isLast(kind) ? commits : structure).add(ordinal);
     }
   }
   return { structure, commits };
@@ -186,7 +196,7 @@ function withoutKnown(ordinals: Iterable<Ordinal>, known: OrdinalTable): Ordinal
 }
 
 /** What the destination has, once it is sure that it has it of this life of the device. */
-async function ordinalsOf(work: CatchUp): Promise<OrdinalTable> {
+async function ordinalsOf(work: CatchUp): Promise<{ readonly known: OrdinalTable; readonly hasCommit: boolean }> {
   const table = new OrdinalTable();
   let newestCommit = 0;
   for await (const { ordinal, kind } of work.to.list()) {
@@ -194,7 +204,7 @@ async function ordinalsOf(work: CatchUp): Promise<OrdinalTable> {
     if (kind === RecordKind.commit) newestCommit = Math.max(newestCommit, ordinal);
   }
   await expectUnmixed(work, table.after(newestCommit, compared));
-  return table;
+  return { known: table, hasCommit: newestCommit > 0 };
 }
 
 /**

@@ -19,6 +19,11 @@ export type DestinationSession = Destination & {
   list(kind?: number): AsyncIterable<{ readonly ordinal: Ordinal; readonly kind: number }>;
   /** @throws errors of kind `unavailable` where the place is no longer what the session was opened on */
   expectInPlace?(): Promise<void>;
+  /**
+   * Goes on behind this commit from now on, or from the beginning: those after it are a branch there, and stay. Left out
+   * where the place does not do so. The session is to be opened anew afterwards.
+   */
+  leaveTail?(to: CommitName | undefined): Promise<void>;
   close(): Promise<void>;
 };
 

@@ -7,10 +7,13 @@
 import { type Ordinal, type SessionVerdict } from '@holdfast/archive';
 import { CodedError } from '@holdfast/base';
 import type { DeviceArchive } from '../archive/device-archive.ts';
+import type { BranchBook } from '../branches/branch-book.ts';
+import { leaveBranch } from '../branches/leave-branch.ts';
+import { withoutBranches } from '../branches/without-branches.ts';
 import type { DestinationConfig } from '../state/agent-database.ts';
 import { catchUp, sendKeyRecords } from './catch-up.ts';
 import type { Connected, DestinationMemory } from './connected.ts';
-import type { DestinationPlace, DestinationSession } from './destination-place.ts';
+import type { DestinationPlace, DestinationSession, OpenFacts } from './destination-place.ts';
 import { destinationErrors } from './errors.ts';
 import type { GapBook } from './gap-book.ts';
 import {
@@ -28,23 +31,26 @@ import { closeSlot, type DestinationStanding, failSlot, headOf, newSlot, rankOf,
 import { becomeNextWriter, remedyForCopies, takeForeignKeyrings, takeOver, type TakeOverPorts } from './take-over.ts';
 import { expectHead, expectTree } from './whole-head.ts';
 
+/** What destinations need besides the archive. */
+type DestinationPorts = TakeOverPorts & {
+  readonly memory: DestinationMemory;
+  readonly gaps: GapBook;
+  readonly branches: BranchBook;
+};
+
 /** The destinations of one device. Not for several callers at once. */
 export class Destinations {
   /** Where sets have what they stored. */
   readonly sets: SetRoutes;
   readonly #archive: DeviceArchive;
-  readonly #ports: TakeOverPorts & { readonly memory: DestinationMemory };
+  readonly #ports: DestinationPorts;
   readonly #gaps: GapBook;
   #slots: Slot[];
   #isFillDue = true;
   #areBindingsChanged = false;
   #isReadAgain = false;
 
-  constructor(
-    archive: DeviceArchive,
-    places: readonly DestinationPlace[],
-    ports: TakeOverPorts & { readonly memory: DestinationMemory; readonly gaps: GapBook },
-  ) {
+  constructor(archive: DeviceArchive, places: readonly DestinationPlace[], ports: DestinationPorts) {
     this.#archive = archive;
     this.#ports = ports;
     this.#gaps = ports.gaps;
@@ -82,6 +88,22 @@ export class Destinations {
   sessionOf(destinationId: number): DestinationSession | undefined {
     const slot = this.#find(destinationId);
     return slot?.standing.status === 'ready' ? slot.session : undefined;
+  }
+
+  /**
+   * Runs `work` on a destination, also where it is not at the device's head: on the session that there is, or on one for
+   * this alone. @throws destinations.not_found, what opening throws, and what `work` throws
+   */
+  async reading<T>(destinationId: number, work: (session: DestinationSession) => Promise<T>): Promise<T> {
+    const slot = this.#find(destinationId);
+    if (!slot) throw destinationErrors.not_found({ field: 'destination' });
+    if (slot.session) return work(slot.session);
+    const session = await slot.place.open(this.#openFacts());
+    try {
+      return await work(session);
+    } finally {
+      await session.close();
+    }
   }
 
   /** Takes down that a set is bound to these destinations from now on: they lack what it stored before. */
@@ -164,13 +186,16 @@ export class Destinations {
   }
 
   async #open(slot: Slot): Promise<void> {
-    const { archiveId, stored } = this.#archive;
-    const known = knownHead(this.#archive);
-    slot.session = await slot.place.open({ archiveId, known, keyRecords: stored.keyRecords, ...this.#ports });
+    slot.session = await slot.place.open(this.#openFacts());
     const { memory } = this.#ports;
     const { destinationId } = slot.place.config;
     const [acknowledged, found] = [memory.acknowledged(destinationId), slot.session.head?.number ?? 0];
     if (found < acknowledged) memory.noteLoss(destinationId, { acknowledged, found });
+  }
+
+  #openFacts(): OpenFacts {
+    const { archiveId, stored } = this.#archive;
+    return { archiveId, known: knownHead(this.#archive), keyRecords: stored.keyRecords, ...this.#ports };
   }
 
   /** @returns whether the device goes on from another state than its own */
@@ -202,9 +227,13 @@ export class Destinations {
     const { index } = this.#archive;
     const waiting = this.#slots.filter(({ session, standing }) => session && standing.status !== 'ready');
     // Those at the device's head first: they know what the others lack.
+    const branched: Slot[] = [];
     for (const slot of waiting.toSorted((a, b) => headOf(b) - headOf(a))) {
-      if (slot.session) await this.#try(slot, () => this.#takeUp(slot));
+      if (!slot.session) continue;
+      await this.#try(slot, async () => void ((await this.#takeUp(slot)) || branched.push(slot)));
     }
+    // Where a branch left the line is known by what the others hold.
+    for (const slot of branched) await this.#try(slot, () => this.#leaveBranch(slot));
     if (this.sessions().length > 0 && index.unacknowledgedCommit()) index.dropUnacknowledged();
     for (const slot of waiting) {
       if (slot.session && slot.standing.status !== 'ready') await this.#try(slot, () => this.#send(slot));
@@ -254,18 +283,30 @@ export class Destinations {
     }
   }
 
-  async #takeUp(slot: Slot): Promise<void> {
+  /** Returns whether its head is the device's own or one of those before. */
+  async #takeUp(slot: Slot): Promise<boolean> {
     const session = slot.session!;
     const verdict = await this.#judge(session);
     // Before anything is sent: our keyring would not fit there.
     if (verdict.status === 'new_writer') {
       if (slot.wasSuperseded) throw destinationErrors.used_elsewhere({ remedy: remedyForCopies });
-      throw destinationErrors.branched({ destination: session.name });
+      return false;
     }
     await takeForeignKeyrings(this.#archive, session);
     await sendKeyRecords(session, this.#archive.stored.keyRecords);
     if (verdict.status === 'take_up') this.#archive.index.acknowledge(verdict.head.number);
     if (verdict.status !== 'send') this.#ready(slot);
+    return true;
+  }
+
+  /** Has a destination go on with the line, where a person decided so; opens it anew for that. @throws destinations.branched */
+  async #leaveBranch(slot: Slot): Promise<void> {
+    const { destinationId } = slot.place.config;
+    await leaveBranch(this.#archive, slot.session!, destinationId, this.#ports);
+    await closeSlot(slot);
+    await this.#open(slot);
+    const isOfLine = await this.#takeUp(slot);
+    if (!isOfLine) throw destinationErrors.branched({ destination: slot.place.config.name });
   }
 
   /** Older commits are known by what destinations hold: with none at hand, one that lags cannot be told from a branch. */
@@ -298,12 +339,22 @@ export class Destinations {
     const proves = (record: Uint8Array) => isProof(record, this.#archive);
     const to = slot.session!;
     const onWithheld = () => expectTree(this.#archive, to, signal);
-    const work = { ...what, to, data, isGenuine, isProof: proves, onMissing, onWithheld, signal, onCopied };
+    const { branches, clock } = this.#ports;
+    const sources = what.sources.map((source) => withoutBranches(source, this.#branchesOf(source)));
+    const withLiveSets = branches.mayTakeLiveSets(slot.place.config.destinationId, clock.now());
+    const isClosed = (ordinal: Ordinal, kind: number) => this.#archive.isClosed(ordinal, kind);
+    const how = { isGenuine, isProof: proves, isClosed, onMissing, onWithheld, signal, onCopied };
+    const work = { ...what, sources, to, data, withLiveSets, ...how };
     await catchUp(work).catch((error: unknown) => {
       const isMixed = error instanceof CodedError && error.code === destinationErrors.mixed.code;
       if (isMixed) this.#archive.noteOverrunBy(Number(error.details['ordinal']));
       throw error;
     });
+  }
+
+  #branchesOf(session: DestinationSession): ReturnType<BranchBook['at']> {
+    const slot = this.#slots.find((each) => each.session === session);
+    return slot ? this.#ports.branches.at(slot.place.config.destinationId) : [];
   }
 
   /**

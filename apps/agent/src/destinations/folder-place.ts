@@ -154,6 +154,14 @@ class FolderSession implements DestinationSession {
     }
   }
 
+  async leaveTail(to: CommitName | undefined): Promise<void> {
+    try {
+      await this.#local.leaveTail(this.#sessionEpoch, to);
+    } catch (error) {
+      throw asAway(error, this.name);
+    }
+  }
+
   close(): Promise<void> {
     return this.#local.close();
   }

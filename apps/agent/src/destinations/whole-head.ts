@@ -3,6 +3,7 @@ import {
   ArchiveState,
   directoryStart,
   factsOf,
+  listLoader,
   loaderOf,
   type LoadRecord,
   NodeCache,
@@ -29,9 +30,11 @@ export async function expectTree(
 ): Promise<void> {
   const load = loaderOf((ordinals) => session.read(ordinals, signal), archive.openKeys);
   try {
-    for await (const { key, value } of stateOf(archive, load).range(new Uint8Array(0))) {
+    const state = stateOf(archive, load);
+    const lists = listLoader(state, load);
+    for await (const { key, value } of state.range(new Uint8Array(0))) {
       signal.throwIfAborted();
-      if (key[0] === fileKind) await readLists(parseRow(value), load);
+      if (key[0] === fileKind) await readLists(parseRow(value), lists);
     }
   } catch (error) {
     if (!(error instanceof CodedError) || isRetryable(error)) throw error;

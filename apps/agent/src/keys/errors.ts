@@ -15,5 +15,8 @@ export const keyErrors = defineErrors('keys', {
   no_way_in: ['conflict', 'After this nothing but this computer could open the archive'],
   escrow_demanded: ['conflict', 'The organisation of this computer has to be able to open the archive'],
   unsettled: ['unavailable', 'What this computer knew of its archive was lost, and no destination gave it back yet'],
+  no_such_epoch: ['invalid', 'The archive has no key epoch of that number'],
+  changed_meanwhile: ['conflict', 'This computer became another writer of its archive meanwhile'],
+  reseal_runs: ['conflict', 'The past is being sealed again already'],
   export_exists: ['conflict', 'There is a file of that name already'],
 });

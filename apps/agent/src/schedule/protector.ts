@@ -141,15 +141,21 @@ export class Protector {
     this.#poke();
   }
 
-  /** Runs work that changes keys, sets or destinations while no pass runs; afterwards everything is looked at anew if asked. */
-  async exclusive<T>(work: () => Promise<T>, options: { readonly isWholeNeeded: boolean }): Promise<T> {
-    this.#stopPass?.abort();
+  /**
+   * Runs work that changes keys, sets or destinations while no pass runs; afterwards everything is looked at anew if asked.
+   * A pass under way is stopped, unless the work `awaitsPass`.
+   */
+  async exclusive<T>(
+    work: () => Promise<T>,
+    { isWholeNeeded, awaitsPass = false }: { readonly isWholeNeeded: boolean; readonly awaitsPass?: boolean },
+  ): Promise<T> {
+    if (!awaitsPass) this.#stopPass?.abort();
     try {
       return await this.#turn.use(work);
     } finally {
       this.#selection = this.#newSelection();
       if (this.#ports.database.sets().length === 0) this.#refuseAll(setErrors.none());
-      if (options.isWholeNeeded) {
+      if (isWholeNeeded) {
         this.#isWholeWanted = true;
         this.#areSettingsDue = true;
       }

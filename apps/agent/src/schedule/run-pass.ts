@@ -39,8 +39,11 @@ export type PassPorts = {
 /** Counts of a pass under way. */
 export type PassProgress = Parameters<NonNullable<BackupRequest['onProgress']>>[0];
 
-/** What a pass is about: everything, some directories, some sets, settings that are to be put, or what was lost. */
-export type PassScope = Pick<BackupRequest, 'directories' | 'onlySets' | 'settings' | 'lost'>;
+/** What a pass is about: everything, some directories, some sets, settings that are to be put, what was lost, a branch, or the past. */
+export type PassScope = Pick<
+  BackupRequest,
+  'directories' | 'onlySets' | 'settings' | 'lost' | 'branch' | 'reseal' | 'closePast'
+>;
 
 /** What a pass tells while it goes on, and what ends it. */
 export type PassHooks = {
@@ -80,9 +83,9 @@ export async function runPass(ports: PassPorts, scope: PassScope, hooks: PassHoo
   return { ...report, missing: [...report.missing, ...missing] };
 }
 
-/** Settings and what was lost need no worker, a few directories one. */
-function workersFor({ settings, lost, directories }: PassScope, most: number): number {
-  if (settings || lost) return 0;
+/** Settings, what was lost, branches and the past need no worker, a few directories one. */
+function workersFor({ settings, lost, branch, directories, reseal, closePast }: PassScope, most: number): number {
+  if (settings || lost || branch || reseal || closePast) return 0;
   return directories ? Math.min(most, 1) : most;
 }
 

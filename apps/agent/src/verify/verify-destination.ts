@@ -5,6 +5,7 @@ import {
   type Extent,
   factsOf,
   isHole,
+  listLoader,
   loaderOf,
   type LoadRecord,
   newestCommit,
@@ -158,7 +159,7 @@ async function checkState({ state }: Opened, check: PieceCheck): Promise<void> {
     check.rows++;
     const row = parseRow(value);
     const isNeeded = check.isNeeded(row);
-    for await (const extent of check.piecesOf(row, key)) {
+    for await (const extent of check.piecesOf(row, key, state)) {
       if (isHole(extent)) continue;
       if (isNeeded) await check.add(await state.resolveExtent(extent), key);
       else check.piecesElsewhere++;
@@ -226,10 +227,11 @@ class PieceCheck {
   }
 
   /** The pieces of a row and its holes, as far as their lists are there: one that is lost is damage, and ends nothing. */
-  async *piecesOf({ streams = [] }: Row, key: Uint8Array): AsyncGenerator<Extent> {
+  async *piecesOf({ streams = [] }: Row, key: Uint8Array, state: ArchiveState): AsyncGenerator<Extent> {
+    const lists = listLoader(state, (list) => this.load(list));
     for (const stream of streams) {
       try {
-        yield* streamExtents(stream, (list) => this.load(list));
+        yield* streamExtents(stream, lists);
       } catch (error) {
         if (!(error instanceof CodedError) || isRetryable(error)) throw error;
         this.#options.signal.throwIfAborted();

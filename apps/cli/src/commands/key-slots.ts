@@ -1,5 +1,6 @@
 import { shownOf } from '@holdfast/sdk';
 import { timeText } from '../figures.ts';
+import { type LastReseal, lastResealLines } from './reseal-text.ts';
 
 /** A slot as the agent says it. */
 export type Slot = {
@@ -11,6 +12,8 @@ export type Slot = {
   readonly madeAt?: string;
   readonly newestEpoch: number;
   readonly closedFrom?: string;
+  /** Number of the last commit that it opens; of one that was struck. */
+  readonly opensUntilCommit?: number;
 };
 
 /** Everything that opens the archive, or did. */
@@ -21,6 +24,7 @@ export type KeyList = {
   readonly keyring: number;
   readonly slots: readonly Slot[];
   readonly epochs: readonly { readonly epoch: number; readonly madeAt?: string }[];
+  readonly reseal?: LastReseal;
 };
 
 /** What a change did, or would do. */
@@ -33,6 +37,10 @@ export type KeyChange = {
   readonly epoch: number;
   readonly opensUntilCommit: number;
   readonly destinations?: number;
+  /** The organisation asks for escrow whatever the user chose: its server takes no further keyring. */
+  readonly isDemanded?: boolean;
+  /** Until now an own key had taken the place of escrow. */
+  readonly letsOrganisationIn?: boolean;
 };
 
 const kindTexts: Readonly<Record<string, string>> = {
@@ -53,15 +61,15 @@ export function kindText(kind: string): string {
 }
 
 /** What opens the archive, and what opens its past, for people. */
-export function keyListText({ choice, escrow, slots, keyring, epochs }: KeyList): string {
+export function keyListText({ choice, escrow, slots, keyring, epochs, reseal }: KeyList): string {
   const current = slots.filter(({ isCurrent }) => isCurrent);
   const struck = slots.filter(({ isCurrent }) => !isCurrent);
   const opening = current.map(
     ({ kind, madeAt, newestEpoch }) => `  ${kindText(kind)}${since(madeAt)}: everything, epochs 0 to ${newestEpoch}`,
   );
   const past = struck.map(
-    ({ kind, madeAt, newestEpoch, closedFrom }) =>
-      `  ${kindText(kind)}${since(madeAt)}: ${untilText(closedFrom)}, epochs 0 to ${newestEpoch}`,
+    ({ kind, madeAt, newestEpoch, closedFrom, opensUntilCommit }) =>
+      `  ${kindText(kind)}${since(madeAt)}: ${untilText(closedFrom, opensUntilCommit)}, epochs 0 to ${newestEpoch}`,
   );
   return [
     `Policy: ${choiceTexts[choice] ?? choice}`,
@@ -71,6 +79,8 @@ export function keyListText({ choice, escrow, slots, keyring, epochs }: KeyList)
       ? ['Besides this computer nothing opens the archive.', '  What to do: holdfast key show-recovery']
       : ['What opens the archive besides this computer:', ...opening]),
     ...(past.length === 0 ? [] : ['What was struck, and opens what was written before:', ...past]),
+    ...(past.length === 0 || reseal ? [] : ['  To close that to it: holdfast key reseal --dry-run']),
+    ...(reseal ? lastResealLines(reseal) : []),
     `Keyring ${keyring}, ${epochs.length === 1 ? 'one epoch' : `${epochs.length} epochs`}; a key file that was exported opens the epochs there were then`,
   ].join('\n');
 }
@@ -79,13 +89,15 @@ function since(madeAt: string | undefined): string {
   return madeAt === undefined ? '' : ` (since ${timeText(madeAt)})`;
 }
 
-function untilText(closedFrom: string | undefined): string {
-  return closedFrom === undefined ? 'everything until it was struck' : `everything before ${timeText(closedFrom)}`;
+function untilText(closedFrom: string | undefined, commit: number | undefined): string {
+  const last = commit === undefined ? '' : `, up to about commit ${commit}`;
+  const until = closedFrom === undefined ? 'until it was struck' : `before ${timeText(closedFrom)}`;
+  return `everything ${until}${last}`;
 }
 
 /** What a change did, or would do, for people; `opened` says what opens the archive now. */
 export function keyChangeText(change: KeyChange, opened: string): string {
-  const { dryRun = false, struck, kept, opensUntilCommit, destinations } = change;
+  const { dryRun = false, struck, kept, opensUntilCommit, destinations, isDemanded, letsOrganisationIn } = change;
   const names = (slots: KeyChange['struck']) => slots.map(({ kind }) => kindText(kind)).join(', ');
   const commit =
     opensUntilCommit === 0 ? 'nothing: there is no commit yet' : `everything up to commit ${opensUntilCommit}`;
@@ -96,6 +108,14 @@ export function keyChangeText(change: KeyChange, opened: string): string {
       ? []
       : [`Struck: ${names(struck)}. With the older keyring, each still opens ${commit}, and nothing written later.`]),
     `A key file that was exported before opens ${commit}, too. Nothing is uploaded again.`,
+    ...(letsOrganisationIn
+      ? ['This lets the organisation in: escrow is no longer kept out, and opens what there is.']
+      : []),
+    ...(isDemanded
+      ? [
+          'The organisation asks for escrow whatever is chosen here: its server takes no new keyring, and so nothing that is written from now on; folders do.',
+        ]
+      : []),
     ...(destinations === 0 ? ['The new keyring reaches the destinations when they are there.'] : []),
   ].join('\n');
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { defineErrors, systemRandom } from '@holdfast/base';
 import { absolutePath, ask } from '../agent-socket.ts';
@@ -12,6 +12,7 @@ const fileErrors = defineErrors('custom_key_file', {
   exists: ['conflict', 'There is a file of that name already'],
   not_written: ['unavailable', 'The custom key could not be written'],
   not_read: ['not_found', 'The custom key cannot be read'],
+  exposed: ['forbidden', 'Others can read the file with the custom key'],
 });
 
 type Options = {
@@ -30,7 +31,10 @@ export function registerKeyUseCustom(key: Command): void {
     )
     .argument('[file]', 'file that holds the key; - for standard input')
     .option('--generate <file>', 'make a new key, and write it to a new file that only you can read')
-    .option('--with-escrow', 'keep escrow beside it')
+    .option(
+      '--with-escrow',
+      'keep escrow beside it; where an own key has taken its place, this lets the organisation in again',
+    )
     .option('--dry-run', 'say what would be done, and do nothing')
     .action(async (file: string | undefined, options: Options) => {
       if ((file === undefined) === (options.generate === undefined)) {
@@ -41,13 +45,18 @@ export function registerKeyUseCustom(key: Command): void {
       // Asked first: where there is no agent, no key is made.
       const { archiveId } = await ask<{ archiveId: string }>('key.list');
       const { parseCustomKey, prepareCustomKeySlot } = await import('@holdfast/trust');
-      const secret = parseCustomKey(file === undefined ? makeKey(options) : await readKey(file));
+      const text = file === undefined ? `${systemRandom(32).toHex()}\n` : await readKey(file);
+      const secret = parseCustomKey(text);
       const slot = prepareCustomKeySlot(Uint8Array.fromHex(archiveId), secret, systemRandom);
       secret.fill(0);
       const opened = `The custom key opens this archive.${keptIn(options)}`;
       const { withEscrow, dryRun } = options;
-      const flags = { ...(withEscrow && { withEscrow }), ...(dryRun && { dryRun }) };
-      output.result(...(await useOwnKey({ choice: 'custom', slot, opened, ...flags })));
+      const own = { choice: 'custom', slot, opened, ...(withEscrow && { withEscrow }) } as const;
+      // What the agent refuses leaves no file of a key that opens nothing.
+      const asTried = dryRun || file === undefined ? await useOwnKey({ ...own, dryRun: true }) : undefined;
+      if (asTried && dryRun) return output.result(...asTried);
+      if (options.generate !== undefined) writeNewFile(absolutePath(options.generate), text, fileErrors);
+      output.result(...(await useOwnKey(own)));
     });
 }
 
@@ -56,18 +65,26 @@ function keptIn({ generate, dryRun }: Options): string {
   return ` It is in ${absolutePath(generate)}: keep a copy apart from this computer, and none on it.`;
 }
 
-/** A new key, in a file of its own before anything is changed; a dry run writes none. */
-function makeKey({ generate = '', dryRun }: Options): string {
-  const text = `${systemRandom(32).toHex()}\n`;
-  if (!dryRun) writeNewFile(absolutePath(generate), text, fileErrors);
+/** @throws custom_key_file.not_read, custom_key_file.exposed */
+async function readKey(file: string): Promise<string> {
+  if (file === '-') return readAll();
+  const { mode, text } = readWhole(file);
+  if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
+    const remedy = `chmod 600 ${file}; where its disk knows no owners: holdfast key use-custom - < ${file}`;
+    throw fileErrors.exposed({ file, mode: (mode & 0o777).toString(8), remedy });
+  }
   return text;
 }
 
-async function readKey(file: string): Promise<string> {
-  if (file === '-') return readAll();
+/** The text of a file, and who may read that very file. */
+function readWhole(file: string): { readonly mode: number; readonly text: string } {
+  let fd: number | undefined;
   try {
-    return readFileSync(absolutePath(file), 'utf8');
+    fd = openSync(absolutePath(file), 'r');
+    return { mode: fstatSync(fd).mode, text: readFileSync(fd, 'utf8') };
   } catch (error) {
     throw fileErrors.not_read({ file, problem: (error as Error).message }, error);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { registerKeyExport } from './key-export.ts';
 import { registerKeyList } from './key-list.ts';
 import { registerKeyLog } from './key-log.ts';
+import { registerKeyReseal } from './key-reseal.ts';
 import { registerKeySetPassword } from './key-set-password.ts';
 import { registerKeyShowRecovery } from './key-show-recovery.ts';
 import { registerKeyUseCustom } from './key-use-custom.ts';
@@ -16,6 +17,7 @@ export function registerKey(program: Command): void {
   registerKeySetPassword(key);
   registerKeyUseCustom(key);
   registerKeyUseStandard(key);
+  registerKeyReseal(key);
   registerKeyExport(key);
   registerKeyLog(key);
   registerKeyWitness(key);

@@ -13,6 +13,7 @@ type Options = {
   readonly key?: string;
   readonly password?: boolean;
   readonly customKey?: string;
+  readonly readKeys?: string;
   readonly to: string;
   readonly at?: string;
   readonly path?: readonly string[];
@@ -36,7 +37,7 @@ export function registerRecover(program: Command): void {
   program
     .command('recover')
     .description(
-      "restore from an archive's files with what opens it (recovery code, key file, password, custom key): no server, no agent, no network",
+      "restore from an archive's files with what opens it (recovery code, key file, released keys, password, custom key): no server, no agent, no network",
     )
     .argument(
       '<dir>',
@@ -48,6 +49,7 @@ export function registerRecover(program: Command): void {
     )
     .option('--password', 'with the archive key password: it is asked for, or read as one line of standard input')
     .option('--custom-key <file>', 'with the custom key in this file')
+    .option('--read-keys <file>', 'with the keys of a release (key release take): only what they name is read')
     .requiredOption('--to <out>', 'an empty folder, or one that does not exist yet')
     .option('--at <time>', 'as it was then: 2026-03-01, "2026-03-01 14:00", "2 days ago", "yesterday 14:00"')
     .option('--path <path...>', 'only these paths, as they were on the computer')
@@ -138,12 +140,13 @@ function foldersIn(dir: string): readonly string[] {
 }
 
 /** What opens the archive: by one way alone. */
-async function readSecret({ key, password, customKey }: Options, output: { note(text: string): void }) {
-  if ([key, password, customKey].filter((way) => way !== undefined).length > 1) {
-    throw recoverErrors.several_ways({ remedy: 'name one of --key, --password and --custom-key' });
+async function readSecret({ key, password, customKey, readKeys }: Options, output: { note(text: string): void }) {
+  if ([key, password, customKey, readKeys].filter((way) => way !== undefined).length > 1) {
+    throw recoverErrors.several_ways({ remedy: 'name one of --key, --read-keys, --password and --custom-key' });
   }
   if (key !== undefined) return { keyFile: readKeyFile(key) };
   if (customKey !== undefined) return { customKey: readKeyFile(customKey) };
+  if (readKeys !== undefined) return { readKeys: readKeyFile(readKeys) };
   if (password) return { password: await readPassword({ ask: 'Archive key password: ' }) };
   output.note('Type the 24 words of the recovery code, then press Enter:');
   return { recoveryCode: await readWords() };

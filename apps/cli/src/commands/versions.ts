@@ -37,11 +37,12 @@ export function registerVersions(program: Command): void {
     .action(async (file: string, options: { readonly json?: boolean }) => {
       const output = createOutput(options.json ?? false);
       const result = await ask<{ versions: readonly Version[] }>('versions', { path: absolutePath(file) });
+      const momentText = momentsOf(result.versions);
       const rows = result.versions.map((version) => {
         const { from, until, type, sizeBytes, modifiedAt, isFuzzy } = version;
         return [
-          timeText(from),
-          until === undefined ? 'until now' : `until ${timeText(until)}`,
+          momentText(from),
+          until === undefined ? 'until now' : `until ${momentText(until)}`,
           sizeBytes === undefined ? '-' : bytesText(sizeBytes),
           `modified ${timeText(modifiedAt)}`,
           `${type}${isFuzzy ? ' (changed while it was read)' : ''}${sameText(version)}`,
@@ -49,4 +50,11 @@ export function registerVersions(program: Command): void {
       });
       output.result(result, columns([['backed up', '', 'size', '', 'type'], ...rows]));
     });
+}
+
+/** Times to the second; where that names several versions, as in what was taken in from a branch, as `--at` tells them apart. */
+function momentsOf(versions: readonly Version[]): (instant: string | undefined) => string {
+  const counts = new Map<string, number>();
+  for (const { from } of versions) counts.set(timeText(from), (counts.get(timeText(from)) ?? 0) + 1);
+  return (instant) => ((counts.get(timeText(instant)) ?? 0) > 1 && instant) || timeText(instant);
 }

@@ -52,3 +52,20 @@ test(
     for (const file of ['mem', 'environ', 'maps', 'fd']) assert.equal(open[file], 'read', file);
   },
 );
+
+test('a process that is traced when it is to be closed refuses, and one that is not does not', onLinux, async () => {
+  for (const [how, said] of [
+    ['traced', 'keystore.traced'],
+    ['closed', 'ready'],
+  ] as const) {
+    const fixture = path.join(import.meta.dirname, 'memory-holder.fixture.ts');
+    const child = spawn(process.execPath, [fixture, how], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    try {
+      const [message] = (await once(child, 'message')) as [string];
+      assert.equal(message, said);
+    } finally {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+  }
+});

@@ -8,6 +8,7 @@ export const keystoreErrors = defineErrors('keystore', {
   fault: ['corrupt', 'The keystore met a fault of its own, or answered in a form nobody knows'],
   already_running: ['conflict', 'A keystore is already running in this folder'],
   memory_open: ['unavailable', 'The memory of the keystore could not be closed to other processes'],
+  traced: ['unavailable', 'Another process traces the keystore, and could read its memory'],
   tenant_unknown: ['not_found', 'The keystore has no keys for that tenant'],
   other_log: ['conflict', 'The keystore knows another log key of that tenant, and takes no new one unsigned'],
   no_leaf: ['invalid', 'There is no leaf of the key log for this'],

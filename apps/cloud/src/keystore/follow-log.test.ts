@@ -32,7 +32,14 @@ function logOf(facts: readonly KeyLogFact[], keptSize = 0) {
     written.flatMap(({ text, subjects }, place) => (subjects.includes(subject.keystore) ? [[place, text]] : [])),
   );
   const kept = appendLeaves(emptyTree, all.slice(0, keptSize).map(outlineHash)).state;
-  const shown: FollowFacts = { tenant, logVerifier, kept, note: log.note(), outlines: all.slice(keptSize), texts };
+  const shown: FollowFacts = {
+    tenant,
+    logVerifier,
+    kept,
+    head: { note: log.note(), consistency: [] },
+    outlines: all.slice(keptSize),
+    texts,
+  };
   return { log, shown };
 }
 
@@ -51,8 +58,13 @@ test('the log is followed over every leaf, and those of keys and rules are given
   const { shown, log } = logOf(facts);
   const { kept, leaves } = followLog(shown);
   assert.deepEqual(
-    leaves.map(({ kind }) => kind),
-    ['key_registered', 'person_key_registered', 'release_rules', 'key_ended'],
+    leaves.map(({ logIndex, leaf }) => [logIndex, leaf.kind]),
+    [
+      [0, 'key_registered'],
+      [2, 'person_key_registered'],
+      [3, 'release_rules'],
+      [4, 'key_ended'],
+    ],
   );
   assert.equal(kept.size, log.size);
   assert.deepEqual(followLog({ ...shown, kept, outlines: [] }), { kept, leaves: [] });
@@ -71,10 +83,36 @@ test('a leaf that the keystore has to know cannot be withheld, replaced or left 
   refuses('forked_log', { ...shown, outlines: shown.outlines.slice(1) });
   refuses('forked_log', { ...shown, outlines: [...shown.outlines, ...shown.outlines] });
   refuses('forked_log', { ...other.shown, kept, outlines: [] });
-  refuses('older_head', { ...shown, kept, note: log.note(2), outlines: [] });
-  refuses('unsigned_head', { ...shown, note: '' });
+  refuses('older_head', { ...shown, kept, head: { note: log.note(2), consistency: [] }, outlines: [] });
+  refuses('unsigned_head', { ...shown, head: { note: '', consistency: [] } });
   followLog(shown);
   followLog(other.shown);
+});
+
+test('a log is followed by pieces under one head, of which each has to be where the head says', async () => {
+  const { shown, log } = logOf([ended, daily, daily, ended, daily, daily, ended]);
+  const note = log.note();
+  let { kept } = shown;
+  for (const end of [1, 2, 4, 7]) {
+    const piece = { ...shown, kept, outlines: shown.outlines.slice(kept.size, end) };
+    const head = { note, consistency: await log.goOn(end) };
+    if (end < 7) {
+      const short = { ...piece, outlines: piece.outlines.slice(0, -1) };
+      for (const wrong of [
+        { ...piece, head: { note, consistency: [] } },
+        { ...short, head },
+      ])
+        refuses('forked_log', wrong);
+      refuses('forked_log', { ...piece, head, outlines: piece.outlines.map(() => shown.outlines[6]!) });
+    }
+    const followed = followLog({ ...piece, head });
+    assert.deepEqual(
+      followed.leaves.map(({ logIndex }) => logIndex),
+      [0, 3, 6].filter((place) => place >= kept.size && place < end),
+    );
+    ({ kept } = followed);
+  }
+  assert.deepEqual(kept, followLog(shown).kept);
 });
 
 test('a leaf under more labels than its own is none that counts', () => {
@@ -85,7 +123,7 @@ test('a leaf under more labels than its own is none that counts', () => {
   const place = log.add(leaf, outline);
   refuses('hidden_leaf', {
     ...shown,
-    note: log.note(),
+    head: { note: log.note(), consistency: [] },
     outlines: [...shown.outlines, outline],
     texts: new Map([[place, text]]),
   });
@@ -115,7 +153,7 @@ test('a change of the rules that was followed is judged as one that is shown by 
   const { shown } = logOf([
     { kind: 'release_rules', change, approvals: [approve(change, first), approve(change, second)] },
   ]);
-  const [leaf] = followLog(shown).leaves;
+  const leaf = followLog(shown).leaves[0]?.leaf;
   assert.ok(leaf?.kind === 'release_rules');
   const judged = judgeRulesLeaf(leaf, { tenant, nowMs, keys, rules: [] });
   assert.deepEqual(judged, { number: 1, known: { rules, knownSinceMs: nowMs } });

@@ -70,9 +70,9 @@ function judgeHead(tenant: Tenant, facts: LeafFacts): KeptHead {
   const head = openHead(tenant, note, logVerifier);
   const sizes = { kept: kept.treeSize, shown: head.treeSize };
   if (head.treeSize < kept.treeSize) throw keystoreErrors.older_head(sizes);
+  if (isFollowed && head.treeSize > kept.treeSize) throw keystoreErrors.not_followed(sizes);
   const claim = { fromSize: kept.treeSize, fromRoot: kept.root, toSize: head.treeSize, toRoot: head.root };
   if (!verifyConsistency(claim, consistency)) throw keystoreErrors.forked_log(sizes);
-  if (isFollowed && head.treeSize > kept.treeSize) throw keystoreErrors.not_followed(sizes);
   return head;
 }
 

@@ -13,7 +13,7 @@ import {
   type Release,
   type ReleaseRule,
 } from '@holdfast/trust';
-import { judgeRelease, LONGEST_REQUEST_MS, type ReleaseFacts } from './judge-release.ts';
+import { ANSWER_AGAIN_MS, judgeRelease, LONGEST_REQUEST_MS, type ReleaseFacts } from './judge-release.ts';
 import { KEY_WAIT_MS } from './key-register.ts';
 import {
   approve,
@@ -82,8 +82,8 @@ test('a device has its own archive by itself, others and a replacement by an app
     assert.deepEqual([grant.recipientKey, grant.keyring], [scene.recipient.publicKey, archive.record]);
     assert.deepEqual([grant.scope, grant.epochs], plan === replacing ? ['ring', 'all'] : ['read', [0, 2]]);
     assert.deepEqual(keep.head, keyLog.head());
-    const request = JSON.parse(facts.request.text) as { requestId: string; expiresAt: string };
-    assert.deepEqual([keep.usedRequestId, keep.expiresAtMs], [request.requestId, Date.parse(request.expiresAt)]);
+    const { requestId } = JSON.parse(facts.request.text) as { requestId: string };
+    assert.deepEqual(keep.use, { requestId, leafHash: Buffer.from(grant.leafHash).toString('hex'), usedMs: nowMs });
   }
 });
 
@@ -163,10 +163,30 @@ test('a request that is forged, of another tenant, expired, too long or used rel
   const granted = await scene.factsOf(own);
   const verdict = judgeRelease(granted);
   assert.ok(verdict.status === 'granted');
-  const usedRequestIds = new Set([verdict.keep.usedRequestId]);
-  await refuses('used', { ...granted, usedRequestIds }, withFacts(own, { usedRequestIds }));
-  const again = await scene.factsOf({ ...own, request: { requestId: verdict.keep.usedRequestId, reason: 'another' } });
-  await refuses('used', { ...again, usedRequestIds }, again);
+  const use = verdict.keep.use!;
+  const { requestId } = use;
+  const used = [use];
+  const again = await scene.factsOf({ ...own, request: { requestId, reason: 'another' } });
+  await refuses('used', { ...again, used }, again);
+  const relogged = await scene.factsOf({ ...own, leaf: { request: granted.request } });
+  const twice = { ...relogged, request: granted.request };
+  await refuses('used', { ...twice, used }, { ...granted, used });
+  await refuses('used', { ...twice, used }, withFacts(own, { used }));
+});
+
+test('a request that was granted is answered again under its leaf for a day, as long as it would be granted anew', async () => {
+  const week = { request: { expiresAt: at(nowMs + 7 * ANSWER_AGAIN_MS) } };
+  const facts = await scene.factsOf({ ...own, ...week });
+  const first = judgeRelease(facts);
+  assert.ok(first.status === 'granted');
+  const later = (ms: number) => ({ ...facts, used: [first.keep.use!], nowMs: nowMs + ms });
+  const again = judgeRelease(later(ANSWER_AGAIN_MS - 1));
+  assert.ok(again.status === 'granted');
+  assert.deepEqual([again.grant, again.keep.use], [first.grant, undefined]);
+  await refuses('used', later(ANSWER_AGAIN_MS), later(ANSWER_AGAIN_MS - 1));
+  const keysNow = keys.map((key) => (key.publicKey === device.publicKey ? { ...key, endedMs: nowMs } : key));
+  await refuses('ended_key', { ...later(1), keys: keysNow }, later(1));
+  await refuses('purpose_refused', { ...later(1), ...ruledBy({ approvals: 1 }) }, later(1));
 });
 
 test('another keyring than the request names, and a slot that is not for escrow, release nothing', async () => {

@@ -31,6 +31,15 @@ export type WaitingLeaf = {
   readonly sinceMs: number;
 };
 
+/** A request that was granted. */
+export type UsedRequest = {
+  readonly requestId: string;
+  /** Of the one leaf that it counts under; hex. */
+  readonly leafHash: string;
+  /** By the keystore's own clock (milliseconds since 1970). */
+  readonly usedMs: number;
+};
+
 /** All that a release is judged by. `request`, `keyring`, head and leaf are the api's word; the rest the keystore's own knowledge. */
 export type ReleaseFacts = LeafFacts & {
   readonly tenant: Tenant;
@@ -42,7 +51,7 @@ export type ReleaseFacts = LeafFacts & {
   readonly keys: readonly RegisteredKey[];
   /** All changes of the rules that were taken in, by rising number. */
   readonly rules: readonly KnownRules[];
-  readonly usedRequestIds: ReadonlySet<string>;
+  readonly used: readonly UsedRequest[];
   readonly waiting: readonly WaitingLeaf[];
 };
 
@@ -66,7 +75,8 @@ export type ReleaseVerdict =
   | {
       readonly status: 'granted';
       readonly grant: Grant;
-      readonly keep: { readonly head: KeptHead; readonly usedRequestId: string; readonly expiresAtMs: number };
+      /** `use` is undefined where it is kept already. */
+      readonly keep: { readonly head: KeptHead; readonly use: UsedRequest | undefined };
     }
   | {
       readonly status: 'waiting';
@@ -74,8 +84,11 @@ export type ReleaseVerdict =
       readonly keep: { readonly head: KeptHead; readonly waiting: WaitingLeaf };
     };
 
-/** A request counts for so long at most: so long its number is remembered. It leaves room for the longest delay. */
+/** A request counts for so long at most. It leaves room for the longest delay. */
 export const LONGEST_REQUEST_MS = 60 * 24 * 3_600_000;
+
+/** So long a request that was granted is answered again under its leaf, for an answer may be lost. */
+export const ANSWER_AGAIN_MS = 24 * 3_600_000;
 
 /**
  * Judges a request to release keys of an archive. Pure: the same facts give the same verdict.
@@ -85,7 +98,8 @@ export const LONGEST_REQUEST_MS = 60 * 24 * 3_600_000;
 export function judgeRelease(facts: ReleaseFacts): ReleaseVerdict {
   const { keys, nowMs } = facts;
   const { leaf, leafHash, head } = judgeLeaf(facts.tenant, facts, ['release']);
-  const request = judgeRequest(facts, leaf);
+  const name = Buffer.from(leafHash).toString('hex');
+  const { request, before } = judgeRequest(facts, leaf, name);
   const keyring = judgeKeyring(facts.keyring, request);
   const purpose = judgePurpose(facts, { leaf, request, keyring });
   const rule = rulesInForce(facts.rules, nowMs)[purpose];
@@ -93,17 +107,20 @@ export function judgeRelease(facts: ReleaseFacts): ReleaseVerdict {
   const documentSha256 = releaseRequestSha256(leaf.request.text);
   const approvals = countApprovals(leaf.approvals, { keys, nowMs, documentSha256, requester: leaf.requester });
   if (approvals < rule.approvals) throw keystoreErrors.purpose_refused({ purpose, approvals, needed: rule.approvals });
-  const name = Buffer.from(leafHash).toString('hex');
   const sinceMs = facts.waiting.find((one) => one.leafHash === name)?.sinceMs ?? nowMs;
   const opensAtMs = sinceMs + rule.delayHours * 3_600_000;
   if (nowMs < opensAtMs) return { status: 'waiting', opensAtMs, keep: { head, waiting: { leafHash: name, sinceMs } } };
-  const expiresAtMs = Date.parse(request.expiresAt);
+  const use = before ? undefined : { requestId: request.requestId, leafHash: name, usedMs: nowMs };
   const grant = grantOf(request, { purpose, keyring: facts.keyring, leafHash });
-  return { status: 'granted', grant, keep: { head, usedRequestId: request.requestId, expiresAtMs } };
+  return { status: 'granted', grant, keep: { head, use } };
 }
 
-/** Expects the request of this leaf, signed, for this tenant, that counts now and for the first time. */
-function judgeRequest({ request: asked, tenant, nowMs, usedRequestIds }: ReleaseFacts, leaf: Release): ReleaseRequest {
+/** Expects the request of this leaf, signed, for this tenant, that counts now, and under no other leaf; its use, where it is not the first. */
+function judgeRequest(
+  { request: asked, tenant, nowMs, used }: ReleaseFacts,
+  leaf: Release,
+  leafHash: string,
+): { readonly request: ReleaseRequest; readonly before: UsedRequest | undefined } {
   expectSame(asked, leaf.request);
   const request = open(asked);
   if (request.installationId !== tenant.installationId || request.tenantUid !== tenant.tenantUid)
@@ -111,8 +128,11 @@ function judgeRequest({ request: asked, tenant, nowMs, usedRequestIds }: Release
   const { expiresAt, requestId } = request;
   if (isReleaseExpired(request, nowMs)) throw keystoreErrors.expired({ expiresAt });
   if (Date.parse(expiresAt) > nowMs + LONGEST_REQUEST_MS) throw keystoreErrors.expires_late({ expiresAt });
-  if (usedRequestIds.has(requestId)) throw keystoreErrors.used({ requestId });
-  return request;
+  const before = used.find((one) => one.requestId === requestId);
+  // The same keys to the same recipient, as the log says already: whoever lost the answer, and whoever has it, learns nothing new.
+  const isAgain = before?.leafHash === leafHash && nowMs < before.usedMs + ANSWER_AGAIN_MS;
+  if (before && !isAgain) throw keystoreErrors.used({ requestId });
+  return { request, before };
 }
 
 function expectSame(asked: SignedText, logged: SignedText): void {

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { newId, systemRandom } from '@holdfast/base';
 import { escrowTriesRoot, proveEscrowTry, type EscrowTry, type KeyLogFact } from '@holdfast/trust';
-import { judgeTry, proveEscrow, type TryFacts } from './judge-try.ts';
+import type { LeafFacts } from './judge-leaf.ts';
+import { judgeTries, proveEscrow, type SlotTry } from './judge-try.ts';
 import { leafOf, makeArchive, makeScene, tenant } from './release-scene.fixture.ts';
 
 const scene = makeScene();
@@ -33,31 +34,35 @@ const tried: KeyLogFact = {
   root: hex(escrowTriesRoot(tries)),
 };
 
+type TryFacts = LeafFacts & SlotTry;
+
+const judgeTry = (facts: TryFacts) => judgeTries({ ...facts, tenant }, [facts]);
+
 async function factsOf(fact: KeyLogFact): Promise<TryFacts> {
   const kept = keyLog.head();
   const shown = await keyLog.show(keyLog.add(leafOf(fact)), kept);
   const { archiveId } = archive.keys;
   const slot = { archiveId: new Uint8Array(archiveId), slotId: archive.slot.slotId, keyring: archive.record };
   const among = { place: 2, proof: await proveEscrowTry(tries, 2) };
-  return { ...shown, tenant, ...slot, ...(fact.kind === 'escrow_tried' && { among }) };
+  return { ...shown, ...slot, among: fact.kind === 'escrow_tried' ? among : null };
 }
 
 test('a slot that a leaf announces opens, and leads to the newest epoch', async () => {
   for (const fact of [tried, added]) {
-    const judged = judgeTry(await factsOf(fact));
-    assert.deepEqual(judged.head, keyLog.head());
-    assert.deepEqual(proveEscrow(judged, keys), { epoch: 2 });
+    const facts = await factsOf(fact);
+    assert.deepEqual(judgeTry(facts).head, keyLog.head());
+    assert.deepEqual(proveEscrow(facts, keys), { epoch: 2 });
   }
 });
 
 test('a slot, a keyring or an archive that the leaf does not announce is not tried', async () => {
   const [run, ring] = [await factsOf(tried), await factsOf(added)];
   const stranger = makeArchive();
-  const { among, ...without } = run;
+  const { among } = run;
   const wrong: readonly (readonly [code: string, facts: TryFacts])[] = [
     ['no_leaf', { ...run, leaf: undefined }],
     ['no_leaf', { ...run, ...(await keyLog.show(0, run.kept)) }],
-    ['other_leaf', without],
+    ['other_leaf', { ...run, among: null }],
     ['other_leaf', { ...run, among: { ...among!, place: 3 } }],
     ['other_leaf', { ...run, archiveId: stranger.keys.archiveId }],
     ['other_leaf', { ...run, keyring: stranger.record }],
@@ -69,14 +74,20 @@ test('a slot, a keyring or an archive that the leaf does not announce is not tri
   for (const [code, facts] of wrong) {
     assert.throws(() => judgeTry(facts), { code: `keystore.${code}` });
     for (const genuine of [run, ring]) judgeTry(genuine);
+    // One that is not announced among others that are: none of them is tried.
+    assert.throws(() => judgeTries({ ...run, tenant }, [run, { ...run, slotId: stranger.slot.slotId }]), {
+      code: 'keystore.other_leaf',
+    });
   }
   const noEscrow = { ...added, slots: [{ slotId: hex(stranger.slot.slotId), slotKind: 2 }] };
   const facts = { ...(await factsOf(noEscrow)), slotId: stranger.slot.slotId };
-  assert.throws(() => judgeTry(facts), { code: 'keystore.no_escrow_slot' });
+  judgeTry(facts);
+  assert.throws(() => proveEscrow(facts, keys), { code: 'keystore.no_escrow_slot' });
 });
 
 test('a slot that has rotted says so', async () => {
-  const judged = judgeTry(await factsOf(added));
+  const judged = await factsOf(added);
+  judgeTry(judged);
   const rotten = keys.inner.with(60, keys.inner[60]! ^ 1);
   assert.throws(() => proveEscrow(judged, { ...keys, inner: rotten }), { code: 'escrow.not_opened' });
   const damaged = archive.record.slice();

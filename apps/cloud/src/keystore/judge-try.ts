@@ -4,41 +4,40 @@ import { isEscrowTryProved, type EscrowTried, type EscrowTry, type Hash, type Ke
 import { keystoreErrors } from './errors.ts';
 import { judgeLeaf, type KeptHead, type LeafFacts, type Tenant } from './judge-leaf.ts';
 import { withEscrowedKeyring, type OpeningKeys } from './open-release.ts';
-import { expectEscrowSlot, readKeyring } from './read-keyring.ts';
 
 /** An escrow slot that is to be shown to open: of a run of the canary, or of a keyring that is new. */
-export type TryFacts = LeafFacts & {
-  readonly tenant: Tenant;
+export type SlotTry = {
   /** 16 bytes. */
   readonly archiveId: Uint8Array;
   /** 16 bytes. */
   readonly slotId: Uint8Array;
   /** The whole record. */
   readonly keyring: Uint8Array;
-  /** Of a run: the slot's place among those tried, and the proof of that; nothing where the leaf is that of the keyring. */
-  readonly among?: { readonly place: number; readonly proof: readonly Hash[] };
+  /** Of a run: the slot's place among those tried, and the proof of that; null where the leaf is that of the keyring. */
+  readonly among: { readonly place: number; readonly proof: readonly Hash[] } | null;
 };
 
-/** A try that a leaf announces. The head is to be kept before anything is opened. */
-export type JudgedTry = Pick<TryFacts, 'archiveId' | 'slotId' | 'keyring'> & { readonly head: KeptHead };
-
 /**
- * Judges that a leaf announces the try of this slot: a run of the canary, or the keyring itself.
+ * Judges that a leaf announces the try of each of these slots: a run of the canary, or the keyring itself. The head is to be kept before
+ * anything is opened.
  *
- * @throws keystore.*, of which each says why
+ * @throws keystore.*, of which each says why; then none of them is tried
  */
-export function judgeTry(facts: TryFacts): JudgedTry {
-  const { tenant, archiveId, slotId, keyring, among } = facts;
-  const { leaf, head } = judgeLeaf(tenant, facts, ['escrow_tried', 'keyring_added']);
-  const tried: EscrowTry = {
-    archiveId: formatUuid(archiveId),
-    slotId: hexOf(slotId),
-    keyringSha256: createHash('sha256').update(keyring).digest('hex'),
-  };
-  const isSaid = leaf.kind === 'escrow_tried' ? isAmong(tried, leaf, among) : isOfKeyring(tried, leaf);
-  if (!isSaid) throw keystoreErrors.other_leaf(tried);
-  expectEscrowSlot(readKeyring(keyring), slotId);
-  return { archiveId, slotId, keyring, head };
+export function judgeTries(
+  facts: LeafFacts & { readonly tenant: Tenant },
+  tries: readonly SlotTry[],
+): { readonly head: KeptHead } {
+  const { leaf, head } = judgeLeaf(facts.tenant, facts, ['escrow_tried', 'keyring_added']);
+  for (const { archiveId, slotId, keyring, among } of tries) {
+    const tried: EscrowTry = {
+      archiveId: formatUuid(archiveId),
+      slotId: hexOf(slotId),
+      keyringSha256: createHash('sha256').update(keyring).digest('hex'),
+    };
+    const isSaid = leaf.kind === 'escrow_tried' ? isAmong(tried, leaf, among) : isOfKeyring(tried, leaf);
+    if (!isSaid) throw keystoreErrors.other_leaf(tried);
+  }
+  return { head };
 }
 
 /**
@@ -47,7 +46,7 @@ export function judgeTry(facts: TryFacts): JudgedTry {
  * @throws keystore.no_epoch where that is not the epoch under which the keyring was sealed; what `withEscrowedKeyring` throws
  */
 export function proveEscrow(
-  judged: JudgedTry,
+  judged: Pick<SlotTry, 'archiveId' | 'slotId' | 'keyring'>,
   keys: Pick<OpeningKeys, 'inner' | 'keystoreKey'>,
 ): { readonly epoch: number } {
   return withEscrowedKeyring(judged, keys, ({ ring, sealedUnder }) => {
@@ -57,8 +56,8 @@ export function proveEscrow(
   });
 }
 
-function isAmong(tried: EscrowTry, { slots, root }: EscrowTried, among: TryFacts['among']): boolean {
-  if (among === undefined) return false;
+function isAmong(tried: EscrowTry, { slots, root }: EscrowTried, among: SlotTry['among']): boolean {
+  if (among === null) return false;
   const claim = { place: among.place, slots, root: new Uint8Array(Buffer.from(root, 'hex')) };
   return isEscrowTryProved(tried, claim, among.proof);
 }

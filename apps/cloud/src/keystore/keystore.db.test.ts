@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -11,10 +12,13 @@ import {
   importHpkeKey,
   keystoreKeyName,
   parseVerifierKey,
+  logKeyName,
+  formatVerifierKey,
+  noteSigner,
 } from '@holdfast/trust';
 import pg from 'pg';
 import { findEscrowKeys } from '../modules/escrow/index.ts';
-import { findLogVerifier, logKeyName, makeLogKey } from '../modules/logs/index.ts';
+import { findLogVerifier, makeLogKey } from '../modules/logs/index.ts';
 import { openKeyFileKms, openRoleKms, type Kms } from '../platform/kms.ts';
 import { logins, type Login } from '../platform/postgres.ts';
 import { startForFile } from '../testing/test-server.ts';
@@ -176,6 +180,13 @@ test('the log that the keystore believes is not exchanged by asking, nor is one 
   const foreign = { tenantUid: theirs.tenantUid, logVerifier: ours.logVerifier };
   await assert.rejects(makeTenantKeys.work(context, foreign), wrong);
   await assert.rejects(makeTenantKeys.work(context, { ...theirs, logVerifier: 'none' }), wrong);
+  // One of this tenant that is not its log's: each key signs under its own name.
+  for (const name of ['keystore', 'audit/', 'other']) {
+    const { privateKey } = generateKeyPairSync('ed25519');
+    const { key } = noteSigner(`holdfast/${installationId}/${theirs.tenantUid}/${name}`, privateKey);
+    const logVerifier = formatVerifierKey(key);
+    await assert.rejects(makeTenantKeys.work(context, { ...theirs, logVerifier }), wrong, name);
+  }
   assert.deepEqual(await makeTenantKeys.work(context, ours), keys);
   await assert.rejects(perform(context, 'publicKeys', { tenantUid: theirs.tenantUid }), {
     code: 'keystore.tenant_unknown',

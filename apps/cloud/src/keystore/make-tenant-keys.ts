@@ -1,6 +1,13 @@
 import { createPrivateKey } from 'node:crypto';
 import type { Random } from '@holdfast/base';
-import { formatVerifierKey, importHpkeKey, keystoreKeyName, noteSigner, parseVerifierKey } from '@holdfast/trust';
+import {
+  formatVerifierKey,
+  importHpkeKey,
+  keystoreKeyName,
+  logKeyName,
+  noteSigner,
+  parseVerifierKey,
+} from '@holdfast/trust';
 import { z } from 'zod';
 import type { Kms } from '../platform/kms.ts';
 import { defineOperation, TenantUid } from './operation.ts';
@@ -33,7 +40,7 @@ export const makeTenantKeys = defineOperation({
   maxBodyBytes: 4_096,
   isRepeatable: true,
   async work({ installationId, database, kms, clock, random }, { tenantUid: tenantId, logVerifier }) {
-    if (!isVerifierOf(logVerifier, `holdfast/${installationId}/${tenantId}/`))
+    if (!isVerifierOf(logVerifier, logKeyName(installationId, tenantId)))
       throw keystoreErrors.unknown_form({ field: 'logVerifier' });
     const find = () => database.withTenant(tenantId, (tx) => findKeys(tx, { tenantId, logVerifier }));
     const found = await find();
@@ -86,10 +93,10 @@ async function makeKeys(kms: Kms, random: Random, { tenantId, name }: { tenantId
   }
 }
 
-/** Whether a text is a key of this tenant's, by its name. */
-function isVerifierOf(text: string, nameHead: string): boolean {
+/** Whether a text is a key of this name. */
+function isVerifierOf(text: string, name: string): boolean {
   try {
-    return parseVerifierKey(text).name.startsWith(nameHead);
+    return parseVerifierKey(text).name === name;
   } catch {
     return false;
   }

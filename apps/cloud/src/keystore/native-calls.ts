@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import type { Socket } from 'node:net';
@@ -42,8 +43,9 @@ function libc(): Libc {
 /**
  * Closes this process's memory to all others but root's, for good, and keeps it out of core files.
  *
- * Run before any secret is in it. Linux alone has both; says whether it is closed.
- * @throws keystore.memory_open where the system refuses
+ * Run before any secret is in it. Linux alone has both; says whether it is closed. Who traces it already goes on doing so, which
+ * is found; who opened its memory while it started has it open still, which nobody can find.
+ * @throws keystore.memory_open where the system refuses, keystore.traced
  */
 export function closeMemory(): boolean {
   const prctl = prctlNumbers[process.arch];
@@ -51,7 +53,19 @@ export function closeMemory(): boolean {
   const none = new Uint8Array(16);
   if (libc().setrlimit(LIMIT_CORE, none) !== 0) throw keystoreErrors.memory_open(lastError('setrlimit'));
   if (libc().syscall(prctl, SET_DUMPABLE, 0, 0, 0, 0) !== 0) throw keystoreErrors.memory_open(lastError('prctl'));
+  const tracer = tracerOf();
+  if (tracer !== 0) throw keystoreErrors.traced({ tracer });
   return true;
+}
+
+/** The process that traces any of this one's threads, by the kernel's word; 0 where none does. */
+function tracerOf(): number {
+  const tracers = readdirSync('/proc/self/task').map((thread) => {
+    const status = readFileSync(`/proc/self/task/${thread}/status`, 'utf8');
+    return Number(/^TracerPid:\s*(\d+)$/m.exec(status)?.[1]);
+  });
+  // What cannot be read is no word that nobody does.
+  return tracers.find((tracer) => tracer !== 0) ?? 0;
 }
 
 /** The user at the other end of a Unix socket, by the kernel's word; undefined where it has none, or tells nobody. */

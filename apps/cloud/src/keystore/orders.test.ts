@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { readOrders, sendOrders, type KeystoreOrders } from './orders.ts';
 
@@ -53,6 +54,24 @@ test('a pipe that ends before the orders are whole has given none, at whatever b
   const reading = readOrders(pipe);
   pipe.end(whole);
   assert.deepEqual(await reading, orders(2));
+});
+
+test('an error about orders quotes nothing of them', async () => {
+  const secret = 'a password that nobody else may read';
+  for (const text of [`{"password":"${secret}"`, `{"password":"${secret}"}`, `"${secret}"`, secret]) {
+    const bytes = Buffer.from(text);
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(bytes.length);
+    const pipe = new PassThrough();
+    const reading = readOrders(pipe);
+    pipe.write(Buffer.concat([length, bytes]));
+    const error = await reading.then(
+      () => assert.fail('they were taken'),
+      (reason: unknown) => reason as Error,
+    );
+    assert.doesNotMatch(inspect(error, { depth: 9 }), /password/);
+    assert.equal(error.cause, undefined);
+  }
 });
 
 test('orders that are too long or of another form are refused', async () => {

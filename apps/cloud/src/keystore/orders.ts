@@ -74,8 +74,17 @@ function parseOrders(bytes: Buffer): KeystoreOrders | undefined {
   if (bytes.length < LENGTH_BYTES) return undefined;
   const keysAt = LENGTH_BYTES + bytes.readUInt32BE();
   if (bytes.length < keysAt) return undefined;
-  const { keyIds, ...facts } = Facts.parse(JSON.parse(bytes.toString('utf8', LENGTH_BYTES, keysAt)));
+  const { keyIds, ...facts } = factsIn(bytes.toString('utf8', LENGTH_BYTES, keysAt));
   if (bytes.length < keysAt + keyIds.length * KEY_BYTES) return undefined;
   const keyAt = (index: number) => Uint8Array.from(bytes.subarray(keysAt + index * KEY_BYTES).subarray(0, KEY_BYTES));
   return { ...facts, roleKeys: keyIds.map((keyId, index) => ({ keyId, key: keyAt(index) })) };
+}
+
+/** The parser's own error, and that of the shape, may quote the password: neither is passed on. */
+function factsIn(text: string): Facts {
+  try {
+    return Facts.parse(JSON.parse(text));
+  } catch {
+    throw new Error('the orders are of another form');
+  }
 }

@@ -7,6 +7,7 @@ import {
   type Keyring,
   type KeyringSlot,
 } from '@holdfast/archive/keyring';
+import { parseEscrowParameters } from '@holdfast/trust';
 import { keystoreErrors } from './errors.ts';
 
 /** The open part of a whole keyring record that anybody may have made. @throws keystore.bad_keyring */
@@ -26,4 +27,16 @@ export function expectEscrowSlot({ slots }: Keyring, slotId: Uint8Array): Keyrin
   if (slot?.kind !== slotKinds.escrow)
     throw keystoreErrors.no_escrow_slot({ slotId: Buffer.from(slotId).toString('hex') });
   return slot;
+}
+
+/** To which keystore key the escrow slot of a keyring is sealed (`hpkeKeyId`, hex). @throws keystore.bad_keyring, keystore.no_escrow_slot, slot.bad_parameters */
+export function innerKeyIdOf({
+  keyring,
+  slotId,
+}: {
+  readonly keyring: Uint8Array;
+  readonly slotId: Uint8Array;
+}): string {
+  const slot = expectEscrowSlot(readKeyring(keyring), slotId);
+  return parseEscrowParameters(slot).innerKeyId.toHex();
 }

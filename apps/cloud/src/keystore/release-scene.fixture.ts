@@ -24,6 +24,7 @@ import {
   signReleaseRequest,
   wrapSlot,
   writeKeyLogLeaf,
+  type Hash,
   type HpkeKey,
   type KeyHolder,
   type KeyLogFact,
@@ -111,27 +112,38 @@ export class SceneLog {
     return { logVerifier, kept, head, leaf: { text: this.#texts[logIndex]!, logIndex, inclusion } };
   }
 
+  /** Proves that the log begins with its first leaves. */
+  goOn(fromSize: number): Promise<readonly Hash[]> {
+    return proveConsistency(memorySource(this.#tree(this.size).nodes), fromSize, this.size);
+  }
+
   #tree(treeSize: number) {
     return appendLeaves(emptyTree, this.#outlines.slice(0, treeSize).map(outlineHash));
   }
 }
 
-/** An archive of three epochs with an escrow slot, and all that opens it. */
-export type SceneArchive = {
+/** An archive of three epochs with an escrow slot. */
+export type EscrowedArchive = {
   readonly archiveId: string;
   readonly keys: ArchiveKeys;
   readonly record: Uint8Array;
   readonly slot: Slot;
-  readonly logKey: HpkeKey;
-  readonly keystoreKey: HpkeKey;
   /** States that the archive is this device's. */
   readonly own: (device: Party) => string;
 };
 
+/** One with all that opens it. */
+export type SceneArchive = EscrowedArchive & { readonly logKey: HpkeKey; readonly keystoreKey: HpkeKey };
+
 export function makeArchive(): SceneArchive {
-  const clock = manualClock(nowMs);
   const [logKey, keystoreKey] = [importHpkeKey(systemRandom(32)), importHpkeKey(systemRandom(32))];
   const escrow = { logKey: logKey.publicKey, keystoreKey: keystoreKey.publicKey };
+  return { ...makeEscrowedArchive(escrow), logKey, keystoreKey };
+}
+
+/** An archive whose slot is sealed to keys that are kept elsewhere. */
+export function makeEscrowedArchive(escrow: Parameters<typeof prepareEscrowSlot>[1]): EscrowedArchive {
+  const clock = manualClock(nowMs);
   let made: { readonly slot: Slot; readonly publicKey: Uint8Array } | undefined;
   const wrapSlots: WrapSlots = (place, ringKey) => {
     const carried = made && { ...made, slot: rewrapSlot(made.slot, place, { ringKey, ...made }, systemRandom) };
@@ -150,7 +162,7 @@ export function makeArchive(): SceneArchive {
     const seed = createPrivateKey({ key: keys.signingSeed, format: 'raw-private', asymmetricKeyType: 'ed25519' });
     return signArchiveOwner({ archiveId: keys.archiveId, deviceKey: device.publicKey }, signerOf(seed));
   };
-  return { archiveId, keys, record, slot: made.slot, logKey, keystoreKey, own };
+  return { archiveId, keys, record, slot: made.slot, own };
 }
 
 /** What a release in the scene is made from; each part can be another. */
@@ -163,9 +175,13 @@ export type ReleasePlan = {
   readonly facts?: Partial<ReleaseFacts>;
 };
 
-type SceneParts = {
-  readonly archive: SceneArchive;
-  readonly recipient: HpkeKey;
+type AskedParts = {
+  readonly archive: EscrowedArchive;
+  readonly recipient: Pick<HpkeKey, 'publicKey'>;
+  /** Whose archive it is. */
+  readonly of?: Pick<ReleaseRequest, 'installationId' | 'tenantUid'>;
+};
+type SceneParts = AskedParts & {
   readonly keys: readonly RegisteredKey[];
   readonly keyLog: SceneLog;
 };
@@ -176,12 +192,7 @@ export function makeScene() {
   const device = makeParty('device');
   const [admin, first, second] = [makeParty('person'), makeParty('person'), makeParty('person')];
   const keys = [registered(device), registered(admin), approver(first), approver(second)];
-  const parts: SceneParts = {
-    archive,
-    recipient: importHpkeKey(systemRandom(32)),
-    keys,
-    keyLog: new SceneLog(),
-  };
+  const parts = { archive, recipient: importHpkeKey(systemRandom(32)), keys, keyLog: new SceneLog() };
   return {
     ...parts,
     device,
@@ -206,13 +217,13 @@ export function approve(text: string, by: Party): SignedText {
 }
 
 function requestOf(
-  { archive, recipient }: SceneParts,
+  { archive, recipient, of = tenant }: AskedParts,
   requester: Party,
   change: Partial<ReleaseRequest> = {},
 ): ReleaseRequest {
   return {
     version: 1,
-    ...tenant,
+    ...of,
     archiveId: archive.archiveId,
     keyringSha256: createHash('sha256').update(archive.record).digest('hex'),
     slotId: Buffer.from(archive.slot.slotId).toString('hex'),
@@ -228,7 +239,8 @@ function requestOf(
   };
 }
 
-function logged(scene: SceneParts, plan: ReleasePlan) {
+/** The leaf that follows from a plan, and its request. */
+export function logged(scene: AskedParts, plan: ReleasePlan) {
   const { requester, approvers = [] } = plan;
   const asked = requestOf(scene, requester, plan.request);
   const request = signReleaseRequest(asked, requester.sign);
@@ -252,7 +264,7 @@ async function factsOf(scene: SceneParts, plan: ReleasePlan): Promise<ReleaseFac
   const kept = keyLog.head();
   const { request, leaf } = logged(scene, plan);
   const shown = await keyLog.show(keyLog.add(leaf), kept);
-  const own = { tenant, nowMs, keys, rules: [], usedRequestIds: new Set<string>(), waiting: [] };
+  const own = { tenant, nowMs, keys, rules: [], used: [], waiting: [] };
   return { ...own, ...shown, request, keyring: archive.record, ...plan.facts };
 }
 

@@ -16,26 +16,19 @@ export type KeystoreProcess = {
   stop(): Promise<void>;
 };
 
-/** Where a keystore runs, and where its lines go. */
-export type KeystorePlace = {
-  /** HOLDFAST_HOME. */
-  readonly homeDir: string;
-  readonly log: Log;
-};
-
-/** No debugger at a signal; a small heap, since what it does is small; as few copies of it as can be. */
-const nodeFlags = ['--disable-sigusr1', '--max-old-space-size=128', '--max-semi-space-size=2'];
+/** No debugger at a signal; the collector at call, for what is forgotten; a small heap, since what it does is small; as few copies of it as can be. */
+const nodeFlags = ['--disable-sigusr1', '--expose-gc', '--max-old-space-size=128', '--max-semi-space-size=2'];
 const MAX_LINE_LENGTH = 4_000;
 
 /**
  * Starts a keystore; it waits for its orders, so that it can be started before what they name.
  *
- * Its environment is nothing but how Node is to run, and its lines go to `log`.
+ * Its environment is nothing but how it is to use memory, and its lines go to `log`.
  */
-export function startKeystore(orders: Promise<KeystoreOrders>, { homeDir, log }: KeystorePlace): KeystoreProcess {
+export function startKeystore(orders: Promise<KeystoreOrders>, log: Log): KeystoreProcess {
   const child = new SupervisedChild({
     name: 'keystore',
-    launch: () => launch(orders, { homeDir, log }),
+    launch: () => launch(orders, log),
     log,
     askToEnd: (each) => each.stdin?.end(),
     isDone: () => false,
@@ -57,10 +50,10 @@ export function startKeystore(orders: Promise<KeystoreOrders>, { homeDir, log }:
   };
 }
 
-function launch(orders: Promise<KeystoreOrders>, { homeDir, log }: KeystorePlace): ChildProcess {
+function launch(orders: Promise<KeystoreOrders>, log: Log): ChildProcess {
   const program = path.join(import.meta.dirname, 'main.ts');
-  // The second start takes half the time of the first.
-  const env = { MALLOC_ARENA_MAX: '2', NODE_COMPILE_CACHE: path.join(homeDir, 'compiled') };
+  // No code that was compiled before is kept: whoever could write where it lies would have it run with the keys.
+  const env = { MALLOC_ARENA_MAX: '2' };
   const child = spawn(process.execPath, [...nodeFlags, program], { env, stdio: ['pipe', 'pipe', 'pipe', 'ipc'] });
   child.on('error', (err) => log.error({ err }, 'the keystore could not be started'));
   // It may be gone before it was told anything.

@@ -31,6 +31,18 @@ export function databaseTargetOf(url: string): DatabaseTarget {
   };
 }
 
+/** The address alone, as `databaseTargetOf` reads it: no user, password or key, and nothing else that it does not name. */
+export function databaseAddressOf(url: string): string {
+  const address = new URL(url);
+  address.username = '';
+  address.password = '';
+  for (const name of new Set(address.searchParams.keys()))
+    if (!readNames.includes(name)) address.searchParams.delete(name);
+  return address.href;
+}
+
+const readNames: readonly string[] = ['host', 'sslmode', 'sslrootcert'];
+
 function isOnThisMachine(host: string): boolean {
   if (host.startsWith('/') || host === 'localhost') return true;
   return ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback';

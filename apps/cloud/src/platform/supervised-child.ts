@@ -63,7 +63,8 @@ export class SupervisedChild {
 
   async #start(failures: number): Promise<boolean> {
     const begunMs = systemClock.monotonic();
-    const child = (this.#child = this.#options.launch());
+    const child = (this.#child = this.#launch());
+    if (!child) return false;
     const ended = new Promise<false>((resolve) => {
       child.once('exit', () => resolve(false));
       // Where no process came to be, nothing exits.
@@ -79,14 +80,25 @@ export class SupervisedChild {
     return true;
   }
 
+  /** The child; undefined where the system lets none begin just now, as without memory for it. */
+  #launch(): ChildProcess | undefined {
+    const { name, log, launch } = this.#options;
+    try {
+      return launch();
+    } catch (err) {
+      log.error({ err }, `the ${name} could not be started`);
+      return undefined;
+    }
+  }
+
   async #startAgain(firstFailures: number): Promise<void> {
     const { signal } = this.#stopping;
     const { name, log, isDone } = this.#options;
     for (let failures = firstFailures; ; failures++) {
-      const { exitCode: code, signalCode } = this.#child!;
-      if (signal.aborted || isDone(this.#child!))
-        return log.info({ code, signal: signalCode }, `the ${name} has ended`);
-      log.error({ code, signal: signalCode }, `the ${name} ended unexpectedly; starting it again`);
+      const child = this.#child;
+      const how = child && { code: child.exitCode, signal: child.signalCode };
+      if (signal.aborted || (child && isDone(child))) return log.info({ ...how }, `the ${name} has ended`);
+      if (how) log.error(how, `the ${name} ended unexpectedly; starting it again`);
       const delayMs = retryDelayMs(RESTART, Math.min(failures, 10), 1);
       await systemClock.sleep(delayMs, signal).catch(() => undefined);
       if (signal.aborted) return;

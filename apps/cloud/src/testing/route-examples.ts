@@ -2,6 +2,7 @@ import { addApiClient } from '../modules/api-clients/index.ts';
 import { appendKeyLogLeaf } from '../modules/keylog/index.ts';
 import { base64, exampleArchive, ordinalBytes } from './example-archive.ts';
 import { makeAssertion, makeEnrollment } from './example-device.ts';
+import { releaseExamples } from './release-examples.ts';
 import { makeDevice, signInAs, type TenantWorld, type TestBrowser } from './test-world.ts';
 
 /** One good request to a route, as somebody of a tenant makes it. */
@@ -99,6 +100,7 @@ export const routeExamples: Readonly<Record<string, MakeExample>> = {
   'devices.deauthorize': async (world) => ({
     params: { deviceUid: (await makeDevice(world, world.member.userId)).deviceId },
   }),
+  ...releaseExamples,
   'storage.list': () => ({}),
   'storage.create': async (world) => {
     const { maker } = await exampleArchive(world);

@@ -72,7 +72,9 @@ export async function startTestCloud(
   });
   prepareHttp(app, { log, clock });
   const about = { publicUrl: () => url, clock, log, stopping: stopping.signal };
-  const api = await mountApi(app, { ...about, database, kms: kms.forRole('api'), caSha256: null });
+  const readKeyring: Storage['readKeyring'] = (...of) => storage.readKeyring(...of);
+  const ofApi = { database, kms: kms.forRole('api'), keystore: bootstrap.keystore, readKeyring };
+  const api = await mountApi(app, { ...about, ...ofApi, caSha256: null });
   const storage = await mountStorageRole(app, {
     ...about,
     database: testDatabase.open('hf_storage'),

@@ -6,16 +6,18 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '@holdfast/base';
-import type { OwnedRecords } from '../index/block-table.ts';
+import { BlockLookup, type OwnedRecords } from '../index/block-table.ts';
 import { deriveKeyRing } from '../format/keys.node.ts';
 import type { MapEntry } from '../format/tree-node.ts';
 import type { LocalIndex } from '../index/local-index.ts';
+import { readState } from '../index/read-state.ts';
 import type { ArchiveKeys } from '../keyring/archive-keys.ts';
 import type { LoadRecord } from '../tree/tree-reader.ts';
 import { isCheckpointDue, writeCheckpoint } from './checkpoint.ts';
 import { type CommitClock, wallCommitClock } from './commit-clock.ts';
 import { CommitWriter } from './commit-writer.ts';
 import type { Destination } from './destination.ts';
+import { ContentStore } from './content-store.ts';
 import { backupErrors } from './errors.ts';
 import { FragmentRouter } from './fragment-router.ts';
 import { FragmentWriter } from './fragment-writer.ts';
@@ -29,7 +31,10 @@ import { type RoutePlan, Routes } from './routes.ts';
 import { type ExclusionRule, type SelectedSet, Selection } from './selection.ts';
 import { SharedControl } from './shared-control.ts';
 import { spreadRecords } from './spread-records.ts';
+import { type ClosedPast, closePast, type ClosePastRequest } from './close-past.ts';
+import { type Resealed, type ResealRequest, resealStretch } from './reseal.ts';
 import { type LostRecords, storeAgain, type StoredAgain } from './store-again.ts';
+import { type BranchContent, takeIn, type TakenIn } from './take-in.ts';
 import type { Source } from './source.ts';
 import { type LostDestination, Uploader } from './uploader.ts';
 import { type StartWorker, WorkerPool } from './worker-pool.ts';
@@ -54,6 +59,12 @@ export type BackupRequest = {
   readonly settings?: readonly MapEntry[];
   /** Records that are lost: what lay in them is stored again first, as far as it can be had. */
   readonly lost?: LostRecords;
+  /** A branch whose versions are taken in first. */
+  readonly branch?: BranchContent;
+  /** A stretch of the past to be sealed again in the newest epoch. */
+  readonly reseal?: ResealRequest;
+  /** What was sealed again is to be needed no more under its older numbers. */
+  readonly closePast?: ClosePastRequest;
   /** Hears of each directory right before it is looked at: what changes in it from then on may be missed. */
   readonly onDirectory?: (directory: LookedAt) => void;
   readonly startWorker: StartWorker;
@@ -86,6 +97,10 @@ export type BackupReport = Readonly<PassCounts> & {
   readonly lostDestinations: readonly LostDestination[];
   /** What became of the records that were lost; left out where none were named. */
   readonly storedAgain?: StoredAgain;
+  /** What became of the versions of a branch; left out where none was named. */
+  readonly takenIn?: TakenIn;
+  readonly resealed?: Resealed;
+  readonly closedPast?: ClosedPast;
 };
 
 const leasedOrdinals = 65_536;
@@ -227,6 +242,9 @@ class BackupRun {
     try {
       signal?.throwIfAborted();
       const storedAgain = await this.#storeAgain();
+      const takenIn = await this.#takeIn();
+      const resealed = await this.#reseal();
+      const closedPast = await this.#closePast();
       const missing = await (directories ? this.#pass.runSome(directories) : this.#pass.runWhole());
       await this.#uploader.drained();
       await this.#commits.correctTimes();
@@ -240,6 +258,9 @@ class BackupRun {
         sets: this.#activeSets,
         lostDestinations: this.#uploader.lost,
         ...(storedAgain && { storedAgain }),
+        ...(takenIn && { takenIn }),
+        ...(resealed && { resealed }),
+        ...(closedPast && { closedPast }),
       };
     } catch (error) {
       // Why the destinations failed says more than that the workers were stopped.
@@ -274,18 +295,81 @@ class BackupRun {
     return storeAgain(lost, {
       index,
       local: new LocalPieces(index, source, new Selection(sets, never).roots()),
-      own: this.#sealer,
-      flushOwn: () => void this.#fragments.flush(),
-      room: async () => {
-        this.#extendLease();
-        await this.#room();
-      },
-      routes: this.#routes,
-      commits: this.#commits,
-      afterCommit: () => this.#afterCommit(),
+      ...this.#ownPorts(),
       load,
       signal,
     });
+  }
+
+  async #reseal(): Promise<Resealed | undefined> {
+    const { reseal, index, load, keys, clock, signal } = this.#request;
+    if (!reseal) return undefined;
+    return resealStretch(reseal, {
+      index,
+      ...this.#ownPorts(),
+      load,
+      keys: { archiveId: keys.archiveId, ring: deriveKeyRing(keys.archiveId, keys.ring.epochs) },
+      destinations: () => this.#uploader.destinations,
+      monotonicMs: () => clock.monotonic(),
+      signal,
+    });
+  }
+
+  async #closePast(): Promise<ClosedPast | undefined> {
+    const { closePast: request, index, load, clock, signal } = this.#request;
+    if (!request) return undefined;
+    const { room } = this.#ownPorts();
+    return closePast(request, {
+      index,
+      sealer: this.#sealer,
+      room,
+      flush: () => void this.#fragments.flush(),
+      commits: this.#commits,
+      load,
+      sendLive: (open) => this.#commits.sendLive(open),
+      nowMs: clock.now(),
+      signal,
+    });
+  }
+
+  /** What the main thread's own records are made with. */
+  #ownPorts() {
+    return {
+      own: this.#sealer,
+      flushOwn: () => void this.#fragments.flush(),
+      room: () => this.#leasedRoom(),
+      routes: this.#routes,
+      commits: this.#commits,
+      afterCommit: () => this.#afterCommit(),
+    };
+  }
+
+  async #takeIn(): Promise<TakenIn | undefined> {
+    const { branch, index, keys, load, signal } = this.#request;
+    if (!branch) return undefined;
+    const ring = { archiveId: keys.archiveId, ring: deriveKeyRing(keys.archiveId, keys.ring.epochs) };
+    const known = new BlockLookup(index.path);
+    try {
+      return await takeIn(branch, {
+        own: this.#sealer,
+        content: new ContentStore(this.#sealer, known, this.#routes),
+        flushOwn: () => void this.#fragments.flush(),
+        room: () => this.#leasedRoom(),
+        commits: this.#commits,
+        spread: (owned) => this.#spread(owned),
+        afterCommit: () => this.#afterCommit(),
+        state: () => readState(index, ring, load),
+        newDirectory: () => keys.writerNumber * 2 ** 32 + index.lease('directories', 1) + 1,
+        signal,
+      });
+    } finally {
+      known.close();
+    }
+  }
+
+  async #leasedRoom(): Promise<void> {
+    this.#extendLease();
+    await this.#room();
   }
 
   /** Waits until the main thread may hand over more; workers are to get their jobs meanwhile. */

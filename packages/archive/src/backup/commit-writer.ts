@@ -94,6 +94,16 @@ export class CommitWriter {
     await this.#writeOne({ checkpoint: number, root, puts: [] }, { ...noIntent, root: { ...root, droppedNodes } });
   }
 
+  /**
+   * Writes commits that put nothing, so that rows of one later commit can stand under their numbers: several versions of a
+   * name, one behind the other, that show all at once or not at all. Returns the first number.
+   */
+  async reserveNumbers(count: number): Promise<number> {
+    const first = this.#index.head().number + 1;
+    for (let made = 0; made < count; made++) await this.#writeRows([], [], noIntent);
+    return first;
+  }
+
   /** Corrects the times of earlier commits where a receipt has come since that says what they should have been. */
   async correctTimes(): Promise<void> {
     for (;;) {
@@ -102,6 +112,20 @@ export class CommitWriter {
       if (settlement.corrections.length > 0) await this.#writeRows([], [], noIntent);
       else this.#index.set(spansKey, encodeSpans(settlement.left));
     }
+  }
+
+  /** Signs one part of a live set and sends it to every destination; the commit that it names was acknowledged before. */
+  async sendLive(open: Uint8Array): Promise<void> {
+    const { keys, writerNumber, signingSeed } = this.#identity;
+    const sequence = this.#control.takeSequence();
+    if (sequence === undefined) throw backupErrors.stopped();
+    const record = sealSigned(
+      { kind: 'live', epoch: 0, ordinal: ordinalOf(writerNumber, sequence), open },
+      keys,
+      signingSeed,
+    );
+    this.#control.chargeAtOnce(record.length);
+    await this.#uploader.send(record).finally(() => this.#control.release(record.length));
   }
 
   async #settle(instant: CommitInstant): Promise<Settlement | undefined> {

@@ -106,6 +106,11 @@ export class ContentStore {
     return extent;
   }
 
+  /** Where bytes of this hash lie already, if these sets may refer to them there. */
+  known(sha256: Uint8Array, length: number, ofSets: readonly number[]): Extent | undefined {
+    return this.#find(sha256, length, ownersOf(ofSets));
+  }
+
   /** Closes the open bundles, so that everything stored so far can be sent. */
   flush(): void {
     for (const bundle of this.#bundles.values()) this.#close(bundle);

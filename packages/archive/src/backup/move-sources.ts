@@ -17,7 +17,10 @@ export function nameOf({ ordinal, offset }: Place): string {
 }
 
 /** Finds the moves that lead to these records. @throws what loading the state throws */
-export async function sourcesOf(state: ArchiveState, ordinals: ReadonlySet<Ordinal>): Promise<MoveSources> {
+export async function sourcesOf(
+  state: ArchiveState,
+  ordinals: Pick<ReadonlySet<Ordinal>, 'has'>,
+): Promise<MoveSources> {
   const sources = new Map<string, { from: Place; to: Extent }[]>();
   for await (const { key, value } of state.range(Uint8Array.of(keySpaces.moves), Uint8Array.of(keySpaces.moves + 1))) {
     const to = parseMove(value);

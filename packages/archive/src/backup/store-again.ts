@@ -15,7 +15,7 @@ import { packedBlockBytes } from '../index/block-table.ts';
 import { noIntent } from '../index/commit-table.ts';
 import type { LocalIndex } from '../index/local-index.ts';
 import { streamExtents } from '../index/stream-extents.ts';
-import type { ArchiveState } from '../tree/state.ts';
+import { type ArchiveState, listLoader } from '../tree/state.ts';
 import type { LoadRecord } from '../tree/tree-reader.ts';
 import type { CommitWriter } from './commit-writer.ts';
 import type { RecordStore } from './content-store.ts';
@@ -179,7 +179,7 @@ class StoringAgain {
   /** The pieces of a stream, as far as they are known: what comes behind a list that is lost itself is not. */
   async *#piecesOf(stream: StreamRef, key: FileKey): AsyncGenerator<Extent> {
     try {
-      yield* streamExtents(stream, this.#ports.load);
+      yield* streamExtents(stream, listLoader(this.#lost.state, this.#ports.load));
     } catch (error) {
       // Whoever gives something else for a list must not keep the other files from being mended.
       if (!(error instanceof CodedError) || isRetryable(error)) throw error;

@@ -92,6 +92,11 @@ export class BlockTable {
     this.#database.sql('delete from blocks where ordinal in (select value from json_each(?))').run(text);
   }
 
+  /** Finds the bytes in records below this ordinal no more. */
+  forgetPiecesBelow(ordinal: number): void {
+    this.#database.sql('delete from blocks where ordinal < ?').run(ordinal);
+  }
+
   /** Forgets records that are lost everywhere. */
   forgetRecords(ordinals: readonly number[]): void {
     this.forgetPieces(ordinals);

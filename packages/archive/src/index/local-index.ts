@@ -170,7 +170,12 @@ export class LocalIndex {
     this.transact(() => this.#blocks.forgetPieces(ordinals));
   }
 
-  /** Forgets records that are lost everywhere. */
+  /** Finds the bytes in records below this ordinal no more. Who needs the records stays known. */
+  forgetPiecesBelow(ordinal: number): void {
+    this.transact(() => this.#blocks.forgetPiecesBelow(ordinal));
+  }
+
+  /** Forgets records that are lost everywhere, or that nothing needs any more. */
   forgetRecords(ordinals: readonly number[]): void {
     this.transact(() => this.#blocks.forgetRecords(ordinals));
   }

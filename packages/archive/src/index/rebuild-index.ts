@@ -18,7 +18,7 @@ import { contentOf, encodeRow, isFuzzy, parseRow, type Row } from '../format/row
 import { compareTimes, type Time } from '../format/time.ts';
 import { type Extent, isHole } from '../format/extent.ts';
 import type { OpenKeys } from '../format/seal.node.ts';
-import { type ArchiveState, type DirectoryPlace, placeOf, rootDirectory } from '../tree/state.ts';
+import { type ArchiveState, type DirectoryPlace, listLoader, placeOf, rootDirectory } from '../tree/state.ts';
 import type { LoadRecord } from '../tree/tree-reader.ts';
 import { type OwnedRecords, packedBlockBytes } from './block-table.ts';
 import { type KeptCommit, noIntent } from './commit-table.ts';
@@ -123,7 +123,7 @@ type FormerPlace = { readonly parent: number; readonly name: Uint8Array; readonl
 /** The pieces of all streams of a row, where they lie now. */
 async function* piecesOf(row: Row, state: ArchiveState, load: LoadRecord): AsyncGenerator<Extent> {
   for (const stream of row.streams ?? []) {
-    for await (const extent of streamExtents(stream, load)) {
+    for await (const extent of streamExtents(stream, listLoader(state, load))) {
       if (!isHole(extent)) yield await state.resolveExtent(extent);
     }
   }

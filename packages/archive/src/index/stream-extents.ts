@@ -4,7 +4,11 @@ import { parseList } from '../format/list.ts';
 import type { StreamRef } from '../format/stream.ts';
 import type { LoadRecord } from '../tree/tree-reader.ts';
 
-/** The extents of a stream in order, those in lists too. @throws archive.corrupt, archive.record_missing */
+/**
+ * The extents of a stream in order, those in lists too. `load` finds a list where it lies now: see `listLoader`.
+ *
+ * @throws archive.corrupt, archive.record_missing
+ */
 export async function* streamExtents(
   stream: StreamRef,
   load: LoadRecord,

@@ -17,5 +17,6 @@ export const logErrors = defineErrors('log', {
   fenced: ['conflict', 'A newer session has taken over'],
   fragment_order: ['conflict', 'The fragment is not the next one'],
   fragment_differs: ['conflict', 'A fragment number came again with other bytes'],
+  commit_missing: ['corrupt', 'The commit from which the archive is to go on is not there'],
   record_refused: ['conflict', 'A record does not fit what the archive holds'],
 });

@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { CodedError } from '@holdfast/base';
 import { joinBytes } from '../format/cursor.ts';
+import { ordinalOf } from '../format/ordinal.ts';
 import { seededChance } from './fixtures.ts';
 import { fragmentsOf, host, open } from './local-destination.fixture.ts';
-import { LogWriter } from './log-writer.fixture.ts';
+import { LogWriter, nameOf } from './log-writer.fixture.ts';
 import { nodeDisk } from './node-disk.ts';
 import { readLockHost } from './node-host.ts';
 import type { CommitName } from './sessions.ts';
@@ -272,4 +273,44 @@ test('an older copy of the segments shows the head it has, and the state beside 
     await again.close();
   }
   assert.deepEqual(heads, [fragments[2]!.head, fragments[3]!.head, undefined]);
+});
+
+test('a log that leaves its tail goes on behind an older commit, keeps what it has, and does so after it was closed or lost its state', async () => {
+  for (const isStateLost of [false, true]) {
+    const writer = new LogWriter();
+    const fragments = fragmentsOf(writer, 6);
+    const disk = new SimulatedDisk();
+    let destination = await open(writer, disk);
+    let { sessionEpoch } = await destination.openSession(undefined);
+    for (const [i, { bytes }] of fragments.entries()) await destination.append(sessionEpoch, i + 1, bytes);
+    const fork = fragments[4]!.head!;
+    const next = writer.makeKeyring({ firstCommit: 5 });
+    const refused = destination.append(sessionEpoch, 8, next);
+    assert.equal(await code(refused), 'log.record_refused', 'it would sign commits that are there');
+
+    const other = { ...fork, sha256: fragments[3]!.head!.sha256 };
+    assert.equal(await code(destination.leaveTail(sessionEpoch, other)), 'log.commit_missing');
+    assert.equal(await code(destination.leaveTail(sessionEpoch - 1, fork)), 'log.fenced');
+    assert.equal(destination.state.head?.number, 6);
+    await destination.leaveTail(sessionEpoch, fork);
+    await destination.close();
+    destination = await open(writer, disk);
+    const session = await destination.openSession(fork);
+    assert.deepEqual([session.comparison, session.head], ['same', fork]);
+    ({ sessionEpoch } = session);
+    const commit = writer.makeCommit(ordinalOf(1, 5), fork, { key: writer.keys[1]! });
+    await destination.append(
+      sessionEpoch,
+      session.nextFragment,
+      joinBytes(next, writer.makeBlock(ordinalOf(1, 4), 700), commit),
+    );
+    await destination.close();
+    if (isStateLost) await disk.remove('/d/state');
+    destination = await open(writer, disk);
+    assert.deepEqual((await destination.openSession(undefined)).head, nameOf(5, commit), 'the line is what counts');
+    for (const ordinal of [50, 51, 52, 55, 60, 61, 62, 65]) {
+      assert.equal((await destination.folder.readOne(ordinal)).status, 'found', 'the tail stays');
+    }
+    await destination.close();
+  }
 });

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type Clock, type Random, Semaphore } from '@holdfast/base';
 import { parseCommitOpen } from '../format/commit.ts';
 import { parseKeyring } from '../format/keyring.ts';
@@ -143,6 +144,35 @@ export class LocalDestination {
     return { status: 'acknowledged', nextFragment: sequence + 1, ...named };
   }
 
+  /**
+   * Has the log go on behind an older commit than its newest: those after it are a branch from now on, and stay where they
+   * are. Nothing is removed, so this can be taken back by nobody and harms nothing that is there.
+   *
+   * @throws log.fenced, log.commit_missing where that commit is not there as it is named
+   */
+  async leaveTail(sessionEpoch: number, to: CommitName | undefined): Promise<void> {
+    await this.#turn.use(async () => {
+      this.#expectSound();
+      if (sessionEpoch !== this.#state.sessionEpoch) throw logErrors.fenced();
+      const { head: _tail, ...state } = this.#state;
+      this.#state = to ? { ...state, head: await this.#commitOf(to) } : state;
+    });
+    await this.#persisting.run();
+  }
+
+  /** @throws log.commit_missing */
+  async #commitOf({ number, sha256 }: CommitName): Promise<NonNullable<LogState['head']>> {
+    const ordinals: number[] = [];
+    for await (const { ordinal } of this.folder.list(RecordKind.commit)) ordinals.push(ordinal);
+    for await (const outcome of this.folder.read(ordinals)) {
+      if (outcome.status !== 'found') continue;
+      const commit = parseCommitOpen(splitRecord(outcome.bytes).open);
+      const isIt = commit.number === number && createHash('sha256').update(outcome.bytes).digest('hex') === sha256;
+      if (isIt) return { number, sha256, checkpoint: commit.checkpoint };
+    }
+    throw logErrors.commit_missing({ number });
+  }
+
   /** Closes the folder and gives the lock back. */
   async close(): Promise<void> {
     await this.#persisting.settle();
@@ -203,7 +233,7 @@ async function catchUp(folder: ArchiveFolder, archiveId: Uint8Array, stored: Sto
     ...(await recordsOf(folder, RecordKind.header)),
     ...sortedKeyrings(await recordsOf(folder, RecordKind.keyring)),
   ];
-  const { head: _head, keyring: _keyring, ...rest } = log;
+  const { head: _head, keyring: _keyring, keyringEpoch: _epoch, ...rest } = log;
   const withKeys = adopt({ ...rest, writers: [] }, archiveId, keys);
   const state = { ...withKeys, ...(log.head ? { head: log.head } : {}) };
   const commits = await recordsOf(folder, RecordKind.commit, stored?.position);

@@ -50,3 +50,44 @@ test('a keyring leaves the key and the first commit of a known writer as they ar
     assert.equal(verdict.status === 'refused' && verdict.fact, 'the keyring changes writers that are there');
   }
 });
+
+test('a record of an epoch is taken once a keyring that begins it is there, and not before', async () => {
+  const { maker } = begin('epochs');
+  const kinds = ['block', 'bundle', 'list', 'tree'] as const;
+  const sealAll = () => kinds.forEach((kind) => maker.store(kind, new Uint8Array(10)));
+  sealAll();
+  maker.addEpoch(golden(1));
+  const before = maker.records.length;
+  sealAll();
+  await maker.commit({ time: golden(2) });
+  const early = maker.records.slice(before).map(({ bytes }) => ({ bytes, isKnown: false }));
+  const known = maker.records.slice(0, before).map(({ bytes }) => ({ bytes, isKnown: false }));
+  const { bytes: keyring } = maker.keyring(golden(3));
+  assert.equal(early.length, kinds.length + 1);
+  for (const record of early) {
+    const verdict = checkRecords(emptyLogState, maker.archiveId, [...known, record]);
+    const fact = verdict.status === 'refused' && verdict.fact;
+    assert.equal(fact, 'the record is of an epoch that no keyring here has');
+    const after = [...known, { bytes: keyring, isKnown: false }, record];
+    assert.equal(checkRecords(emptyLogState, maker.archiveId, after).status, 'fit');
+    // What lies there since a version that did not look is no reason to refuse the archive.
+    const there = checkRecords(emptyLogState, maker.archiveId, [...known, { ...record, isKnown: true }]);
+    assert.equal(there.status, 'fit');
+  }
+});
+
+test('a keyring of an older epoch than the one before it is refused, for nothing counts behind it', () => {
+  const next = (epochsOfThird: number) => {
+    const { maker } = begin('older epochs');
+    maker.addEpoch(golden(0));
+    maker.keyring(golden(1));
+    maker.epochs.splice(epochsOfThird);
+    if (epochsOfThird === 3) maker.addEpoch(golden(2));
+    maker.keyring(golden(3));
+    const records = maker.records.map(({ bytes }) => ({ bytes, isKnown: false }));
+    return checkRecords(emptyLogState, maker.archiveId, records);
+  };
+  for (const epochs of [2, 3]) assert.equal(next(epochs).status, 'fit');
+  const verdict = next(1);
+  assert.equal(verdict.status === 'refused' && verdict.fact, 'the keyring is of an older epoch than the one before it');
+});

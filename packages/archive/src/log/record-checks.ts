@@ -39,6 +39,7 @@ const zeros = '0'.repeat(64);
  *
  * A commit must follow the head by number and hash, or be a later checkpoint, and be signed by the writer whose turn it is. A
  * keyring must follow the one before and leave its writers as they are; an introduction must be the last writer's. All else must come from a writer that is listed.
+ * Nothing is sealed with a key that begins in no keyring here: what a keyring has to have would be demanded in vain.
  */
 export function checkRecords(
   state: LogState,
@@ -76,12 +77,20 @@ const checks: Readonly<Record<number, (state: LogState, subject: Subject) => Che
 function checkRecord(state: LogState, subject: Subject): Checked {
   const check = checks[subject.parts.header.kind] ?? checkWriter;
   try {
-    return check(state, subject);
+    return epochFact(state, subject) ?? check(state, subject);
   } catch (error) {
     // The open part does not parse.
     if (error instanceof CodedError) return `${error.message}: ${JSON.stringify(error.details)}`;
     throw error;
   }
+}
+
+function epochFact({ keyringEpoch = 0 }: LogState, { parts: { header }, isKnown }: Subject): string | undefined {
+  if (isKnown || header.epoch === keyringEpoch) return undefined;
+  const isAbove = header.epoch > keyringEpoch;
+  if (header.kind === RecordKind.keyring)
+    return isAbove ? undefined : 'the keyring is of an older epoch than the one before it';
+  return isAbove ? 'the record is of an epoch that no keyring here has' : undefined;
 }
 
 function checkHeader(state: LogState, subject: Subject): Checked {
@@ -105,7 +114,14 @@ function checkKeyring(state: LogState, subject: Subject): Checked {
     writersFact(state, listed, subject.ordinal) ??
     signatureFact(subject, listed) ??
     introductionFact(state, writers, subject.archiveId);
-  return fact ?? { ...state, writers: listed, keyring: { number, sha256: subject.sha256 } };
+  return (
+    fact ?? {
+      ...state,
+      writers: listed,
+      keyring: { number, sha256: subject.sha256 },
+      keyringEpoch: subject.parts.header.epoch,
+    }
+  );
 }
 
 function signatureFact(subject: Subject, writers: readonly KnownWriter[]): string | undefined {

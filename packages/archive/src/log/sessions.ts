@@ -22,6 +22,8 @@ export type LogState = {
   /** The newest commit; `checkpoint` is the number of the newest checkpoint. */
   readonly head?: CommitName & { readonly checkpoint: number };
   readonly keyring?: { readonly number: number; readonly sha256: string };
+  /** The newest epoch of that keyring. */
+  readonly keyringEpoch?: number;
   /** By rising number; empty before the header record. */
   readonly writers: readonly KnownWriter[];
   /** The greatest number of a live set; 0 before the first. */

@@ -14,9 +14,9 @@ import {
 import { parseCommitRow, parseRow, type Row, rowTypeOf } from '../format/row.ts';
 import type { TimeCorrection } from '../format/commit.ts';
 import { compareTimes, type Time } from '../format/time.ts';
-import type { MapEntry } from '../format/tree-node.ts';
+import type { MapEntry, TreeNode } from '../format/tree-node.ts';
 import { mergeEntries, Overlay } from './overlay.ts';
-import { type NodeCache, TreeReader } from './tree-reader.ts';
+import { type LoadRecord, type NodeCache, TreeReader } from './tree-reader.ts';
 
 /** What a commit adds to the state. */
 export type CommitFacts = {
@@ -123,6 +123,11 @@ export class ArchiveState {
   /** Entries from `from` on to before `to`, by rising key. */
   range(from: Uint8Array, to?: Uint8Array): AsyncGenerator<MapEntry> {
     return mergeEntries(this.#tree.stretches(from, to), this.#overlay.range(from, to));
+  }
+
+  /** The nodes of the tree that the commits lie over, a parent before its children. */
+  nodes(): AsyncGenerator<{ readonly reference: Reference; readonly node: TreeNode }> {
+    return this.#tree.nodes();
   }
 
   /** A setting's fields. */
@@ -267,6 +272,11 @@ export class ArchiveState {
       return row.type === 'absent' || from >= until ? [] : [{ row, commit, directoryNumber, from, until }];
     });
   }
+}
+
+/** Loads lists from where they lie now. */
+export function listLoader(state: Pick<ArchiveState, 'resolveList'>, load: LoadRecord): LoadRecord {
+  return async (list) => load(await state.resolveList(list));
 }
 
 type NamedRows = { readonly name: Uint8Array; readonly rows: { commit: number; value: Uint8Array }[] };

@@ -1,7 +1,7 @@
 import { RecoverError } from '../errors.ts';
 import type { Instant } from '../format/bytes.ts';
 import { readCommitRow } from '../format/row.ts';
-import { type Secret, readKeyFile } from '../format/secret.ts';
+import { type Secret, readKeyFile, readReadKeys } from '../format/secret.ts';
 import { chooseLine, type KeyringLine } from './choose-line.ts';
 import { type Chain, ChainFinder, type Commit, CommitLog, findHead } from './commits.ts';
 import { reportBranches } from './branches.ts';
@@ -70,6 +70,7 @@ export function openArchive(request: OpenRequest, findings: Findings, onSegment:
 /** A typing error in the secret is told before an hour of reading, not after it. */
 function checkSecret(secret: Secret): void {
   if ('keyFile' in secret) readKeyFile(secret.keyFile);
+  else if ('readKeys' in secret) readReadKeys(secret.readKeys);
   else takeSlotSecret(secret);
 }
 

@@ -2,8 +2,8 @@ import { type Ordinal, writerOf } from '../format/bytes.ts';
 import { readCommitOpen, readCommitSealed } from '../format/commit.ts';
 import { rightfulWriter, type Writer } from '../format/keyring.ts';
 import { associatedData, kinds, nonceOf, recordSignatureHolds } from '../format/record.ts';
-import { deriveKey, openSealed, unwrapPlaintext } from '../format/sealing.ts';
-import type { EpochKeys } from './epoch-keys.ts';
+import { openSealed, unwrapPlaintext } from '../format/sealing.ts';
+import { type EpochKeys, readingKey } from './epoch-keys.ts';
 import type { TreeNode } from './keyring-tree.ts';
 import type { IndexedPlace } from './place-index.ts';
 import { quietly } from './quietly.ts';
@@ -54,7 +54,7 @@ export class CommitVoices {
 
   /** Those that were added last are likely to name the newest, so they come first. */
   *#namesUnder(epoch: number, epochKey: Buffer): Generator<string> {
-    const key = deriveKey(epochKey, this.#archiveId, 'holdfast v1 metadata');
+    const key = readingKey(epochKey, this.#archiveId, 'metadata');
     for (const place of this.#shelf.index.ofKindBackwards(kinds.commit)) {
       const frame = this.#shelf.read(place);
       if (frame?.epoch !== epoch) continue;

@@ -1,3 +1,4 @@
+import { deriveKey } from '../format/sealing.ts';
 import type { Keyring } from '../format/keyring.ts';
 import { type Epochs, KNOWN_SUITE, type Ring } from '../format/ring.ts';
 
@@ -6,6 +7,16 @@ export type EpochKeys = ReadonlyMap<number, readonly Buffer[]>;
 
 /** Keys of one epoch that are tried (§14, "Opening"). */
 const KEYS_TRIED = 16;
+
+/**
+ * The key of 32 bytes that opens records of an epoch (§3): `data` blocks and bundles, `metadata` all else.
+ *
+ * It follows from the epoch's key; of read keys it is one half.
+ */
+export function readingKey(epochKey: Buffer, archiveId: Buffer, part: 'data' | 'metadata'): Buffer {
+  if (epochKey.length === 64) return part === 'data' ? epochKey.subarray(0, 32) : epochKey.subarray(32);
+  return deriveKey(epochKey, archiveId, `holdfast v1 ${part}`);
+}
 
 /** The keys of a key file, one an epoch. */
 export function keysOfFile(epochs: Epochs): EpochKeys {

@@ -1,7 +1,7 @@
 import { RecoverError } from '../errors.ts';
 import type { Keyring } from '../format/keyring.ts';
 import type { Epochs, Ring } from '../format/ring.ts';
-import { readKeyFile, type Secret } from '../format/secret.ts';
+import { type KeyFile, readKeyFile, readReadKeys, type Secret } from '../format/secret.ts';
 import type { Findings } from './findings.ts';
 import { type FoundArchive, gatherHeaders, gatherKeyrings, isKnownFormat } from './gather-keyrings.ts';
 import { LineChooser } from './keyring-line.ts';
@@ -10,10 +10,10 @@ import { openRings } from './open-ring.ts';
 import type { Shelf } from './shelf.ts';
 import { nameSlots, type SlotOpener, type SlotSecret, takeSlotSecret } from './slot-keys.ts';
 
-/** An archive with what the secret opens: the rings of its keyrings, or the epochs of the key file. */
+/** An archive with what the secret opens: the rings of its keyrings, or the epochs of the key file or of the read keys. */
 export type ArchiveKeys = FoundArchive & {
   readonly archiveId: Buffer;
-  /** Empty with a key file. */
+  /** Empty with a key file or read keys. */
   readonly rings: ReadonlyMap<Keyring, Ring>;
   readonly keyFile: Epochs | undefined;
 };
@@ -28,7 +28,8 @@ export function findKeys(
   { secret, passwordTries }: { readonly secret: Secret; readonly passwordTries?: number },
   findings: Findings,
 ): ArchiveKeys {
-  if ('keyFile' in secret) return keysFromFile(shelf, secret.keyFile, findings);
+  if ('keyFile' in secret) return keysFromFile(shelf, readKeyFile(secret.keyFile), findings);
+  if ('readKeys' in secret) return keysFromFile(shelf, readReadKeys(secret.readKeys), findings);
   const slotSecret = takeSlotSecret(secret, passwordTries);
   const headers = gatherHeaders(shelf, findings);
   const [first] = headers;
@@ -71,8 +72,7 @@ function nothingOpens(keyrings: readonly Keyring[], secret: SlotSecret): Recover
   return new RecoverError(tooCostly > 0 && workedOut === 0 ? 'secret.too_costly' : 'secret.opens_nothing', facts);
 }
 
-function keysFromFile(shelf: Shelf, text: string, findings: Findings): ArchiveKeys {
-  const { archiveId, epochs } = readKeyFile(text);
+function keysFromFile(shelf: Shelf, { archiveId, epochs }: KeyFile, findings: Findings): ArchiveKeys {
   const headers = gatherHeaders(shelf, findings);
   const header = headers.find((one) => one.archiveId.equals(archiveId));
   if (header === undefined && headers.length > 0) {

@@ -2,8 +2,8 @@ import { RecoverError } from '../errors.ts';
 import { nameOrdinal, type Ordinal } from '../format/bytes.ts';
 import { associatedData, kinds, nonceOf, type RecordFrame } from '../format/record.ts';
 import type { Extent, Reference } from '../format/reference.ts';
-import { deriveKey, openSealed, type Raw, sha256, unwrapPlaintext } from '../format/sealing.ts';
-import type { EpochKeys } from './epoch-keys.ts';
+import { openSealed, type Raw, sha256, unwrapPlaintext } from '../format/sealing.ts';
+import { type EpochKeys, readingKey } from './epoch-keys.ts';
 import type { Findings } from './findings.ts';
 import type { IndexedPlace } from './place-index.ts';
 import { quietly } from './quietly.ts';
@@ -61,12 +61,11 @@ export class RecordReader {
 
   /** What a record may be opened with: an epoch can have several keys, where somebody added keyrings. */
   #keysFor(frame: RecordFrame): readonly Buffer[] {
-    const label =
-      frame.kind === kinds.block || frame.kind === kinds.bundle ? 'holdfast v1 data' : 'holdfast v1 metadata';
-    const name = `${frame.epoch} ${label}`;
+    const part = frame.kind === kinds.block || frame.kind === kinds.bundle ? 'data' : 'metadata';
+    const name = `${frame.epoch} ${part}`;
     const known = this.#keys.get(name);
     if (known !== undefined) return known;
-    const keys = (this.#epochKeys.get(frame.epoch) ?? []).map((key) => deriveKey(key, this.archiveId, label));
+    const keys = (this.#epochKeys.get(frame.epoch) ?? []).map((key) => readingKey(key, this.archiveId, part));
     this.#keys.set(name, keys);
     return keys;
   }

@@ -27,7 +27,7 @@ export type SlotSecret = {
 };
 
 /** Any secret but a key file, which opens no slot. */
-export type SlotSecretText = Exclude<Secret, { readonly keyFile: string }>;
+export type SlotSecretText = Exclude<Secret, { readonly keyFile: string } | { readonly readKeys: string }>;
 
 const labels: Readonly<Record<number, string>> = {
   [slotKinds.recoveryCode]: 'holdfast v1 recovery slot',

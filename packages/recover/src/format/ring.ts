@@ -5,7 +5,7 @@ import type { Keyring, Slot } from './keyring.ts';
 import { associatedData, nonceOf } from './record.ts';
 import { hmac, openSealed, unwrapPlaintext } from './sealing.ts';
 
-/** Key epochs by number, 32 bytes each. */
+/** Key epochs by number: the key of 32 bytes, or the data key and the metadata key that follow from it, 64 bytes. */
 export type Epochs = ReadonlyMap<number, Buffer>;
 
 /** One epoch of a ring; the key of a suite this reader does not know opens nothing. */

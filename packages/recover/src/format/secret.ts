@@ -4,14 +4,15 @@ import { RecoverError } from '../errors.ts';
 import { type Epochs, KNOWN_SUITE } from './ring.ts';
 import { sha256 } from './sealing.ts';
 
-/** What opens an archive: the 24 words, the text of a key file, an archive key password, or the text of a custom key. */
+/** What opens an archive: the 24 words, the text of a key file or of read keys, an archive key password, or the text of a custom key. */
 export type Secret =
   | { readonly recoveryCode: string }
   | { readonly keyFile: string }
+  | { readonly readKeys: string }
   | { readonly password: string }
   | { readonly customKey: string };
 
-/** A key file, read and checked. */
+/** A key file or read keys, read and checked. */
 export type KeyFile = { readonly archiveId: Buffer; readonly epochs: Epochs };
 
 /**
@@ -68,12 +69,33 @@ export function readCustomKey(text: string): Buffer {
   });
 }
 
+/** The two files that hold keys of epochs: each says by its first line which it is (§5). */
+const kinds = {
+  keyFile: { firstLine: 'holdfast-key-v1', epoch: /^epoch (\d{1,5}) (\d{1,5}) ([0-9a-f]{64})$/ },
+  readKeys: { firstLine: 'holdfast-read-keys-v1', epoch: /^epoch (\d{1,5}) (\d{1,5}) ([0-9a-f]{64}) ([0-9a-f]{64})$/ },
+} as const;
+type Kind = keyof typeof kinds;
+
 /**
  * Reads the text of a key file (§5).
  *
  * @throws secret.invalid
  */
 export function readKeyFile(text: string): KeyFile {
+  return readEpochFile(text, 'keyFile');
+}
+
+/**
+ * Reads the text of read keys (§5): of each epoch the data key and the metadata key, one behind the other.
+ *
+ * @throws secret.invalid
+ */
+export function readReadKeys(text: string): KeyFile {
+  return readEpochFile(text, 'readKeys');
+}
+
+function readEpochFile(text: string, kind: Kind): KeyFile {
+  const invalidKeyFile = (what: string) => new RecoverError('secret.invalid', { field: kind, what });
   const checkAt = text.lastIndexOf('\ncheck ') + 1;
   const check = /^check ([0-9a-f]{16})\n?$/.exec(text.slice(checkAt))?.[1];
   if (checkAt === 0 || check === undefined) throw invalidKeyFile('its check line is missing');
@@ -85,25 +107,23 @@ export function readKeyFile(text: string): KeyFile {
     throw invalidKeyFile('its check line does not hold');
   const [first, archiveLine = '', ...epochLines] = text.slice(0, checkAt - 1).split('\n');
   const archive = /^archive ([0-9a-f]{32})$/.exec(archiveLine)?.[1];
-  if (first !== 'holdfast-key-v1' || archive === undefined)
-    throw invalidKeyFile('its first lines are not those of a key file');
-  return { archiveId: Buffer.from(archive, 'hex'), epochs: readEpochLines(epochLines) };
+  if (first !== kinds[kind].firstLine || archive === undefined)
+    throw invalidKeyFile(`its first lines are not those of ${names[kind]}`);
+  return { archiveId: Buffer.from(archive, 'hex'), epochs: readEpochLines(epochLines, kind, invalidKeyFile) };
 }
 
-function readEpochLines(lines: readonly string[]): Epochs {
+const names: Readonly<Record<Kind, string>> = { keyFile: 'a key file', readKeys: 'a file of read keys' };
+
+function readEpochLines(lines: readonly string[], kind: Kind, invalidKeyFile: (what: string) => RecoverError): Epochs {
   const epochs = new Map<number, Buffer>();
   let last = -1;
   for (const line of lines) {
-    const parts = /^epoch (\d{1,5}) (\d{1,5}) ([0-9a-f]{64})$/.exec(line);
+    const parts = kinds[kind].epoch.exec(line);
     if (parts === null || Number(parts[1]) <= last || Number(parts[1]) > 0xffff)
       throw invalidKeyFile('a line is no epoch, or the epochs do not rise');
     last = Number(parts[1]);
-    if (parts[2] === String(KNOWN_SUITE)) epochs.set(last, Buffer.from(parts[3]!, 'hex'));
+    if (parts[2] === String(KNOWN_SUITE)) epochs.set(last, Buffer.from(parts.slice(3).join(''), 'hex'));
   }
   if (epochs.size === 0) throw invalidKeyFile('it holds no epoch of a suite this reader knows');
   return epochs;
-}
-
-function invalidKeyFile(what: string): RecoverError {
-  return new RecoverError('secret.invalid', { field: 'keyFile', what });
 }

@@ -8,4 +8,4 @@
 export { readDeviceState } from './device-state.ts';
 export { addEnrollmentToken, type NewEnrollmentToken, type ServerFacts } from './enrollment-tokens.ts';
 export { mountDevices } from './routes.ts';
-export { findDevice, insertDevice, tables as deviceTables, updateDeviceState } from './store.ts';
+export { findDevice, findDeviceByKey, insertDevice, tables as deviceTables, updateDeviceState } from './store.ts';

@@ -1,5 +1,12 @@
 import { systemRandom, type Clock, type Random } from '@holdfast/base';
-import { escrowKeysSha256, formatEscrowKeys, hpkeKeyId, importHpkeKey, parseEscrowKeys } from '@holdfast/trust';
+import {
+  escrowKeysSha256,
+  formatEscrowKeys,
+  hpkeKeyId,
+  importHpkeKey,
+  parseEscrowKeys,
+  type HpkeKey,
+} from '@holdfast/trust';
 import type { Keystore } from '../../keystore/operations.ts';
 import type { Kms } from '../../platform/kms.ts';
 import type { Database, TenantTx } from '../../platform/postgres.ts';
@@ -94,6 +101,29 @@ export async function listEscrowKeyIds(tx: TenantTx, tenantId: string): Promise<
     const keyIdOf = (key: string) => hpkeKeyId(Buffer.from(key, 'base64url')).toHex();
     return { outerKeyId: keyIdOf(logSealingKey), innerKeyId: keyIdOf(keystoreKey) };
   });
+}
+
+/**
+ * The private half of the log sealing key with an id (`hpkeKeyId`, hex); undefined where the tenant has none.
+ *
+ * With it the outer layer of an escrow slot is opened: only in a transaction in which the leaf of the release stands.
+ */
+export async function openLogSealingKey(
+  { database, kms }: { readonly database: Database; readonly kms: Kms },
+  { tenantId, keyId }: { readonly tenantId: string; readonly keyId: string },
+): Promise<HpkeKey | undefined> {
+  const rows = await database.withTenant(tenantId, (tx) => store.listSealingKeys(tx, tenantId));
+  const row = rows.find(({ document }) => {
+    const { logSealingKey } = parseEscrowKeys(document);
+    return hpkeKeyId(Buffer.from(logSealingKey, 'base64url')).toHex() === keyId;
+  });
+  if (!row) return undefined;
+  const secret = await kms.unwrap(row.wrapped_log_sealing_key, { purpose: logSealingKeyPurpose, tenantId });
+  try {
+    return importHpkeKey(secret);
+  } finally {
+    secret.fill(0);
+  }
 }
 
 /** The document of a tenant's escrow keys in force; undefined before they are made. */

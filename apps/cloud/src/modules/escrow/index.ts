@@ -11,6 +11,7 @@ export {
   findEscrowKeys,
   listEscrowKeyIds,
   logSealingKeyPurpose,
+  openLogSealingKey,
   prepareEscrowKeys,
   type EscrowDeps,
   type EscrowKeyIds,

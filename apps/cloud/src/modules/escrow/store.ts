@@ -28,6 +28,15 @@ export function findNewestKeys(tx: TenantTx, tenantId: string) {
     .executeTakeFirst();
 }
 
+/** The documents of a tenant with the wrapped private halves of their log sealing keys. */
+export function listSealingKeys(tx: TenantTx, tenantId: string) {
+  return db(tx)
+    .selectFrom('escrow_keys')
+    .select(['document', 'wrapped_log_sealing_key'])
+    .where('tenant_id', '=', tenantId)
+    .execute();
+}
+
 /** The documents of a tenant, oldest first. */
 export async function listDocuments(tx: TenantTx, tenantId: string): Promise<readonly string[]> {
   const rows = await db(tx)

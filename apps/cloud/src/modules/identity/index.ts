@@ -24,5 +24,14 @@ export {
   listAssignments,
   tables as identityTables,
   updatePasswordHash,
+  listUsernames,
 } from './store.ts';
-export { addUser, isUserActive, readGrants, readUserState, usernameKeyOf, type PrincipalState } from './users.ts';
+export {
+  addUser,
+  findUserIdByName,
+  isUserActive,
+  readGrants,
+  readUserState,
+  usernameKeyOf,
+  type PrincipalState,
+} from './users.ts';

@@ -117,6 +117,22 @@ export function findUserByName(tx: TenantTx, tenantId: string, usernameKey: stri
     .executeTakeFirst();
 }
 
+/** The names of some users, by id. */
+export async function listUsernames(
+  tx: TenantTx,
+  tenantId: string,
+  userIds: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  if (userIds.length === 0) return new Map();
+  const rows = await db(tx)
+    .selectFrom('users')
+    .select(['user_id', 'username'])
+    .where('tenant_id', '=', tenantId)
+    .where('user_id', 'in', [...userIds])
+    .execute();
+  return new Map(rows.map((row) => [row.user_id, row.username]));
+}
+
 /** A user by id, wherever they are. */
 export function findUser(tx: TenantTx, tenantId: string, userId: string) {
   return db(tx)

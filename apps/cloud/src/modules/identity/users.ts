@@ -43,6 +43,11 @@ export async function findReachable(ctx: TxContext, userId: string): Promise<Use
   return row;
 }
 
+/** The id of a user by name, however it is spelled. */
+export async function findUserIdByName(tx: TenantTx, tenantId: string, username: string): Promise<string | undefined> {
+  return (await store.findUserByName(tx, tenantId, usernameKeyOf(username)))?.user_id;
+}
+
 /** Adds a user; returns their id. The name must be free. */
 export async function addUser(
   tx: TenantTx,

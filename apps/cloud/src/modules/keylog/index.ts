@@ -10,4 +10,5 @@ export { appendKeyEnded, appendKeyLogLeaf, type AppendedLeaf, type LeafPlace } f
 export { compareHead, type HeadVerdict } from './compare-head.ts';
 export { writeDailyHeads } from './daily-heads.ts';
 export { mountKeyLog } from './routes.ts';
-export { sayKeyringAdded, tables as keyLogTables } from './store.ts';
+export { bringKeystore, showLeaf, underFollowedHead, type ShowDeps, type ShownLeaf } from './show-keystore.ts';
+export { listJudgingLeaves, sayKeyringAdded, tables as keyLogTables } from './store.ts';

@@ -106,6 +106,45 @@ export async function listOutlines(
   return outlines.map(({ log_index, outline }) => ({ outline, body: bodies.get(log_index) }));
 }
 
+/** Kinds of leaves by which persons may ask and approve, and under what rules. */
+const personKinds = ['person_key_registered', 'person_key_ended', 'key_vouched', 'release_rules'] as const;
+
+/**
+ * The texts of the leaves by which it is judged who may ask for keys, in their order: of the first key of the tenant, of all
+ * persons, vouches and rules, and of some devices.
+ */
+export async function listJudgingLeaves(
+  tx: TenantTx,
+  { tenantId, subjects }: { readonly tenantId: string; readonly subjects: readonly string[] },
+): Promise<readonly string[]> {
+  const columns = ['log_index', 'body'] as const;
+  const ofPersons = await db(tx)
+    .selectFrom('key_log_leaves')
+    .select(columns)
+    .where('tenant_id', '=', tenantId)
+    .where('kind', 'in', [...personKinds])
+    .execute();
+  const found = (await indexesAbout(tx, tenantId, ['keystore']).orderBy('log_index').limit(1).execute()).concat(
+    subjects.length === 0 ? [] : await indexesAbout(tx, tenantId, subjects).execute(),
+  );
+  const others = await db(tx)
+    .selectFrom('key_log_leaves')
+    .select(columns)
+    .where('tenant_id', '=', tenantId)
+    .where('log_index', 'in', [-1, ...found.map((row) => row.log_index)])
+    .execute();
+  const bodies = new Map([...ofPersons, ...others].map(({ log_index, body }) => [log_index, body]));
+  return [...bodies].toSorted(([one], [other]) => one - other).map(([, body]) => body);
+}
+
+function indexesAbout(tx: TenantTx, tenantId: string, subjects: readonly string[]) {
+  return db(tx)
+    .selectFrom('key_log_subjects')
+    .select('log_index')
+    .where('tenant_id', '=', tenantId)
+    .where('subject', 'in', [...subjects]);
+}
+
 /** Has the database say which slots a keyring has, as the storage role may. @throws what the database says of a wrong one */
 export async function sayKeyringAdded(
   tx: TenantTx,

@@ -5,7 +5,7 @@
  * database itself (`append_log_leaf`); a head is signed only if it continues the one signed before.
  * Not guaranteed: that leaves newer than the last head which left this system were not removed.
  */
-export { findLogVerifier, logKeyName, makeLogKey, openLogSigner, originOf, type NewLogKey } from './log-keys.ts';
+export { findLogVerifier, makeLogKey, openLogSigner, originOf, type NewLogKey } from './log-keys.ts';
 export {
   keepSigningHeads,
   nodeSource,

@@ -1,16 +1,11 @@
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
-import { formatVerifierKey, keyLogOrigin, noteSigner, type NoteSigner } from '@holdfast/trust';
+import { formatVerifierKey, keyLogOrigin, logKeyName, noteSigner, type NoteSigner } from '@holdfast/trust';
 import type { Kms } from '../../platform/kms.ts';
 import type { IoContext } from '../../platform/context.ts';
 import type { TenantTx } from '../../platform/postgres.ts';
 import * as store from './store.ts';
 
 const purpose = 'log-key';
-
-/** The name of a tenant's log keys, which is that of its audit log: one key signs the heads of all its logs. */
-export function logKeyName(installationId: string, tenantId: string): string {
-  return `holdfast/${installationId}/${tenantId}/audit`;
-}
 
 /** The name of a log: the first line of its heads, by which a head of one log is never taken for one of another. */
 export function originOf(installationId: string, { tenantId, log }: store.TenantLog): string {

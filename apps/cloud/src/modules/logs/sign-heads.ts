@@ -10,11 +10,12 @@ import {
   verifyConsistency,
   type HashSource,
   type TreeState,
+  logKeyName,
 } from '@holdfast/trust';
 import type { Kms } from '../../platform/kms.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Database, TenantTx } from '../../platform/postgres.ts';
-import { logKeyName, openLogKey, originOf } from './log-keys.ts';
+import { openLogKey, originOf } from './log-keys.ts';
 import * as store from './store.ts';
 
 /** What signing heads needs. */

@@ -9,6 +9,7 @@
 export { BodyMemory } from './receive-body.ts';
 export { OpenArchives, type OpenArchivesOptions } from './open-archives.ts';
 export { openReceiptSigner, type ReceiptSigner } from './receipts.ts';
+export { readKeyring } from './read-archive.ts';
 export { mountStorage } from './routes.ts';
 export { deviceOfArchive, tables as storageTables } from './store.ts';
 export { Quotas } from './write-archive.ts';

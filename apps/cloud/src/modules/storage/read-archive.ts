@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { parseCommitOpen, parseKeyring, parseLive, RecordKind, splitRecord } from '@holdfast/archive/log';
 import { MAX_READ_ORDINALS, requestErrors } from '@holdfast/contract';
 import type { IoContext } from '../../platform/context.ts';
+import { sha256 } from '../../platform/digest.ts';
 import { leaseOwnArchive, type StorageAdapters } from './archives.ts';
 import { declaredError } from './declared-errors.ts';
 import type { OpenArchive } from './open-archive.ts';
@@ -87,7 +88,7 @@ export function listRecords(
 }
 
 async function* recordsOfKind(
-  ctx: ReadAdapters,
+  ctx: Pick<ReadAdapters, 'log'>,
   archive: OpenArchive,
   wanted: { readonly kind: keyof typeof listed; readonly after: number },
 ): AsyncGenerator<Uint8Array> {
@@ -103,6 +104,22 @@ async function* recordsOfKind(
     stretch = [];
   }
   for await (const record of recordsOf(ctx, archive, stretch)) if (isWanted(record)) yield record;
+}
+
+/** The newest keyring of an archive, or the one with that SHA-256 (hex); undefined where there is none. For who opens it. */
+export async function readKeyring(
+  { archives, log }: Pick<ReadAdapters, 'archives' | 'log'>,
+  of: { readonly tenantId: string; readonly archiveId: string; readonly sha256?: string | undefined },
+): Promise<Uint8Array | undefined> {
+  return archives.use(of.tenantId, of.archiveId, async (archive) => {
+    let newest: { readonly number: number; readonly record: Uint8Array } | undefined;
+    for await (const record of recordsOfKind({ log }, archive, { kind: 'keyring', after: 0 })) {
+      if (of.sha256 !== undefined && sha256(record).toString('hex') === of.sha256) return Uint8Array.from(record);
+      const { number } = parseKeyring(splitRecord(record).open);
+      if (number > (newest?.number ?? 0)) newest = { number, record: Uint8Array.from(record) };
+    }
+    return of.sha256 === undefined ? newest?.record : undefined;
+  });
 }
 
 async function* recordsOf(

@@ -1,0 +1,69 @@
+import { CodedError, type Clock } from '@holdfast/base';
+import type { SignedText } from '@holdfast/trust';
+import { keystoreErrors } from '../../keystore/errors.ts';
+import { bringKeystore, showLeaf, underFollowedHead } from '../keylog/index.ts';
+import type { ReleaseDeps } from './callers.ts';
+import * as store from './store.ts';
+
+type Following = Pick<ReleaseDeps, 'database' | 'kms' | 'installationId' | 'clock' | 'keystore'>;
+
+/** A logged release, as the keystore is asked to open it. */
+export type LoggedRelease = {
+  readonly tenantId: string;
+  readonly logIndex: number;
+  readonly request: SignedText;
+  readonly keyring: Uint8Array;
+  readonly inner: Uint8Array;
+};
+
+/** Has the keystore open a release, shown under the head that it has followed to. @throws keystore.*, escrow.*, slot.* */
+export function askKeystore(deps: Following, { tenantId, logIndex, request, keyring, inner }: LoggedRelease) {
+  return underFollowedHead(deps, tenantId, async ({ treeSize, note }) => {
+    const leaf = await deps.database.withTenant(tenantId, (tx) => showLeaf(tx, { tenantId, logIndex, treeSize }));
+    const sealed = { keyring: base64Url(keyring), inner: base64Url(inner) };
+    return deps.keystore.release({ tenantUid: tenantId, note, leaf, request, ...sealed });
+  });
+}
+
+/** How often the keystore is shown what is new: it dates keys and rules by when it sees them. */
+const FOLLOW_EVERY_MS = 30_000;
+
+/** Shows the keystore the key logs that have grown, until the signal aborts; then the promise resolves. */
+export async function keepFollowing(
+  deps: Following & Pick<ReleaseDeps, 'log'> & { readonly clock: Clock },
+  signal: AbortSignal,
+): Promise<void> {
+  const sizes = new Map<string, number>();
+  while (!signal.aborted) {
+    await followAll(deps, sizes, signal).catch((err: unknown) =>
+      deps.log.warn({ err }, 'the keystore was not shown what is new in key logs'),
+    );
+    await deps.clock.sleep(FOLLOW_EVERY_MS, signal).catch(() => undefined);
+  }
+}
+
+async function followAll(
+  deps: Following & Pick<ReleaseDeps, 'log'>,
+  sizes: Map<string, number>,
+  signal: AbortSignal,
+): Promise<void> {
+  const logs = await deps.database.withoutTenant((tx) => store.listKeyLogSizes(tx));
+  for (const { tenantId, treeSize } of logs) {
+    if (signal.aborted) return;
+    if (sizes.get(tenantId) === treeSize) continue;
+    try {
+      await bringKeystore(deps, tenantId);
+      sizes.set(tenantId, treeSize);
+    } catch (error) {
+      // A tenant without keys there, or a log that is wrong: the others go on. One that is away is away for all.
+      if (error instanceof CodedError && error.kind === 'unavailable') throw error;
+      if (error instanceof CodedError && error.code === keystoreErrors.tenant_unknown.code)
+        sizes.set(tenantId, treeSize);
+      else deps.log.error({ err: error }, 'the keystore did not follow the key log of a tenant');
+    }
+  }
+}
+
+function base64Url(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64url');
+}

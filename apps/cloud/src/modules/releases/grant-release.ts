@@ -1,0 +1,235 @@
+import { CodedError, parseUuid } from '@holdfast/base';
+import {
+  openEscrowOuter,
+  parseEscrowParameters,
+  parseReleaseRequest,
+  type HpkeKey,
+  type ReleasePurpose,
+  type ReleaseRequest,
+  type SignedText,
+} from '@holdfast/trust';
+import { keystoreErrors } from '../../keystore/errors.ts';
+import { countApprovals } from '../../keystore/judge-approvals.ts';
+import { expectEscrowSlot, readKeyring } from '../../keystore/read-keyring.ts';
+import type { TenantTx } from '../../platform/postgres.ts';
+import { openLogSealingKey } from '../escrow/index.ts';
+import { appendKeyLogLeaf } from '../keylog/index.ts';
+import { readKnowledge, type Knowledge } from '../persons/index.ts';
+import { ownerSignatureFor } from './archive-owner.ts';
+import { logRefusal, type ReleaseDeps } from './callers.ts';
+import { askKeystore } from './follow-keystore.ts';
+import * as store from './store.ts';
+
+/** Which request, and when. */
+export type Due = { readonly tenantId: string; readonly requestSha256: string; readonly nowMs: number };
+
+/** What opening needs that is elsewhere, fetched before the transaction. */
+type Fetched = { readonly record: Uint8Array; readonly logKey: HpkeKey };
+
+/** A release whose leaf stands in the log, with the inner layer of its slot. */
+type Logged = {
+  readonly row: store.RequestRow;
+  readonly request: ReleaseRequest;
+  readonly logIndex: number;
+  readonly inner: Uint8Array;
+};
+
+/**
+ * Logs and opens a request that has all it needs; one that lacks approvals, has expired or is settled is left as it is.
+ *
+ * The outer layer of the slot is opened in a transaction in which the leaf stands, and handed to the keystore only once that is
+ * committed. Where the keystore is away, or says that the delay has not passed, the release stays logged: whoever takes it has
+ * it asked again. Says when it is opened, where the keystore said so.
+ */
+export async function grantWhatIsDue(deps: ReleaseDeps, due: Due): Promise<{ readonly opensAt?: string }> {
+  const { tenantId, requestSha256 } = due;
+  const row = await deps.database.withTenant(tenantId, (tx) => store.findRequest(tx, tenantId, requestSha256));
+  const fetched = row && (await fetchFor(deps, row));
+  if (!fetched) return {};
+  const logged = await deps.database.withTenant(tenantId, (tx) => logAndOpen(tx, deps, { due, row, fetched }));
+  if (!logged) return {};
+  try {
+    return await release(deps, due, { ...logged, record: fetched.record });
+  } finally {
+    logged.inner.fill(0);
+  }
+}
+
+async function fetchFor(deps: ReleaseDeps, row: store.RequestRow): Promise<Fetched | undefined> {
+  const { tenant_id: tenantId, archive_id: archiveId } = row;
+  const { keyringSha256, slotId } = parseReleaseRequest(row.request);
+  const record = await deps.readKeyring(tenantId, archiveId, keyringSha256);
+  if (!record) return undefined;
+  const slot = expectEscrowSlot(readKeyring(record), new Uint8Array(Buffer.from(slotId, 'hex')));
+  const keyId = Buffer.from(parseEscrowParameters(slot).outerKeyId).toString('hex');
+  const logKey = await openLogSealingKey(deps, { tenantId, keyId });
+  return logKey && { record, logKey };
+}
+
+type Opening = { readonly due: Due; readonly row: store.RequestRow; readonly fetched: Fetched };
+
+async function logAndOpen(
+  tx: TenantTx,
+  deps: ReleaseDeps,
+  { due, row, fetched }: Opening,
+): Promise<Logged | undefined> {
+  const { tenantId, requestSha256, nowMs } = due;
+  await store.lockDocument(tx, tenantId, requestSha256);
+  const outcomes = await store.listOutcomes(tx, tenantId, [requestSha256]);
+  const isSettled = outcomes.some(({ outcome }) => outcome !== 'logged');
+  if (isSettled || row.expires_at.getTime() <= nowMs) return undefined;
+  const request = parseReleaseRequest(row.request);
+  const before = outcomes.find(({ outcome }) => outcome === 'logged');
+  const logIndex = before?.log_index ?? (await logRelease(tx, deps, { due, row, request, record: fetched.record }));
+  if (logIndex === undefined) return undefined;
+  const slot = expectEscrowSlot(readKeyring(fetched.record), new Uint8Array(Buffer.from(request.slotId, 'hex')));
+  const inner = openEscrowOuter(slot, parseUuid(request.archiveId)!, fetched.logKey);
+  return { row, request, logIndex, inner };
+}
+
+/** Appends the leaf of a release that has the approvals which the rules in force ask for; undefined where it has not. */
+async function logRelease(
+  tx: TenantTx,
+  { installationId, writeAudit }: ReleaseDeps,
+  {
+    due,
+    row,
+    request,
+    record,
+  }: {
+    readonly due: Due;
+    readonly row: store.RequestRow;
+    readonly request: ReleaseRequest;
+    readonly record: Uint8Array;
+  },
+): Promise<number | undefined> {
+  const { tenantId, requestSha256, nowMs } = due;
+  const knowledge = await readKnowledge(tx, { tenantUid: tenantId, installationId }, [request.requesterKey]);
+  const rule = knowledge.rulesAt(nowMs)[row.purpose as ReleasePurpose];
+  const approvals = countingApprovals(knowledge, {
+    approvals: await store.listApprovals(tx, tenantId, [requestSha256]),
+    row,
+    nowMs,
+  });
+  if (approvals.length < rule.approvals) return undefined;
+  const at = new Date(nowMs);
+  const requester = requesterOf(row);
+  const ownerSignature =
+    row.purpose === 'own_restore' ? await ownerSignatureFor(tx, { tenantId, request, record }) : null;
+  const name = (await store.namesOf(tx, tenantId, [requester.uid])).get(requester.uid) ?? requester.uid;
+  const actor = { kind: requester.kind === 'person' ? 'user' : 'device', id: requester.uid, name } as const;
+  const target = { kind: 'release', id: requestSha256 };
+  const facts = { archiveId: request.archiveId, purpose: row.purpose, approvals: approvals.length };
+  await writeAudit(tx, { tenantId, at, actor, outcome: 'done', eventType: 'release.logged', target, facts });
+  const { logIndex } = await appendKeyLogLeaf(
+    tx,
+    { tenantId, at },
+    {
+      kind: 'release',
+      archiveId: request.archiveId,
+      request: { text: row.request, signature: row.signature },
+      requester,
+      purpose: row.purpose as ReleasePurpose,
+      notice: rule.notice,
+      ownerSignature,
+      approvals,
+    },
+  );
+  const outcome = { tenant_id: tenantId, document_sha256: requestSha256, outcome: 'logged', at } as const;
+  await store.insertOutcome(tx, { ...outcome, log_index: logIndex });
+  return logIndex;
+}
+
+/** Who made a request. */
+export function requesterOf(row: Pick<store.RequestRow, 'requester_kind' | 'requester_uid'>) {
+  return { kind: row.requester_kind as 'device' | 'person', uid: row.requester_uid };
+}
+
+/** The approvals that count now: one whose key has ended since is left out, for the keystore would refuse it with all. */
+export function countingApprovals(
+  { keys }: Knowledge,
+  {
+    approvals,
+    row,
+    nowMs,
+  }: { readonly approvals: readonly store.ApprovalRow[]; readonly row: store.RequestRow; readonly nowMs: number },
+): readonly SignedText[] {
+  const matter = { documentSha256: row.request_sha256, requester: requesterOf(row), keys, nowMs };
+  return approvals
+    .map(({ approval: text, signature }) => ({ text, signature }))
+    .filter((approval) => {
+      try {
+        return countApprovals([approval], matter) === 1;
+      } catch (error) {
+        if (error instanceof CodedError) return false;
+        throw error;
+      }
+    });
+}
+
+/** Has the keystore open a logged release, and keeps what came of it. */
+async function release(
+  deps: ReleaseDeps,
+  due: Due,
+  logged: Logged & { readonly record: Uint8Array },
+): Promise<{ readonly opensAt?: string }> {
+  const { row, logIndex, inner, record } = logged;
+  const request = { text: row.request, signature: row.signature };
+  try {
+    const answer = await askKeystore(deps, { tenantId: due.tenantId, logIndex, request, keyring: record, inner });
+    if (answer.status === 'waiting') return { opensAt: answer.opensAt };
+    await settle(deps, due, logged, { sealed: new Uint8Array(Buffer.from(answer.sealed, 'base64url')) });
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    if (isPassing(error)) {
+      deps.log.warn({ err: error }, 'a release is logged and not opened yet');
+      return {};
+    }
+    await settle(deps, due, logged, { code: error.code });
+  }
+  return {};
+}
+
+/** What may be otherwise the next time: the release stays as it is. */
+const passing: readonly string[] = [
+  keystoreErrors.away.code,
+  keystoreErrors.busy.code,
+  keystoreErrors.fault.code,
+  keystoreErrors.not_followed.code,
+  keystoreErrors.older_head.code,
+  keystoreErrors.forked_log.code,
+  // By its clock, which may have seen the key some seconds later.
+  keystoreErrors.young_key.code,
+  keystoreErrors.young_approver.code,
+];
+
+function isPassing({ code, kind }: CodedError): boolean {
+  return kind === 'unavailable' || passing.includes(code);
+}
+
+async function settle(
+  deps: ReleaseDeps,
+  { tenantId, requestSha256 }: Due,
+  { row, request, logIndex }: Logged,
+  came: { readonly sealed: Uint8Array } | { readonly code: string },
+): Promise<void> {
+  await deps.database.withTenant(tenantId, async (tx) => {
+    await store.lockDocument(tx, tenantId, requestSha256);
+    const outcomes = await store.listOutcomes(tx, tenantId, [requestSha256]);
+    if (outcomes.some(({ outcome }) => outcome !== 'logged')) return;
+    const at = new Date(deps.clock.now());
+    const about = { tenant_id: tenantId, document_sha256: requestSha256, at };
+    const by = requesterOf(row);
+    const name = (await store.namesOf(tx, tenantId, [by.uid])).get(by.uid) ?? by.uid;
+    if ('code' in came) {
+      const refused = { archiveId: request.archiveId, requestSha256, by, name, code: came.code };
+      const refusedAt = await logRefusal(tx, deps, { tenantId, at }, refused);
+      await store.insertOutcome(tx, { ...about, outcome: 'refused', log_index: refusedAt, code: came.code });
+      return;
+    }
+    const actor = { kind: by.kind === 'person' ? 'user' : 'device', id: by.uid, name } as const;
+    const target = { kind: 'release', id: requestSha256 };
+    await deps.writeAudit(tx, { tenantId, at, actor, outcome: 'done', eventType: 'release.granted', target });
+    await store.insertOutcome(tx, { ...about, outcome: 'granted', log_index: logIndex, sealed: came.sealed });
+  });
+}

@@ -1,0 +1,128 @@
+import { releasesErrors, type ReleaseState, type RulesChangeState } from '@holdfast/contract';
+import { approvalsForRules, parseRulesChange, type ReleasePurpose } from '@holdfast/trust';
+import type { TenantTx } from '../../platform/postgres.ts';
+import { readKnowledge, type Knowledge } from '../persons/index.ts';
+import type { ReleaseDeps } from './callers.ts';
+import { countingApprovals, requesterOf } from './grant-release.ts';
+import * as store from './store.ts';
+
+type Place = { readonly tenantId: string; readonly nowMs: number };
+
+/** How a release stands. @throws releases.not_found */
+export async function readState(
+  tx: TenantTx,
+  deps: Pick<ReleaseDeps, 'installationId'>,
+  of: Place & { readonly requestSha256: string },
+): Promise<ReleaseState> {
+  const row = await store.findRequest(tx, of.tenantId, of.requestSha256);
+  if (!row) throw releasesErrors.not_found();
+  const [state] = await readStates(tx, deps, { ...of, rows: [row] });
+  return state!;
+}
+
+/** How releases stand. */
+export async function readStates(
+  tx: TenantTx,
+  { installationId }: Pick<ReleaseDeps, 'installationId'>,
+  { tenantId, nowMs, rows }: Place & { readonly rows: readonly store.RequestRow[] },
+): Promise<readonly ReleaseState[]> {
+  const documents = rows.map((row) => row.request_sha256);
+  const outcomes = await store.listOutcomes(tx, tenantId, documents);
+  const approvals = await store.listApprovals(tx, tenantId, documents);
+  const knowledge = await readKnowledge(tx, { tenantUid: tenantId, installationId }, []);
+  const names = await store.namesOf(
+    tx,
+    tenantId,
+    rows.map((row) => row.requester_uid),
+  );
+  const computers = new Map<string, string>();
+  for (const id of new Set(rows.map((row) => row.archive_id)))
+    computers.set(id, (await store.listArchivesCalled(tx, tenantId, id))[0]?.name ?? '');
+  return rows.map((row) => ({
+    ...factsOf(row, {
+      outcomes: outcomes.filter((one) => one.document_sha256 === row.request_sha256),
+      approvals: approvals.filter((one) => one.document_sha256 === row.request_sha256),
+      knowledge,
+      nowMs,
+    }),
+    requesterName: names.get(row.requester_uid) ?? row.requester_uid,
+    deviceName: computers.get(row.archive_id) ?? '',
+  }));
+}
+
+type Facts = {
+  readonly outcomes: readonly store.OutcomeRow[];
+  readonly approvals: readonly store.ApprovalRow[];
+  readonly knowledge: Knowledge;
+  readonly nowMs: number;
+};
+
+function factsOf(row: store.RequestRow, { outcomes, approvals, knowledge, nowMs }: Facts) {
+  const find = (name: string) => outcomes.find(({ outcome }) => outcome === name);
+  const [logged, granted, refused] = [find('logged'), find('granted'), find('refused')];
+  const purpose = row.purpose as ReleasePurpose;
+  const rule = knowledge.rulesAt(nowMs)[purpose];
+  const isExpired = row.expires_at.getTime() <= nowMs;
+  const open = isExpired ? 'expired' : logged ? 'logged' : 'asked';
+  const state = granted ? 'granted' : refused ? 'refused' : open;
+  const counting = logged ? approvals : keepCounting({ row, approvals, knowledge, nowMs });
+  return {
+    requestSha256: row.request_sha256,
+    archiveId: row.archive_id,
+    state,
+    purpose,
+    requester: requesterOf(row),
+    request: row.request,
+    approvals: counting.map(shownApproval),
+    approvalsNeeded: rule.approvals,
+    askedAt: row.asked_at.toISOString(),
+    expiresAt: row.expires_at.toISOString(),
+    opensAt: logged ? new Date(logged.at.getTime() + rule.delayHours * 3_600_000).toISOString() : null,
+    logIndex: logged?.log_index ?? refused?.log_index ?? null,
+    code: refused?.code ?? null,
+  } as const;
+}
+
+function keepCounting({
+  row,
+  approvals,
+  knowledge,
+  nowMs,
+}: Omit<Facts, 'outcomes'> & { readonly row: store.RequestRow }) {
+  const texts = new Set(countingApprovals(knowledge, { approvals, row, nowMs }).map(({ text }) => text));
+  return approvals.filter(({ approval }) => texts.has(approval));
+}
+
+function shownApproval({ user_id: userUid, username, approved_at: at }: store.ApprovalRow) {
+  return { userUid, username, approvedAt: at.toISOString() };
+}
+
+const MOST_CHANGES = 100;
+
+/** How the changes of the rules stand, the newest first. */
+export async function readRuleChanges(
+  tx: TenantTx,
+  { tenantId, nowMs, knowledge }: Place & { readonly knowledge: Knowledge },
+): Promise<readonly RulesChangeState[]> {
+  const rows = await store.listRuleChanges(tx, tenantId, MOST_CHANGES);
+  const documents = rows.map((row) => row.change_sha256);
+  const outcomes = await store.listOutcomes(tx, tenantId, documents);
+  const approvals = await store.listApprovals(tx, tenantId, documents);
+  return rows.map((row) => {
+    const { change_sha256: changeSha256, number, change } = row;
+    const logged = outcomes.find((one) => one.document_sha256 === changeSha256 && one.outcome === 'logged');
+    const given = approvals.filter((one) => one.document_sha256 === changeSha256);
+    const { rules } = parseRulesChange(change);
+    const approvalsNeeded = logged ? given.length : approvalsForRules(knowledge.rulesAt(nowMs), rules);
+    return {
+      changeSha256,
+      number,
+      change,
+      state: logged ? 'logged' : 'proposed',
+      approvals: given.map(shownApproval),
+      approvalsNeeded,
+      proposedAt: row.proposed_at.toISOString(),
+      logIndex: logged?.log_index ?? null,
+    };
+  });
+}
