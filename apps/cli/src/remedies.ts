@@ -83,6 +83,43 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'tenants.slug_invalid': () => 'choose an address such as acme',
   'agent_enroll.token_unreadable': () =>
     'name the file that holdfast cloud enrollment-token wrote; - is standard input',
+  'agent_enroll.no_token': () => newToken,
+  'agent_enroll.means': () =>
+    'choose one: --recovery-code, --hand-over FILE (made on the old computer), --approval FILE, or --request FILE to ask for one of these',
+  'agent_enroll.file_unreadable': () => 'name a file that you may read',
+  'agent_enroll.request_exists': () => 'choose another name',
+  'agent_enroll.request_not_written': () => 'name a file in a folder that you may write to',
+  'hand_over.exists': () => 'choose another name',
+  'hand_over.not_written': () => 'name a file in a folder that you may write to',
+  'hand_over.file_unreadable': () => 'name the file that the new computer wrote: holdfast agent enroll --request FILE',
+  'hand_over.not_confirmed': () => 'compare the two fingerprints, then run it again; --yes says that you have',
+  'agent_takeover.enrolled_elsewhere': () =>
+    'use another folder: --state FOLDER, or leave this computer with the server that it has',
+  'agent_takeover.not_enrolled': () =>
+    'name the server and a token: holdfast agent enroll URL --token-file FILE --replace DEVICE',
+  'agent_takeover.own_archive': () =>
+    'a new computer takes over before its agent has run; else: stop it, remove its state folder, and enrol it anew',
+  'agent_takeover.does_not_open': () =>
+    'see that it is the newest code, password or key of that archive; where the old computer still runs: holdfast agent hand-over there',
+  'agent_takeover.other_archive': () => 'use what belongs to the archive of the computer that is replaced',
+  'agent_takeover.keyrings_missing': () =>
+    'ask who runs the server to look at its disk; holdfast recover reads what there is',
+  'agent_takeover.document_invalid': () => 'have it made again, and carry it over as it is',
+  'agent_takeover.for_another': () =>
+    'make the request again on the new computer, with the identifier that holdfast status shows on the old one, and answer that one',
+  'agent_takeover.not_the_writer': () => 'do it on the computer that backs up this archive: holdfast status',
+  'agent_takeover.not_confirmed': () => 'run it again, and answer yes; without a terminal: --yes',
+  'agent_takeover.state_damaged': ({ file }) => `remove ${String(file)}, and begin again with a new proof`,
+  'takeover.proof_invalid': () => 'have it made again, and carry it over as it is',
+  'takeover.proof_refused': () =>
+    'see that the computer is named as the archive has it now, that the code is its newest one and that the old computer was not deauthorised or blocked',
+  'takeover.proof_expired': () => 'have it made again: with a recovery code, by running this again',
+  'takeover.proof_used': () => 'have a new one made',
+  'takeover.has_archive': () => 'use a computer that has not begun an archive, or another state folder: --state FOLDER',
+  'takeover.not_begun': () => 'run it again',
+  'takeover.keyring_changed': () => 'run it again: the old computer has changed its keys meanwhile',
+  'takeover_proof.malformed': () => 'have it made again, and carry it over as it is',
+  'takeover_proof.forged': () => 'have it made again, and carry it over as it is',
   'enrollment_token.file_exists': () => 'choose another name',
   'enrollment_token.file_not_written': () => 'name a file in a folder that you may write to; - is standard output',
   'key_log_head.exists': () => 'choose another name',

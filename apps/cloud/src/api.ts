@@ -8,6 +8,8 @@ import { mountKeyLog } from './modules/keylog/index.ts';
 import { keepSigningHeads } from './modules/logs/index.ts';
 import { mountOrgs } from './modules/orgs/index.ts';
 import { mountPolicies } from './modules/policies/index.ts';
+import { archivesToHandOn } from './modules/storage/index.ts';
+import { mountTakeovers } from './modules/takeovers/index.ts';
 import { keepFollowing, mountReleases, type ReleaseDeps } from './modules/releases/index.ts';
 import { findInstallationId, mountTenants } from './modules/tenants/index.ts';
 import { createWitnessEgress, keepWitnessing, type Witness } from './modules/witnesses/index.ts';
@@ -61,8 +63,8 @@ const KEY_CHECK_MS = 3_600_000;
  * The database is migrated and `prepareInstallation` has run.
  */
 export async function mountApi(app: FastifyInstance, options: ApiOptions): Promise<Api> {
-  const { database, kms, publicUrl, caSha256, clock, stopping, log, keystore, readKeyring } = options;
-  const { witnesses = [], witnessCa: ca } = options;
+  const { database, kms, publicUrl, caSha256, witnesses = [], witnessCa: ca } = options;
+  const { clock, stopping, log, keystore, readKeyring } = options;
   const installationId = await database.withoutTenant((tx) => findInstallationId(tx));
   if (installationId === undefined) throw new Error('prepareInstallation must run before the api');
   const keys = createSigningKeys({ database, clock, kms });
@@ -82,6 +84,7 @@ export async function mountApi(app: FastifyInstance, options: ApiOptions): Promi
   const witnessKeys = witnesses.map(({ keyText }) => keyText);
   mountKeyLog(app, { ...deps, adapters: { database, kms, installationId, clock, witnessKeys } });
   mountDevices(app, { ...deps, kms });
+  mountTakeovers(app, { ...deps, archives: archivesToHandOn });
   const releasing = { ...deps, kms, keystore, readKeyring, log };
   mountReleases(app, releasing);
   const background = () =>

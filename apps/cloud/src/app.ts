@@ -351,9 +351,10 @@ async function mountEverything(assembly: Assembly, parts: Parts): Promise<Api> {
   mountWelcomePage(app);
   const caSha256 = caFile === undefined ? null : await mountCaPage(app, caFile);
   const about = { publicUrl: () => url, clock, log, stopping: stopping.signal };
-  const witnessCa = await readWitnessCa(config);
   const readKeyring: Storage['readKeyring'] = (...of) => storage.readKeyring(...of);
-  const ofApi = { database: databases.api, kms: kms.forRole('api'), keystore, readKeyring, witnesses, witnessCa };
+  const witnessCa = await readWitnessCa(config);
+  const ofWitnesses = { witnesses, witnessCa };
+  const ofApi = { database: databases.api, kms: kms.forRole('api'), keystore, readKeyring, ...ofWitnesses };
   const api = await mountApi(app, { ...about, ...ofApi, caSha256 });
   const storage = await mountStorageRole(app, {
     ...about,

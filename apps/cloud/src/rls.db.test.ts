@@ -14,6 +14,7 @@ import { orgTables } from './modules/orgs/index.ts';
 import { policyTables } from './modules/policies/index.ts';
 import { releaseTables } from './modules/releases/index.ts';
 import { storageTables } from './modules/storage/index.ts';
+import { takeoverTables } from './modules/takeovers/index.ts';
 import { tenantTables } from './modules/tenants/index.ts';
 import { tokenTables } from './modules/tokens/index.ts';
 import { witnessTables } from './modules/witnesses/index.ts';
@@ -154,7 +155,7 @@ test('the list of tables without a tenant names tables that exist, are as it say
   }
 });
 
-test('views run with the rights of who asks, and functions with the rights of their owner are six', async () => {
+test('views run with the rights of who asks, and functions with the rights of their owner are seven', async () => {
   const views = await rowsOf<{ name: string; options: string[] | null }>(
     `select relname as name, reloptions as options from pg_class where relnamespace = 'public'::regnamespace and relkind in ('v', 'm')`,
   );
@@ -166,6 +167,7 @@ test('views run with the rights of who asks, and functions with the rights of th
     definers.map(({ name }) => name),
     [
       'chain_audit_entry',
+      'key_log_sizes',
       'key_logs_without_cosignature',
       'locate',
       'logs_with_unsigned_heads',
@@ -282,7 +284,14 @@ test('storage, ingest and keystore hold only what is granted to them by name', a
      where grantee in ('hf_storage', 'hf_ingest', 'hf_keystore') and table_schema = 'public' group by 1, 2`,
   );
   const writable = granted.filter(({ rights }) => /INSERT|UPDATE|DELETE|TRUNCATE/.test(rights));
-  const allowed = new Set(['archives', 'audit_entries', 'receipt_keys', 'shared_secrets', 'used_proofs']);
+  const allowed = new Set([
+    'archives',
+    'audit_entries',
+    'receipt_keys',
+    'shared_secrets',
+    'takeover_keys',
+    'used_proofs',
+  ]);
   assert.deepEqual(
     writable.filter(({ name }) => !allowed.has(name)),
     [],
@@ -324,6 +333,7 @@ test('the stores describe every table as the database has it', async () => {
     ...storageTables,
     ...holdTables,
     ...witnessTables,
+    ...takeoverTables,
   };
   const notYetRead = ['schema_migrations'];
   assert.deepEqual([...Object.keys(described), ...notYetRead].toSorted(), await tableNames());

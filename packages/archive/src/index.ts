@@ -38,8 +38,16 @@ export { indexErrors } from './index/errors.ts';
 export { asStateError } from './index/sqlite-transaction.ts';
 export { commitChain, newestCommit, type RecordShelf } from './index/read-head.ts';
 export { isRebuilding, type RebuildCounts, rebuildIndex } from './index/rebuild-index.ts';
-export { type ArchiveKeys, bringInWriter, createArchive, sealKeyring, type WrapSlots } from './keyring/archive-keys.ts';
+export {
+  type ArchiveKeys,
+  bringInWriter,
+  createArchive,
+  type Introduction,
+  sealKeyring,
+  type WrapSlots,
+} from './keyring/archive-keys.ts';
 export { factsOf, loaderOf, readState } from './index/read-state.ts';
+export { decompressZstd } from './compress/zstd.node.ts';
 export { deriveKeyRing } from './format/keys.node.ts';
 export { ArchiveState, listLoader } from './tree/state.ts';
 export { contentOf, isFuzzy, type Row } from './format/row.ts';
@@ -53,7 +61,9 @@ export {
   type Keyring,
   type KeyringSlot,
   parseKeyring,
+  encodeRing,
   parseRing,
+  type Ring,
   type Writer,
   type WriterOrigin,
   writerOfCommit,
@@ -73,7 +83,7 @@ export { readLockHost } from './log/node-host.ts';
 export { logErrors } from './log/errors.ts';
 export { type CommitName, judgeSession, type SessionVerdict } from './log/sessions.ts';
 export { parseCommitRow, encodeRow, parseRow } from './format/row.ts';
-export { commitKey } from './format/map-key.ts';
+export { commitKey, settingsKey } from './format/map-key.ts';
 export {
   type DirectoryPlace,
   type FoundPath,

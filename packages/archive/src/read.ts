@@ -23,6 +23,7 @@ export { compareTimes, millisecondsOf, timeOfMilliseconds } from './format/time.
 export type { Xattr } from './format/xattrs.ts';
 export { parseXattrs } from './format/xattrs.ts';
 export type { KeyringFork } from './tree/choose-keyring.ts';
+export { findHeader, findKeyring, type FoundKeyring } from './tree/find-keyring.ts';
 export type { OpenedArchive } from './tree/open-archive.ts';
 export { openArchive } from './tree/open-archive.ts';
 export type {

@@ -21,4 +21,5 @@ export * from './routes.ts';
 export * from './sessions.ts';
 export * from './shapes.ts';
 export * from './storage.ts';
+export * from './takeovers.ts';
 export * from './users.ts';

@@ -10,6 +10,7 @@ import { releaseRoutes } from './releases.ts';
 import type { Route } from './route.ts';
 import { sessionRoutes } from './sessions.ts';
 import { storageRoutes } from './storage.ts';
+import { takeoverRoutes } from './takeovers.ts';
 import { userRoutes } from './users.ts';
 
 /** The whole API, by noun: a new noun adds one line here, and the contract walk then asks for its examples. */
@@ -28,6 +29,7 @@ export const api = {
   devices: deviceRoutes,
   releases: releaseRoutes,
   storage: storageRoutes,
+  takeovers: takeoverRoutes,
 } as const satisfies Readonly<Record<string, Readonly<Record<string, Route>>>>;
 
 /** Every route with its name, `noun.verb`. */

@@ -38,6 +38,7 @@ export type Archive = z.infer<typeof Archive>;
 /** Failures of keeping archives. */
 export const storageErrors = defineErrors('storage', {
   not_found: ['not_found', 'Archive not found'],
+  taken_over: ['conflict', 'Another computer has taken this archive over: this one writes to it no more'],
   archive_exists: ['conflict', 'This device has another archive already'],
   header_invalid: ['invalid', 'The records are not the header and first keyring of a new archive'],
   keyring_refused: ['conflict', 'The keyring does not follow the newest one, or is not signed as it must be'],
@@ -61,7 +62,12 @@ export const storageErrors = defineErrors('storage', {
 
 const ours = { role: 'storage', permission: 'archive.own', principals: ['device'] } as const;
 const oneArchive = z.object({ archiveId: ArchiveId });
-const always = [deviceErrors.deauthorized, storageErrors.not_found, storageErrors.unavailable] as const;
+const always = [
+  deviceErrors.deauthorized,
+  storageErrors.not_found,
+  storageErrors.taken_over,
+  storageErrors.unavailable,
+] as const;
 const record = z.base64().min(4).max(200_000);
 
 /** What a session begins with. */

@@ -31,3 +31,5 @@ export { type Sign, type SignedText } from './signed-text.ts';
 export * from './key-file.ts';
 export * from './slot-errors.ts';
 export * from './slots.ts';
+export * from './takeover.ts';
+export * from './takeover-key.ts';

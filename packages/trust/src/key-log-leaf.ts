@@ -23,6 +23,7 @@ import {
 } from './release-request.ts';
 import { parseRulesChange, type ReleaseNotice } from './release-rules.ts';
 import { isSignedText, type SignedText } from './signed-text.ts';
+import { takeoverProofKinds, type TakeoverProofKind } from './takeover.ts';
 
 /** Failures of reading a leaf of a key log; `details.field` is what is wrong. */
 export const keyLogLeafErrors = defineErrors('key_log_leaf', {
@@ -108,6 +109,26 @@ export type EscrowKeysSet = About & {
   readonly sha256: string;
 };
 
+/**
+ * A computer takes another one's archive over: it has proved that it may, and reads it (`begun`); or the archive is its own
+ * from then on, and the other one writes no more (`done`).
+ */
+export type ArchiveTakeover = About & {
+  readonly kind: 'archive_takeover';
+  readonly step: 'begun' | 'done';
+  readonly archiveId: string;
+  /** The computer whose archive it was. */
+  readonly deviceUid: string;
+  readonly newDeviceUid: string;
+  /** The key of the new computer. Ed25519, 32 bytes, base64url. */
+  readonly newDeviceKey: string;
+  readonly proof: TakeoverProofKind;
+  /** Of the text of the proof, hex. */
+  readonly proofSha256: string;
+  /** The key of the archive's next writer; null before it is done. */
+  readonly writerKey: string | null;
+};
+
 /** Keys of an archive are released: said before anything is opened. Who asked, for what, with whose consent, as signed. */
 export type Release = About & {
   readonly kind: 'release';
@@ -163,7 +184,8 @@ export type KeyLogLeaf =
   | Release
   | ReleaseRefused
   | ReleaseRulesChanged
-  | EscrowTried;
+  | EscrowTried
+  | ArchiveTakeover;
 
 /** A leaf before it has time and nonce. */
 export type KeyLogFact<Leaf extends KeyLogLeaf = KeyLogLeaf> = Leaf extends KeyLogLeaf
@@ -200,6 +222,17 @@ const shapes: Readonly<Record<KeyLogKind, Shape>> = {
   },
   daily_heads: { ...about, day, archives: isCount(1), root: hex32 },
   escrow_keys_set: { ...about, number: isCount(1), sha256: hex32 },
+  archive_takeover: {
+    ...about,
+    step: isOneOf('begun', 'done'),
+    archiveId: uuid,
+    deviceUid: uuid,
+    newDeviceUid: uuid,
+    newDeviceKey: key32,
+    proof: isOneOf(...takeoverProofKinds),
+    proofSha256: hex32,
+    writerKey: isOptional(key32),
+  },
   release: {
     ...about,
     archiveId: uuid,

@@ -69,6 +69,11 @@ const subjectsByKind: { readonly [K in KeyLogKind]: (leaf: Extract<KeyLogLeaf, {
   keyring_added: ({ archiveId }) => [subject.archive(archiveId)],
   daily_heads: () => [subject.everyone],
   escrow_keys_set: () => [subject.everyone],
+  archive_takeover: ({ archiveId, deviceUid, newDeviceUid }) => [
+    subject.archive(archiveId),
+    subject.device(deviceUid),
+    subject.device(newDeviceUid),
+  ],
   release: ({ archiveId, requester, notice }) => [
     subject.archive(archiveId),
     subjectOf(requester),

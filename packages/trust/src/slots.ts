@@ -3,6 +3,7 @@ import { assert, type Random } from '@holdfast/base';
 import { hpkeBytes, importHpkeKey, openHpke, sealHpke } from './hpke.ts';
 import { slotErrors } from './slot-errors.ts';
 import { parseParameters } from './slot-parameters.ts';
+import { takeoverKeyOf, takeoverParameters } from './takeover-key.ts';
 
 /** The format's number for a slot that a recovery code opens. */
 export const recoverySlotKind = 1;
@@ -20,7 +21,7 @@ export type Slot = {
   readonly commitment: Uint8Array;
   /** Encapsulated key (32) and the sealed ring key (48). */
   readonly wrappedRingKey: Uint8Array;
-  /** Of escrow and passwords: fields, as the format document lays them out. */
+  /** Of escrow, passwords and recovery codes: fields, as the format document lays them out. */
   readonly parameters?: Uint8Array;
 };
 
@@ -51,7 +52,8 @@ export function makeRecoverySlot(
   const slotId = random(16);
   const { archiveId } = place;
   const slotKey = deriveSlotKey({ archiveId, slotId }, secret, recoveryLabel);
-  return wrapSlot(prepareSlot(archiveId, { slotId, kind: recoverySlotKind }, slotKey), place, ringKey, random);
+  const facts = { slotId, kind: recoverySlotKind, parameters: takeoverParameters(takeoverKeyOf(secret)) };
+  return wrapSlot(prepareSlot(archiveId, facts, slotKey), place, ringKey, random);
 }
 
 /** A slot with the commitment to its slot key, whose bytes are overwritten: nobody needs them before it is opened. */

@@ -233,7 +233,7 @@ function isWorthResending(error: unknown, sequence: number): boolean {
 }
 
 /** Cuts a reply into the records it must be. */
-async function* recordsIn(reply: Response, signal?: AbortSignal): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+export async function* recordsIn(reply: Response, signal?: AbortSignal): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const view = readStream(reply, signal);
   for (;;) {
     const head = await view.peek(RECORD_BYTES);
@@ -250,7 +250,8 @@ function lengthOf(head: Uint8Array): number {
   }
 }
 
-function ordinalBytes(ordinals: readonly Ordinal[]): Uint8Array<ArrayBuffer> {
+/** Ordinals as a read asks for them: 6 bytes each, little-endian. */
+export function ordinalBytes(ordinals: readonly Ordinal[]): Uint8Array<ArrayBuffer> {
   const bytes = Buffer.from(new ArrayBuffer(ordinals.length * 6));
   for (const [i, ordinal] of ordinals.entries()) bytes.writeUIntLE(ordinal, i * 6, 6);
   return bytes;

@@ -69,6 +69,8 @@ const remedies: Readonly<Record<string, string>> = {
   'storage.keyring_refused': replace,
   'storage.archive_exists': 'enrol this computer anew: holdfast agent enroll',
   'storage.not_found': askOperator,
+  'storage.taken_over':
+    'use the other computer; if nobody took it over with your leave, tell who runs the server at once, and take it back: holdfast agent enroll --replace with the recovery code; to back this one up too, remove the state folder and enrol it anew',
   'storage.header_invalid': report,
   'storage.record_invalid': report,
   'storage.fragment_order': wait,

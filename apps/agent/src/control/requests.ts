@@ -27,6 +27,7 @@ import { answerBackup } from './answer-backup.ts';
 import { answerSetAdd, answerSetChange, answerSetList, answerSetRemove } from './answer-sets.ts';
 import { answerKeyReseal, Reseal } from './answer-reseal.ts';
 import { answerRestore } from './answer-restore.ts';
+import { answerHandOver } from './answer-hand-over.ts';
 import { explainMissingError } from './holder-away.ts';
 import { answerStatus } from './answer-status.ts';
 import { answerVerify } from './answer-verify.ts';
@@ -106,6 +107,7 @@ export const requests: Readonly<Record<string, Definition>> = {
   'key.list': define('privileged', z.strictObject({}), answerKeyList),
   'key.use-own': define('privileged', UseOwn, answerKeyUseOwn),
   'key.use-standard': define('privileged', z.strictObject({ dryRun: z.boolean().optional() }), answerKeyUseStandard),
+  'agent.hand-over': define('privileged', z.strictObject({ document: z.string().max(10_000) }), answerHandOver),
   'key.reseal': define('privileged', Reseal, answerKeyReseal),
   'key.export': define('privileged', z.strictObject({}), answerKeyExport),
   'key.log': define('privileged', z.strictObject({}), answerKeyLog),

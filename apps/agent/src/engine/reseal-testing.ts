@@ -131,6 +131,16 @@ async function contentOf(device: TestDevice, row: Row): Promise<string> {
   return hasher.digest('hex');
 }
 
+/** Where a move leads is never itself moved: readers follow one. */
+export async function expectNoChain(device: TestDevice): Promise<void> {
+  const state = device.state();
+  for await (const { value } of state.range(Uint8Array.of(3), Uint8Array.of(4))) {
+    // Ordinal and offset, as the key of a move has them: big-endian, the writer first.
+    const key = Uint8Array.from([3, ...value.subarray(0, 6).toReversed(), ...value.subarray(6, 10).toReversed()]);
+    assert.equal(await state.get(key), undefined, 'a move leads to what is moved itself');
+  }
+}
+
 /** Takes up or drops the commit whose answer was lost, as opening a destination anew does. */
 export function settle({ index, destination }: TestDevice): void {
   const kept = index.unacknowledgedCommit();

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { neededRecords, openRecordSync, parseRecordHeader, RecordKind } from '@holdfast/archive';
 import fc from 'fast-check';
-import { beginEpoch, close, epochsThere, letGo, resealAll, settle, shownAt } from './reseal-testing.ts';
+import { beginEpoch, close, epochsThere, expectNoChain, letGo, resealAll, settle, shownAt } from './reseal-testing.ts';
 import { newDevice, TestDevice } from './testing.ts';
 
 /** A file that has more pieces than a row names, so that they are in a list. */
@@ -142,13 +142,13 @@ async function contentOfFile(device: TestDevice): Promise<Uint8Array> {
 type Step =
   | { readonly what: 'write'; readonly file: number; readonly size: number }
   | { readonly what: 'remove' | 'rename'; readonly file: number }
-  | { readonly what: 'epoch' | 'backup' };
+  | { readonly what: 'epoch' | 'backup' | 'reseal' };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ what: fc.constant('write' as const), file: fc.nat(7), size: fc.nat(4) }) },
   { weight: 2, arbitrary: fc.record({ what: fc.constantFrom('remove' as const, 'rename' as const), file: fc.nat(7) }) },
   { weight: 3, arbitrary: fc.record({ what: fc.constant('backup' as const) }) },
-  { weight: 1, arbitrary: fc.record({ what: fc.constant('epoch' as const) }) },
+  { weight: 2, arbitrary: fc.record({ what: fc.constantFrom('epoch' as const, 'reseal' as const) }) },
 );
 
 /** The same file and size has the same bytes: pieces are shared by files and versions. */
@@ -175,11 +175,13 @@ test('whatever happened, and wherever resealing was cut off, every commit shows 
       const tree = path.join(device.folder, 'tree');
       mkdirSync(tree);
       const file = (number: number) => path.join(tree, `file ${number}`);
+      let epochFrom = 2;
       for (const each of steps) {
         if (each.what === 'write') writeFileSync(file(each.file), bytesOf(each.size));
         else if (each.what === 'remove') rmSync(file(each.file), { force: true });
         else if (each.what === 'rename') renameIfThere(file(each.file), file((each.file + 3) % 8));
-        else if (each.what === 'epoch') beginEpoch(device);
+        else if (each.what === 'epoch') epochFrom = beginEpoch(device);
+        else if (each.what === 'reseal') await resealAll(device, epochFrom, { mostBytes });
         else await device.backup(tree, { workers: 1 });
       }
       writeFileSync(file(0), bytesOf(2));
@@ -195,6 +197,7 @@ test('whatever happened, and wherever resealing was cut off, every commit shows 
         await run().catch((error: unknown) => assert.match(String(error), /told to fail|stopped/));
         device.destination.failFrom = Number.POSITIVE_INFINITY;
         settle(device);
+        await expectNoChain(device);
       }
       let round = 0;
       const between = async () => {
@@ -203,6 +206,7 @@ test('whatever happened, and wherever resealing was cut off, every commit shows 
       };
       await resealAll(device, below, { mostBytes, between });
       await resealAll(device, below, { mostBytes: 10_000_000 });
+      await expectNoChain(device);
       const after = await allShown(device);
       assert.deepEqual((await close(device, below)).needed, { dataRecords: 0, dataBytes: 0, lists: 0, nodes: 0 });
       letGo(device);

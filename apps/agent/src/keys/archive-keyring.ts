@@ -81,21 +81,27 @@ export function withRecoveryCode(
   return { ...stored, keys, keyRecords, recoveryConfirmedAtMs: ports.clock.now() };
 }
 
-/** The next keyring: with this device as a new writer from the commit after `headNumber` on, and with the slots that are added. */
+/**
+ * The next keyring: with this device as a new writer from the commit after `headNumber` on, and with the slots that are added.
+ * A computer that has taken the archive over comes in as the one that it proved to be, and begins an epoch: the old one has
+ * the keys before it.
+ */
 export function withNewWriter(
   stored: StoredKeys,
   next: { readonly headNumber: number; readonly origin: WriterOrigin; readonly added?: readonly PreparedSlot[] },
   ports: KeyPorts,
 ): StoredKeys {
   const { slots, writers } = newestKeyring(stored);
-  const { added = [], ...known } = next;
+  const { successor, ...settled } = stored;
+  const { added = [], ...before } = next;
+  const known = successor ? { ...before, ...successor, beginsEpoch: true } : before;
   const kept = rewrapping(stored, slots, ports.random);
   const wrapSlots: WrapSlots = (place, ringKey) => [
     ...kept(place, ringKey),
     ...added.map((slot) => wrapSlot(slot, place, ringKey, ports.random)),
   ];
   const { keys, record } = bringInWriter(stored.keys, { writers, ...known }, { ...ports, wrapSlots });
-  return { ...stored, keys, keyRecords: [...stored.keyRecords, record] };
+  return { ...settled, keys, keyRecords: [...stored.keyRecords, record] };
 }
 
 /**

@@ -6,7 +6,7 @@
  */
 import { closeSync, fstatSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { z } from 'zod';
-import type { ArchiveKeys } from '@holdfast/archive';
+import type { ArchiveKeys, Introduction } from '@holdfast/archive';
 import { syncFolder, writePrivateFile } from '../state/write-private.ts';
 import path from 'node:path';
 import { keyErrors } from './errors.ts';
@@ -18,9 +18,22 @@ export type StoredKeys = {
   readonly keyRecords: readonly Uint8Array[];
   /** When a recovery code was last typed back, in milliseconds since 1970; absent where none was. */
   readonly recoveryConfirmedAtMs?: number;
+  /** Of a computer that has taken the archive over and is not among its writers yet: as whom it comes in. */
+  readonly successor?: Successor;
   /** What the user chose in place of the standard policy; kept here, where no server decides it. */
   readonly choice?: OwnKeyChoice;
 };
+
+/** The next writer of an archive that was taken over. */
+export type Successor = {
+  readonly origin: (typeof successorOrigins)[number];
+  /** 32 bytes: Ed25519, whose public half the server was told. */
+  readonly signingSeed: Uint8Array;
+  /** What the old computer signed for it. */
+  readonly introductions: readonly Introduction[];
+};
+
+const successorOrigins = ['device_signed', 'recovery_code', 'administrator'] as const;
 
 /** Keys that a user may choose to be the only way into an archive, besides the recovery code. */
 export const ownKeyChoices = ['password', 'custom'] as const;
@@ -49,6 +62,13 @@ const KeyFileContent = z.strictObject({
   keyRecords: z.array(z.base64()).min(2),
   recoveryConfirmedAtMs: z.number().optional(),
   choice: z.enum(ownKeyChoices).optional(),
+  successor: z
+    .strictObject({
+      origin: z.enum(successorOrigins),
+      signingSeed: Hex(32),
+      introductions: z.array(z.strictObject({ firstCommit: z.number().int().min(1), signature: Hex(64) })),
+    })
+    .optional(),
 });
 
 const OlderContent = z.object({ version: z.literal(1) });
@@ -107,7 +127,8 @@ export class KeyStore {
   }
 }
 
-function toContent({ keys, keyRecords, recoveryConfirmedAtMs, choice }: StoredKeys): z.infer<typeof KeyFileContent> {
+function toContent(stored: StoredKeys): z.infer<typeof KeyFileContent> {
+  const { keys, keyRecords, recoveryConfirmedAtMs, choice, successor } = stored;
   return {
     version: keyFileVersion,
     archiveId: hex(keys.archiveId),
@@ -127,7 +148,21 @@ function toContent({ keys, keyRecords, recoveryConfirmedAtMs, choice }: StoredKe
     keyRecords: keyRecords.map((record) => Buffer.from(record).toString('base64')),
     ...(recoveryConfirmedAtMs !== undefined && { recoveryConfirmedAtMs }),
     ...(choice && { choice }),
+    ...(successor && { successor: successorContent(successor) }),
   };
+}
+
+function successorContent({ origin, signingSeed, introductions }: Successor) {
+  const signed = introductions.map(({ firstCommit, signature }) => ({ firstCommit, signature: hex(signature) }));
+  return { origin, signingSeed: hex(signingSeed), introductions: signed };
+}
+
+function successorOf(content: NonNullable<z.infer<typeof KeyFileContent>['successor']>): Successor {
+  const introductions = content.introductions.map(({ firstCommit, signature }) => ({
+    firstCommit,
+    signature: Uint8Array.fromHex(signature),
+  }));
+  return { origin: content.origin, signingSeed: Uint8Array.fromHex(content.signingSeed), introductions };
 }
 
 function fromContent(content: z.infer<typeof KeyFileContent>): StoredKeys {
@@ -141,7 +176,7 @@ function fromContent(content: z.infer<typeof KeyFileContent>): StoredKeys {
     slotId: Uint8Array.fromHex(slotId),
     publicKey: Uint8Array.fromHex(publicKey),
   }));
-  const { writerNumber, keyring, recoveryConfirmedAtMs, choice } = content;
+  const { writerNumber, keyring, recoveryConfirmedAtMs, choice, successor } = content;
   return {
     keys: {
       archiveId: Uint8Array.fromHex(content.archiveId),
@@ -153,6 +188,7 @@ function fromContent(content: z.infer<typeof KeyFileContent>): StoredKeys {
     keyRecords: content.keyRecords.map((record) => new Uint8Array(Buffer.from(record, 'base64'))),
     ...(recoveryConfirmedAtMs !== undefined && { recoveryConfirmedAtMs }),
     ...(choice && { choice }),
+    ...(successor && { successor: successorOf(successor) }),
   };
 }
 

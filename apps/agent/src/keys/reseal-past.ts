@@ -15,7 +15,6 @@ import {
   parseCommitOpen,
   parseCommitRow,
   parseLive,
-  parseRecordHeader,
   RecordKind,
   type Resealed,
   sequenceOf,
@@ -25,6 +24,7 @@ import {
 import { hash } from 'node:crypto';
 import type { AgentParts } from '../agent.ts';
 import type { DeviceArchive } from '../archive/device-archive.ts';
+import { withoutBranches } from '../branches/without-branches.ts';
 import type { DestinationSession } from '../destinations/destination-place.ts';
 import { readyConfigs } from '../schedule/completeness.ts';
 import { type PassScope, runPass } from '../schedule/run-pass.ts';
@@ -247,25 +247,23 @@ async function ordinalsOf(session: DestinationSession, kind: number): Promise<Or
 
 /**
  * What a live set may speak of: of this device's own writer all that is old, of those before it what lies up to their last
- * commit of the archive's line. A commit of theirs beside the line is a branch, whose records no live set may leave out;
- * a destination that is away may have one.
+ * commit. A commit of theirs beside the line is a branch, whose records no live set may leave out before a person has
+ * decided about it and, where it was given up, a hold has passed; a destination that is away may have one.
  */
 async function coveredOrdinals(
-  { archive, destinations }: AgentParts,
+  { archive, destinations, branches, clock }: AgentParts,
   below: Ordinal,
 ): Promise<{ readonly covered: readonly CoveredOrdinals[] } | HeldUp> {
   const { writerNumber } = archive.stored.keys;
-  const sessions = destinations.sessions();
-  const away = destinations.configs.find(({ destinationId }) => !destinations.sessionOf(destinationId));
-  if (writerNumber > 0 && away) return { destination: away.name, why: 'away' };
   const lastOf = new Map<number, number>();
-  for (const session of sessions) {
-    const commits = (await ordinalsOf(session, RecordKind.commit)).filter(
-      (ordinal) => writerOf(ordinal) < writerNumber,
-    );
-    for await (const record of session.read(commits)) {
-      const { ordinal } = parseRecordHeader(record);
-      if (!(await isInLine(archive, record))) return { destination: session.name, why: 'branch' };
+  for (const { destinationId, name } of destinations.configs) {
+    if (!branches.mayTakeLiveSets(destinationId, clock.now())) return { destination: name, why: 'branch' };
+    const session = destinations.sessionOf(destinationId);
+    if (!session && writerNumber > 0) return { destination: name, why: 'away' };
+    if (!session) continue;
+    const besideBranches = withoutBranches(session, branches.at(destinationId));
+    if (!(await areInLine(archive, besideBranches))) return { destination: name, why: 'branch' };
+    for (const ordinal of await commitsOfEarlier(archive, session)) {
       const writer = writerOf(ordinal);
       lastOf.set(writer, Math.max(lastOf.get(writer) ?? 0, sequenceOf(ordinal)));
     }
@@ -276,6 +274,19 @@ async function coveredOrdinals(
     ...(writerOf(below) === writerNumber && own >= 1 ? [{ writer: writerNumber, first: 1, last: own }] : []),
   ];
   return { covered: covered.toSorted((a, b) => a.writer - b.writer) };
+}
+
+async function commitsOfEarlier(archive: DeviceArchive, session: DestinationSession): Promise<readonly Ordinal[]> {
+  const { writerNumber } = archive.stored.keys;
+  if (writerNumber === 0) return [];
+  return (await ordinalsOf(session, RecordKind.commit)).filter((ordinal) => writerOf(ordinal) < writerNumber);
+}
+
+/** Whether all commits of earlier writers that a destination has are of the newest state's line. */
+async function areInLine(archive: DeviceArchive, session: DestinationSession): Promise<boolean> {
+  const ordinals = await commitsOfEarlier(archive, session);
+  for await (const record of session.read(ordinals)) if (!(await isInLine(archive, record))) return false;
+  return true;
 }
 
 async function isInLine(archive: DeviceArchive, record: Uint8Array): Promise<boolean> {

@@ -130,6 +130,13 @@ export class AgentDatabase {
     return { ...set, number: this.#write('insert into sets (definition) values (?)', JSON.stringify(set)) };
   }
 
+  /** Puts sets with the numbers that they have in the archive, in place of all there are. */
+  adoptSets(sets: readonly NumberedSet[]): void {
+    this.#write('delete from sets');
+    for (const { number, ...set } of sets)
+      this.#write('insert into sets (number, definition) values (?, ?)', number, JSON.stringify(set));
+  }
+
   changeSet({ number, ...set }: NumberedSet): void {
     this.#write('update sets set definition = ? where number = ?', JSON.stringify(set), number);
   }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { registerAgentEnroll } from './agent-enroll.ts';
+import { registerAgentHandOver } from './agent-hand-over.ts';
 import { registerInstallService } from './agent-install-service.ts';
 import { registerAgentRun } from './agent-run.ts';
 
@@ -8,5 +9,6 @@ export function registerAgent(program: Command): void {
   const agent = program.command('agent').description('the agent that protects this computer').helpCommand(false);
   registerAgentEnroll(agent);
   registerAgentRun(agent);
+  registerAgentHandOver(agent);
   registerInstallService(agent);
 }

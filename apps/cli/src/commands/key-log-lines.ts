@@ -43,6 +43,7 @@ const kindTexts: Readonly<Record<string, string>> = {
   key_vouched: 'an older key vouched for a newer one',
   keyring_added: 'a keyring with these slots was added',
   daily_heads: 'the newest commits of all archives',
+  archive_takeover: 'another computer takes this archive over',
   escrow_keys_set: 'the keys to which slots for escrow are sealed',
   release: 'keys of an archive were asked for and are released',
   release_refused: 'keys of an archive were asked for and refused',

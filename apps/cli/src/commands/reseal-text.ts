@@ -69,7 +69,7 @@ function heldUpLines({ heldUpBy }: ResealResult): readonly string[] {
     why === 'away'
       ? `${destination} is away, and may have commits of an earlier life of this computer`
       : `${destination} has commits of an earlier life of this computer that are no part of the newest state`;
-  const remedy = why === 'away' ? 'connect it' : 'settle that first';
+  const remedy = why === 'away' ? 'connect it' : 'decide about them: holdfast branch list';
   return [`No live set was written: ${reason}.`, `  What to do: ${remedy}, then holdfast key reseal again`];
 }
 

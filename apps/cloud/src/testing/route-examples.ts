@@ -2,6 +2,7 @@ import { addApiClient } from '../modules/api-clients/index.ts';
 import { appendKeyLogLeaf } from '../modules/keylog/index.ts';
 import { base64, exampleArchive, ordinalBytes } from './example-archive.ts';
 import { makeAssertion, makeEnrollment } from './example-device.ts';
+import { exampleOfBegin, exampleOfComplete } from './example-takeover.ts';
 import { releaseExamples } from './release-examples.ts';
 import { makeDevice, signInAs, type TenantWorld, type TestBrowser } from './test-world.ts';
 
@@ -14,7 +15,7 @@ export type RouteExample = {
   readonly bytes?: Uint8Array;
   /** Extra headers, such as credentials of an open route. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** Asks as this browser instead of one of the administrator's. */
+  /** Asks as this browser, or device, instead of the one that the walk has. */
   readonly browser?: TestBrowser;
 };
 
@@ -100,6 +101,8 @@ export const routeExamples: Readonly<Record<string, MakeExample>> = {
   'devices.deauthorize': async (world) => ({
     params: { deviceUid: (await makeDevice(world, world.member.userId)).deviceId },
   }),
+  'takeovers.begin': exampleOfBegin,
+  'takeovers.complete': exampleOfComplete,
   ...releaseExamples,
   'storage.list': () => ({}),
   'storage.create': async (world) => {

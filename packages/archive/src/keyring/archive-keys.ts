@@ -1,7 +1,7 @@
 /** The secrets a device keeps of its archive, and the records that begin one or bring in another writer. */
 import { hash } from 'node:crypto';
 import { type Clock, type Random, systemRandom } from '@holdfast/base';
-import { createSigningKey, signMessage } from '../crypto/ed25519.node.ts';
+import { createSigningKey, isSignedBy, signMessage } from '../crypto/ed25519.node.ts';
 import { draftRevision, encodeHeader, suiteOne } from '../format/header.ts';
 import { equalBytes } from '../format/cursor.ts';
 import { deriveKeyRing } from '../format/keys.node.ts';
@@ -119,27 +119,56 @@ export function sealKeyring(
   return { keys: { ...before, ring, keyring: { number, sha256 } }, record };
 }
 
+/** What brings in a writer: those before it, and what it is. */
+export type IncomingWriter = {
+  readonly writers: readonly Writer[];
+  /** Of the newest commit of the archive. */
+  readonly headNumber: number;
+  readonly origin: WriterOrigin;
+  /** 32 bytes, where its key was made before. */
+  readonly signingSeed?: Uint8Array;
+  /** What the writer before signed for it, by the number of its first commit. */
+  readonly introductions?: readonly Introduction[];
+  /** Seals what it writes with a key that no older keyring holds. */
+  readonly beginsEpoch?: boolean;
+};
+
+/** The signature by which a writer lets the next one in from a commit on. */
+export type Introduction = { readonly firstCommit: number; readonly signature: Uint8Array };
+
 /**
- * The same device as a new writer: after its state was lost, rolled back or cloned. `head` is the newest commit of the
- * archive; the key of the writer before, where it is still there, introduces the new one.
+ * A new writer: the same device, after its state was lost, rolled back or cloned, or another one that takes the archive over.
+ * The key of the writer before, where it is still there, introduces the new one, or what it signed before.
  */
 export function bringInWriter(
   before: ArchiveKeys,
-  known: { readonly writers: readonly Writer[]; readonly headNumber: number; readonly origin: WriterOrigin },
+  known: IncomingWriter,
   ports: { readonly wrapSlots: WrapSlots; readonly clock: Clock; readonly random?: Random },
 ): { readonly keys: ArchiveKeys; readonly record: Uint8Array<ArrayBuffer> } {
   const random = ports.random ?? systemRandom;
   const number = Math.max(...known.writers.map((writer) => writer.number)) + 1;
-  const signingSeed = random(32);
+  const signingSeed = known.signingSeed ?? random(32);
   const { publicKey } = createSigningKey(signingSeed);
   const bare = { number, publicKey, firstCommit: known.headNumber + 1, origin: known.origin };
   const own = createSigningKey(before.signingSeed);
   // Only the writer before may introduce: the key of one that has ended may be in an old copy of the disk.
   const isLast = equalBytes(own.publicKey, known.writers.at(-1)?.publicKey ?? new Uint8Array());
-  const introduction = isLast && { introduction: signMessage(own, introductionMessage(before.archiveId, bare)) };
-  const writers = [...known.writers, { ...bare, ...introduction }];
+  const message = introductionMessage(before.archiveId, bare);
+  const signed = isLast ? signMessage(own, message) : introductionIn(known, message);
+  const writers = [...known.writers, { ...bare, ...(signed && { introduction: signed }) }];
   const as = { ...before, writerNumber: number, signingSeed };
-  return sealKeyring(as, { ordinal: ordinalOf(number, 0), writers, ...ports, random });
+  const { beginsEpoch = false } = known;
+  return sealKeyring(as, { ordinal: ordinalOf(number, 0), writers, beginsEpoch, ...ports, random });
+}
+
+/** What the last writer signed before for just this one; one that does not hold would only be carried along. */
+function introductionIn(
+  { writers, headNumber, introductions = [] }: IncomingWriter,
+  message: Uint8Array,
+): Uint8Array | undefined {
+  const found = introductions.find(({ firstCommit }) => firstCommit === headNumber + 1)?.signature;
+  const last = writers.at(-1)?.publicKey;
+  return found && last && isSignedBy(last, message, found) ? found : undefined;
 }
 
 function signer(archiveId: Uint8Array, seed: Uint8Array) {

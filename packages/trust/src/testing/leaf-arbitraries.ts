@@ -4,6 +4,7 @@ import {
   formatRulesChange,
   signReleaseApproval,
   signReleaseRequest,
+  takeoverProofKinds,
   type KeyLogLeaf,
   type Release,
   type ReleaseApproval,
@@ -176,6 +177,18 @@ export const anyLeaf: fc.Arbitrary<KeyLogLeaf> = fc.oneof(
     day,
     slots: fc.integer({ min: 1 }),
     root: hex(32),
+  }),
+  fc.record({
+    ...about,
+    kind: fc.constant('archive_takeover' as const),
+    step: fc.constantFrom('begun' as const, 'done' as const),
+    archiveId: uuid,
+    deviceUid: uuid,
+    newDeviceUid: uuid,
+    newDeviceKey: base64Url(32),
+    proof: fc.constantFrom(...takeoverProofKinds),
+    proofSha256: hex(32),
+    writerKey: fc.option(base64Url(32)),
   }),
 );
 

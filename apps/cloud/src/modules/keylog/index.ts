@@ -7,6 +7,7 @@
  * Not guaranteed: that a leaf is signed for at once; the head is, when somebody asks for it.
  */
 export { appendKeyEnded, appendKeyLogLeaf, type AppendedLeaf, type LeafPlace } from './append-leaf.ts';
+export { approvesSince } from './approvers.ts';
 export { compareHead, type HeadVerdict } from './compare-head.ts';
 export { writeDailyHeads } from './daily-heads.ts';
 export { mountKeyLog } from './routes.ts';

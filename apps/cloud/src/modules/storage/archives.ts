@@ -10,6 +10,7 @@ import {
 } from '@holdfast/archive/log';
 import { CodedError, formatUuid, systemRandom } from '@holdfast/base';
 import { storageErrors, type Archive } from '@holdfast/contract';
+import { takeoverKeyIn } from '@holdfast/trust';
 import type { IoContext } from '../../platform/context.ts';
 import { sha256 } from '../../platform/digest.ts';
 import type { TenantTx } from '../../platform/postgres.ts';
@@ -18,6 +19,7 @@ import { isHeld } from '../holds/index.ts';
 import { listEscrowKeyIds } from '../escrow/index.ts';
 import { sayKeyringAdded } from '../keylog/index.ts';
 import { lacksEscrow, resolveForOrg } from '../policies/index.ts';
+import { addTakeoverKeys, mayReadToTakeOver, wasTakenFrom } from '../takeovers/index.ts';
 import { declaring } from './declared-errors.ts';
 import type { OpenArchive } from './open-archive.ts';
 import type { OpenArchives } from './open-archives.ts';
@@ -147,6 +149,13 @@ export async function admitKeyrings(
     for (const { record, number: keyringNumber, slots } of keyrings) {
       const said = { archiveId, keyringNumber, keyringSha256: sha256(record), slots, nonce: systemRandom(16) };
       if ((await sayKeyringAdded(tx, said)) === 'too_many') throw storageErrors.too_many_keyrings();
+      const keys = slots.flatMap((slot) => takeoverKeyIn(slot) ?? []);
+      const of = { tenantId, archiveId, keyringSha256: said.keyringSha256.toString('hex') };
+      await addTakeoverKeys(
+        tx,
+        of,
+        keys.map((key) => Buffer.from(key).toString('base64url')),
+      );
     }
   });
 }
@@ -184,13 +193,58 @@ export async function withOwnArchive<T>(
   }
 }
 
-/** Holds the device's own archive open until it is released. @throws storage.not_found */
+/**
+ * Holds the device's own archive open, for writing, until it is released. Whose it is now is asked each time: what a device
+ * sends that lost it reaches no disk. @throws storage.not_found, storage.taken_over
+ */
 export async function leaseOwnArchive(ctx: IoContext<StorageAdapters>, archiveId: string) {
+  const { tenantId, principal } = ctx;
+  const { principalId: deviceId } = principal;
+  const owner = await ctx.transact(({ tx }) => store.deviceOfArchive(tx, tenantId, archiveId));
+  const lease = owner === deviceId ? await leaseOf(ctx, archiveId, deviceId) : undefined;
+  return lease ?? leaseNow(ctx, archiveId, deviceId);
+}
+
+/** The same, for reading: a device that has proved that it may take the archive over reads it before it does. */
+export async function leaseReadableArchive(ctx: IoContext<StorageAdapters>, archiveId: string) {
+  const { principalId: deviceId } = ctx.principal;
+  const own = await leaseOf(ctx, archiveId, deviceId);
+  if (own) return own;
+  const { tenantId } = ctx;
+  const mayRead = await ctx.transact(({ tx, now }) => mayReadToTakeOver(tx, { tenantId, archiveId, deviceId }, now));
+  const lease = mayRead ? await declaring(() => ctx.archives.lease(tenantId, archiveId)) : undefined;
+  return lease ?? leaseNow(ctx, archiveId, deviceId);
+}
+
+/** Of an archive that is open as this device's. */
+async function leaseOf(ctx: IoContext<StorageAdapters>, archiveId: string, deviceId: string) {
   const lease = await declaring(() => ctx.archives.lease(ctx.tenantId, archiveId));
-  if (lease?.archive.row.device_id === ctx.principal.principalId) return lease;
+  if (lease?.archive.row.device_id === deviceId) return lease;
   lease?.release();
+  return undefined;
+}
+
+/** The archive may have changed hands since it was opened: what the database says now counts. */
+async function leaseNow(ctx: IoContext<StorageAdapters>, archiveId: string, deviceId: string) {
+  const { tenantId } = ctx;
+  const [owner, wasOurs] = await ctx.transact(async ({ tx }) => [
+    await store.deviceOfArchive(tx, tenantId, archiveId),
+    await wasTakenFrom(tx, { tenantId, archiveId, deviceId }),
+  ]);
+  if (owner !== deviceId) throw wasOurs ? storageErrors.taken_over() : storageErrors.not_found();
+  await ctx.archives.renew(tenantId, archiveId, deviceId);
+  const lease = await leaseOf(ctx, archiveId, deviceId);
+  if (lease) return lease;
   throw storageErrors.not_found();
 }
+
+/** How archives are handed on to another device. */
+export const archivesToHandOn = {
+  lock: store.lockArchiveToHandOn,
+  handOn: store.handArchiveOn,
+  hasArchive: async (tx: TenantTx, tenantId: string, deviceId: string) =>
+    (await store.listArchives(tx, tenantId, deviceId)).length > 0,
+};
 
 /** What the device's policy lets it store; nothing limits an archive under legal hold. */
 export async function quotaOf(tx: TenantTx, { row }: OpenArchive): Promise<number | null> {

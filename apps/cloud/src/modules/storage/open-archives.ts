@@ -81,6 +81,14 @@ export class OpenArchives {
     }
   }
 
+  /** Has an archive opened anew, where it is open as another device's than the one whose it is now. */
+  async renew(tenantId: string, archiveId: string, deviceId: string): Promise<void> {
+    const name = `${tenantId}/${archiveId}`;
+    const held = this.#held.get(name);
+    const archive = await held?.opening.catch(() => undefined);
+    if (held && archive && archive.row.device_id !== deviceId && this.#held.get(name) === held) this.#drop(name, held);
+  }
+
   /** Closes all of them. */
   async close(): Promise<void> {
     for (const [name, held] of this.#held) this.#drop(name, held);

@@ -3,7 +3,7 @@ import { parseCommitOpen, parseKeyring, parseLive, RecordKind, splitRecord } fro
 import { MAX_READ_ORDINALS, requestErrors } from '@holdfast/contract';
 import type { IoContext } from '../../platform/context.ts';
 import { sha256 } from '../../platform/digest.ts';
-import { leaseOwnArchive, type StorageAdapters } from './archives.ts';
+import { leaseReadableArchive, type StorageAdapters } from './archives.ts';
 import { declaredError } from './declared-errors.ts';
 import type { OpenArchive } from './open-archive.ts';
 import { receiveBody, type BodyMemory } from './receive-body.ts';
@@ -141,7 +141,7 @@ async function streaming(
   archiveId: string,
   start: (archive: OpenArchive) => Promise<AsyncGenerator<Uint8Array>>,
 ): Promise<{ stream: Readable }> {
-  const lease = await leaseOwnArchive(ctx, archiveId);
+  const lease = await leaseReadableArchive(ctx, archiveId);
   try {
     const records = await start(lease.archive);
     const stream = Readable.from(records, { objectMode: false, highWaterMark: 1024 * 1024 });

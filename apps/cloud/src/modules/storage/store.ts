@@ -22,6 +22,8 @@ export const tables = {
     let_go: nullable(json<LetGo>()),
     created_at: instant,
     modified_at: instant,
+    next_writer_key: nullable(text),
+    taken_over_at: nullable(instant),
   },
   receipt_keys: { key_id: text, public_key: text, wrapped_private_key: text, created_at: instant },
 } as const satisfies Readonly<Record<string, Columns>>;
@@ -51,6 +53,46 @@ export async function deviceOfArchive(tx: TenantTx, tenantId: string, archiveId:
     .where('archive_id', '=', archiveId)
     .executeTakeFirst();
   return row?.device_id;
+}
+
+/** An archive that has a keyring, as it stands; nobody else changes its row until the transaction ends. */
+export async function lockArchiveToHandOn(tx: TenantTx, tenantId: string, archiveId: string) {
+  const row = await db(tx)
+    .selectFrom('archives')
+    .selectAll()
+    .where('tenant_id', '=', tenantId)
+    .where('archive_id', '=', archiveId)
+    .forNoKeyUpdate()
+    .executeTakeFirst();
+  if (!row?.log_state.keyring) return undefined;
+  const { head, keyring } = row.log_state;
+  return {
+    archiveId: row.archive_id,
+    deviceId: row.device_id,
+    head: head ? { number: head.number, sha256: head.sha256 } : null,
+    keyring: { number: keyring.number, sha256: keyring.sha256 },
+    storedBytes: row.stored_bytes,
+    modifiedAt: row.modified_at,
+  };
+}
+
+/** Makes an archive another device's and ends the session that is open: whoever has it finds out when it is to be noted. */
+export async function handArchiveOn(
+  tx: TenantTx,
+  next: { tenantId: string; archiveId: string; deviceId: string; writerKey: string; at: Date },
+): Promise<void> {
+  await db(tx)
+    .updateTable('archives')
+    .set((set) => ({
+      device_id: next.deviceId,
+      session_epoch: set('session_epoch', '+', 1),
+      next_writer_key: next.writerKey,
+      taken_over_at: next.at,
+      modified_at: next.at,
+    }))
+    .where('tenant_id', '=', next.tenantId)
+    .where('archive_id', '=', next.archiveId)
+    .execute();
 }
 
 /** The archives of a device: one, or none. */
