@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { silentLog, type Log } from '@holdfast/cloud';
+import { silentLog, type Log, type WitnessedLog } from '@holdfast/cloud';
 import { afterwards } from '@holdfast/testing';
-import { formatVerifierKey, keyLogOrigin, parseVerifierKey } from '@holdfast/trust';
+import { keyLogOrigin } from '@holdfast/trust';
 import { TestWitness } from '@holdfast/trust/testing';
 import { AdjustableClock } from './adjustable-clock.ts';
 import { startAgentOf } from './agent-of-device.ts';
@@ -102,15 +102,11 @@ test('a witness cosigns what computers are shown; one that is away is said after
     '--json',
   ]);
   assert.equal(told.status, 0, told.stderr);
-  const { logs } = JSON.parse(told.stdout) as { readonly logs: readonly Readonly<Record<string, unknown>>[] };
+  const { logs } = JSON.parse(told.stdout) as { readonly logs: readonly WitnessedLog[] };
   const log = logs.find(({ tenant: slug }) => slug === 'home');
-  assert.deepEqual([log?.['origin'], log?.['verifier']], [origin, device.enrollment.logKey]);
-  assert.equal(formatVerifierKey(parseVerifierKey(String(log?.['verifier']))), log?.['verifier']);
-  const [shown] = log?.['witnesses'] as readonly {
-    readonly url: string;
-    readonly cosigned: { readonly treeSize: number };
-  }[];
-  assert.deepEqual([shown?.url, shown?.cosigned.treeSize], [witness.url, witness.sizeOf(origin)]);
+  assert.deepEqual([log?.origin, log?.verifier], [origin, device.enrollment.logKey]);
+  const [shown] = log?.witnesses ?? [];
+  assert.deepEqual([shown?.url, shown?.cosigned?.treeSize], [witness.url, witness.sizeOf(origin)]);
 
   const { port } = witness;
   const cosigned = await cosignedAt(agent);

@@ -37,7 +37,8 @@ export const browserEntries: readonly string[] = [
 export const cloudModules: Readonly<Record<string, readonly string[]>> = {
   logs: [],
   audit: ['logs'],
-  keylog: ['logs'],
+  witnesses: ['logs'],
+  keylog: ['witnesses'],
   escrow: ['keylog'],
   tenants: ['audit'],
   orgs: ['tenants'],

@@ -3,7 +3,7 @@ import { mkdirSync, realpathSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { BackupRequest, CommitClock, ExclusionRule } from '@holdfast/archive';
-import { type Clock, type CodedError, type Random, systemClock, systemRandom } from '@holdfast/base';
+import { type Clock, type Random, systemClock, systemRandom } from '@holdfast/base';
 import type { CosignedKeyLogHead } from '@holdfast/contract';
 import type { EscrowKeys } from '@holdfast/trust';
 import { DeviceArchive } from './archive/device-archive.ts';
@@ -24,6 +24,7 @@ import { settleEscrow } from './keys/change-keys.ts';
 import { EscrowPolicy, type EscrowSetting } from './keys/escrow-policy.ts';
 import { ownerStatement, type OwnerStatement } from './keys/owner-statement.ts';
 import { ShownRecoveryCode } from './keys/recovery-code.ts';
+import { hearCosigned } from './keylog/hear-cosigned.ts';
 import { headToCarry, hearHead } from './keylog/hear-head.ts';
 import type { KeyLogBook } from './keylog/key-log-book.ts';
 import { KeyWitnesses } from './keylog/key-witnesses.ts';
@@ -82,8 +83,8 @@ export type RunningAgent = {
   settleEscrow(setting: EscrowSetting): Promise<void>;
   /** States with the key of the archive's writer that the archive is the device's (Ed25519, base64url). */
   stateOwner(deviceKey: string): OwnerStatement;
-  /** Takes in the heads of the key log that witnesses cosigned; returns what was wrong for the first time. */
-  hearCosigned(heads: readonly CosignedKeyLogHead[]): readonly CodedError[];
+  /** Takes in the heads of the key log that witnesses cosigned. */
+  readonly hearCosigned: (heads: readonly CosignedKeyLogHead[]) => void;
   /** Ends it: what is under way stops where it is, and goes on the next time. */
   stop(): Promise<void>;
   /** Resolves when it has ended; rejects where a fault ended it. */
@@ -136,7 +137,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       ended,
       settleEscrow: (setting) => settleEscrow(parts, setting),
       stateOwner: (deviceKey) => ownerStatement(parts.archive.stored, deviceKey),
-      hearCosigned: (heads) => parts.keyWitnesses?.hear(heads, parts.clock.now()) ?? [],
+      hearCosigned: (heads) => hearCosigned(parts, heads),
       stop: () => {
         stopping.abort();
         return ended;

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { assert, CodedError, formatUuid, systemClock, type Clock } from '@holdfast/base';
-import { deviceErrors, deviceRoutes, releaseRoutes, releasesErrors, type CosignedKeyLogHead } from '@holdfast/contract';
+import { deviceErrors, deviceRoutes, releaseRoutes, releasesErrors } from '@holdfast/contract';
 import { escrowKeysSha256, keyLogOrigin, parseEscrowKeys, sealingKeysOf, subject } from '@holdfast/trust';
 import { startAgent, type AgentOptions, type RunningAgent } from '../agent.ts';
 import { type BootClock, systemBootClock } from '../clock/boot-clock.ts';
@@ -72,10 +72,7 @@ export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise
   const stopping = new AbortController();
   const { signal } = stopping;
   const { agentVersion, os } = options;
-  const onCosigned = (heads: readonly CosignedKeyLogHead[]) => {
-    for (const error of running.hearCosigned(heads))
-      log.error(`the head that shows it is kept; ${remedyOf(error)}`, error);
-  };
+  const { hearCosigned: onCosigned } = running;
   const followed = { client, book: keyLog, ...whoIs(enrollment, running), onCosigned, clock, signal };
   const following = beside(follower(followed, log));
   let asked: EscrowSetting = 'off';

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { afterwards } from '@holdfast/testing';
 import { appendLeaves, emptyTree, formatWitnessKey, outlineHash, rootOf, signCheckpoint } from '@holdfast/trust';
 import { newCosigner } from '@holdfast/trust/testing';
 import { AgentDatabase } from '../state/agent-database.ts';
@@ -25,7 +24,7 @@ const cosigned = (note: string, atMs: number, by = witness) => note + by.line(no
 async function start(t: TestContext) {
   const scene = await Scene.start(t);
   const database = new AgentDatabase(path.join(path.dirname(scene.file), 'agent.db'));
-  afterwards(t, () => database.close());
+  t.after(() => database.close());
   const witnesses = new KeyWitnesses(database, scene.book);
   const first: string[] = [];
   const show = async (entries: readonly Entry[], notes: readonly string[] = []) => {
