@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { mountApi, type Api } from './api.ts';
@@ -17,6 +16,7 @@ import { caSha256Of, mountCaPage } from './ca-page.ts';
 import { redactConfig, type CloudConfig } from './config.ts';
 import { startJobsRole } from './jobs-role.ts';
 import type { ServerFacts } from './modules/devices/index.ts';
+import { hasKeys, openKms } from './open-kms.ts';
 import { databaseTargetOf } from './platform/database-url.ts';
 import {
   EMBEDDED_PORT,
@@ -27,7 +27,7 @@ import {
 import { lockFile } from './platform/file-lock.ts';
 import { startPrivateServer, type Readiness } from './platform/health.ts';
 import { prepareHttp } from './platform/http.ts';
-import { openKeyFileKms, type KeyFileKms } from './platform/kms.ts';
+import type { KmsProvider } from './platform/kms.ts';
 import { createPublicApp } from './platform/listen-app.ts';
 import { openPublicListener, type PublicListener } from './platform/listen.ts';
 import { createMetrics, type Metrics } from './platform/metrics.ts';
@@ -62,8 +62,6 @@ export type Cloud = {
 
 /** Socket of the private listener below HOLDFAST_HOME. */
 export const PRIVATE_SOCKET = 'private.sock';
-/** File of the master keys below HOLDFAST_HOME. */
-export const MASTER_KEY_FILE = 'master-keys.json';
 
 const STOP_DEADLINE_MS = 10_000;
 /** What a part with a deadline of its own may take beyond it. */
@@ -95,7 +93,7 @@ export async function migrateCloud(config: CloudConfig, edges: CloudEdges): Prom
   const assembly = newAssembly(config, edges);
   return workOn(assembly, async () => {
     await takeHome(assembly);
-    const { applied } = await openDatabases(assembly, await openKeys(assembly));
+    const { applied } = await openDatabases(assembly, await openKms(assembly));
     return applied;
   });
 }
@@ -117,12 +115,12 @@ export async function operateCloud<T>(
 ): Promise<T> {
   const assembly = newAssembly(config, edges);
   const { homeDir } = config;
-  if (!existsSync(path.join(homeDir, MASTER_KEY_FILE))) throw cloudErrors.never_started({ homeDir });
+  if (!hasKeys(config)) throw cloudErrors.never_started({ homeDir });
   await ownFolder(homeDir);
   return workOn(assembly, async () => {
     const lock = lockFile(path.join(homeDir, 'cloud.lock'));
     if (lock) deferRelease(assembly, lock);
-    const kms = await openKeys(assembly);
+    const kms = await openKms(assembly);
     const bootstrap = lock ? (await openDatabases(assembly, kms)).bootstrap : openRunningDatabase(assembly, kms);
     const installationId = await prepareInstallation(bootstrap);
     const address = await readServerAddress(homeDir);
@@ -134,7 +132,7 @@ export async function operateCloud<T>(
 }
 
 /** The database of a server that runs: the operator's, or the embedded one by its socket. */
-function openRunningDatabase({ config, log, clock, undo }: Assembly, kms: KeyFileKms): BootstrapDeps {
+function openRunningDatabase({ config, log, clock, undo }: Assembly, kms: KmsProvider): BootstrapDeps {
   const embedded = () => {
     const socket = openSocketHost(path.join(config.homeDir, 'postgres', 'data'));
     undo.defer('socket of the database', () => socket.close());
@@ -151,15 +149,11 @@ function openRunningDatabase({ config, log, clock, undo }: Assembly, kms: KeyFil
   return { system, kms: kms.forRole('api'), clock };
 }
 
-function openKeys({ config, clock, random }: Assembly): Promise<KeyFileKms> {
-  return openKeyFileKms(path.join(config.homeDir, MASTER_KEY_FILE), { nowMs: clock.now(), random });
-}
-
 async function assemble(assembly: Assembly): Promise<Cloud> {
   const { config, log, clock, undo } = assembly;
   log.info({ config: redactConfig(config), node: process.version }, 'starting');
   await takeHome(assembly);
-  const kms = await openKeys(assembly);
+  const kms = await openKms(assembly);
   const metrics = createMetrics();
   const certificates = await openCertificates(assembly);
   const closing = { deadlineMs: STOP_DEADLINE_MS };
@@ -218,7 +212,7 @@ type Databases = {
 };
 
 /** Opens the connections of each login to a database that is up to date and has its identity. */
-async function openDatabases(assembly: Assembly, kms: KeyFileKms): Promise<Databases> {
+async function openDatabases(assembly: Assembly, kms: KmsProvider): Promise<Databases> {
   const { log, clock, undo } = assembly;
   const { target, passwords, isReady, applied } = await openDatabase(assembly, kms);
   const open = (login: Login, maxConnections: number) => {
@@ -240,7 +234,7 @@ type OpenedDatabase = {
 };
 
 /** Starts or finds the database and brings it up to date. */
-async function openDatabase({ config, log, clock, undo }: Assembly, kms: KeyFileKms): Promise<OpenedDatabase> {
+async function openDatabase({ config, log, clock, undo }: Assembly, kms: KmsProvider): Promise<OpenedDatabase> {
   const passwords = passwordsOf(kms);
   if (config.databaseUrl !== undefined) {
     const target = databaseTargetOf(config.databaseUrl);
@@ -267,7 +261,7 @@ async function openDatabase({ config, log, clock, undo }: Assembly, kms: KeyFile
   return { target, passwords, isReady: () => server.isReady(), applied };
 }
 
-function passwordsOf(kms: KeyFileKms): LoginPasswords {
+function passwordsOf(kms: KmsProvider): LoginPasswords {
   return Object.fromEntries(logins.map((login) => [login, kms.derivePassword(login)])) as LoginPasswords;
 }
 
@@ -284,7 +278,7 @@ type Parts = {
   readonly listener: PublicListener;
   readonly metrics: Metrics;
   readonly databases: Databases;
-  readonly kms: KeyFileKms;
+  readonly kms: KmsProvider;
   readonly url: string;
   readonly caFile: string | undefined;
 };

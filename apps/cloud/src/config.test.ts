@@ -14,6 +14,9 @@ test('without any variable the settings are those of one machine', () => {
     trustedProxies: [],
     certificateFiles: undefined,
     logLevel: 'info',
+    kms: { kind: 'file', filePath: undefined },
+    kmsSecretFile: undefined,
+    credentialsDir: undefined,
   });
   assert.deepEqual(readCloudConfig({ HOLDFAST_LISTEN: '', HOLDFAST_LOG_LEVEL: '' }), config);
 });
@@ -31,6 +34,7 @@ test('every bad value is refused by the name of its variable, good ones are read
     ['HOLDFAST_DATABASE_URL', 'mysql://db/holdfast'],
     ['HOLDFAST_LOG_LEVEL', 'loud'],
     ['HOLDFAST_TLS_KEY_FILE', 'key.pem'],
+    ['HOLDFAST_KMS', 'hsm'],
   ] as const;
   for (const [name, value] of refused) {
     assert.throws(

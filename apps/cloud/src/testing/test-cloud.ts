@@ -9,7 +9,7 @@ import { mountApi, type Api } from '../api.ts';
 import { mountStorageRole, type Storage } from '../storage-role.ts';
 import { createTenant, prepareInstallation, type NewTenant } from '../bootstrap.ts';
 import { prepareHttp } from '../platform/http.ts';
-import { openKeyFileKms, type KeyFileKms } from '../platform/kms.ts';
+import { openKeyFileKms, type KeyFileKms } from '../platform/kms-file.ts';
 import { createPublicApp } from '../platform/listen-app.ts';
 import type { PublicListener } from '../platform/listen.ts';
 import { silentLog, type Log } from '../platform/log.ts';
