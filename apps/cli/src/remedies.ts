@@ -84,6 +84,9 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'kms_change.under_way': () => 'wait until it has ended, then try again',
   'kms_change.last_key': () => 'holdfast cloud keys rotate adds another one first',
   'kms_change.file_gone': () => 'put the master key file of this folder back',
+  'kms_change.incomplete': () =>
+    'read what stands above about each; put the keys that they name back, then run it again',
+  'kms_change.no_passphrase': () => 'change the PIN with the program of the token',
   'kms.not_opened': () => 'put back the master-keys.json that belongs to this database',
   'kms.unknown_key': () => 'put back the master-keys.json that belongs to this database',
   'tls.unreadable': () => 'set HOLDFAST_TLS_CERT_FILE and HOLDFAST_TLS_KEY_FILE to PEM files that this user may read',

@@ -35,6 +35,7 @@ import { migrateDatabase, type LoginPasswords } from './platform/migrate.ts';
 import { Database, logins, type DatabaseTarget, type Login } from './platform/postgres.ts';
 import { ownFolder } from './platform/state-folder.ts';
 import { certificateFiles, localCertificates, type CertificateSource } from './platform/tls.ts';
+import { recordRotation, type RotateDeps, type Rotation } from './rotate-keys.ts';
 import { readServerAddress, writeServerAddress } from './server-address.ts';
 import { mountStorageRole } from './storage-role.ts';
 import { mountWelcomePage } from './welcome-page.ts';
@@ -99,7 +100,12 @@ export async function migrateCloud(config: CloudConfig, edges: CloudEdges): Prom
 }
 
 /** What an operator of the server works with: past the api, on the machine itself. */
-export type Operator = { readonly bootstrap: BootstrapDeps; readonly server: ServerFacts };
+export type Operator = {
+  readonly bootstrap: BootstrapDeps;
+  readonly server: ServerFacts;
+  /** For changing the keys that wrap. */
+  readonly keys: RotateDeps;
+};
 
 /**
  * Runs an operator's work on the server of a folder, whether it runs or not; what is done is recorded as the operator's.
@@ -121,18 +127,32 @@ export async function operateCloud<T>(
     const lock = lockFile(path.join(homeDir, 'cloud.lock'));
     if (lock) deferRelease(assembly, lock);
     const kms = await openKms(assembly);
-    const bootstrap = lock ? (await openDatabases(assembly, kms)).bootstrap : openRunningDatabase(assembly, kms);
+    const { bootstrap, target } = lock ? await openDatabases(assembly, kms) : openRunningDatabase(assembly, kms);
+    const owner = openOwner(assembly, target, kms);
     const installationId = await prepareInstallation(bootstrap);
     const address = await readServerAddress(homeDir);
     const url = config.publicUrl ?? address ?? `https://localhost:${config.listen.port}`;
     const { caFile } = await openCertificates(assembly);
     const caSha256 = caFile === undefined ? null : caSha256Of(await readFile(caFile, 'utf8'));
-    return work({ bootstrap, server: { installationId, publicUrl: () => url, caSha256 } });
+    const record = (done: Rotation) => recordRotation(bootstrap, installationId, done);
+    const keys = { provider: kms, owner, clock: assembly.clock, log: assembly.log, record };
+    return work({ bootstrap, server: { installationId, publicUrl: () => url, caSha256 }, keys });
   });
 }
 
+/** The connections of the owner of all tables; none is made before it is needed. */
+function openOwner({ log, undo }: Assembly, target: DatabaseTarget, kms: KmsProvider): Database {
+  const password = passwordsOf(kms).hf_migrate;
+  const owner = new Database(target, { login: 'hf_migrate', password, maxConnections: 1, log });
+  undo.defer('connections of hf_migrate', () => owner.close());
+  return owner;
+}
+
 /** The database of a server that runs: the operator's, or the embedded one by its socket. */
-function openRunningDatabase({ config, log, clock, undo }: Assembly, kms: KmsProvider): BootstrapDeps {
+function openRunningDatabase(
+  { config, log, clock, undo }: Assembly,
+  kms: KmsProvider,
+): { readonly bootstrap: BootstrapDeps; readonly target: DatabaseTarget } {
   const embedded = () => {
     const socket = openSocketHost(path.join(config.homeDir, 'postgres', 'data'));
     undo.defer('socket of the database', () => socket.close());
@@ -146,7 +166,7 @@ function openRunningDatabase({ config, log, clock, undo }: Assembly, kms: KmsPro
     log,
   });
   undo.defer('connections of hf_system', () => system.close());
-  return { system, kms: kms.forRole('api'), clock };
+  return { bootstrap: { system, kms: kms.forRole('api'), clock }, target };
 }
 
 async function assemble(assembly: Assembly): Promise<Cloud> {

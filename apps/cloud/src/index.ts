@@ -12,7 +12,9 @@ export { configErrors, readCloudConfig, redactConfig, type CloudConfig } from '.
 export { examineCloud, type Finding } from './doctor.ts';
 export { inviteDevices } from './invite.ts';
 export { MASTER_KEY_FILE } from './open-kms.ts';
+export { setPassphrase } from './set-passphrase.ts';
 export { openSocketHost } from './platform/embedded-postgres.ts';
 export { lockFile, type FileLock } from './platform/file-lock.ts';
 export { createLog, logLevels, rotatingFile, silentLog, type Log, type LogLevel } from './platform/log.ts';
+export { readKeysStatus, rotateKeys, type KeysStatus, type Rotation } from './rotate-keys.ts';
 export { runCloud, watchForStop, type StopReason, type StopWatch } from './run-cloud.ts';

