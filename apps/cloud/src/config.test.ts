@@ -14,6 +14,10 @@ test('without any variable the settings are those of one machine', () => {
     trustedProxies: [],
     certificateFiles: undefined,
     logLevel: 'info',
+    kms: { kind: 'file', filePath: undefined },
+    kmsSecretFile: undefined,
+    credentialsDir: undefined,
+    tokenEnvironment: {},
   });
   assert.deepEqual(readCloudConfig({ HOLDFAST_LISTEN: '', HOLDFAST_LOG_LEVEL: '' }), config);
 });
@@ -31,6 +35,7 @@ test('every bad value is refused by the name of its variable, good ones are read
     ['HOLDFAST_DATABASE_URL', 'mysql://db/holdfast'],
     ['HOLDFAST_LOG_LEVEL', 'loud'],
     ['HOLDFAST_TLS_KEY_FILE', 'key.pem'],
+    ['HOLDFAST_KMS', 'hsm'],
   ] as const;
   for (const [name, value] of refused) {
     assert.throws(
@@ -52,6 +57,7 @@ test('every bad value is refused by the name of its variable, good ones are read
     ['HOLDFAST_DATABASE_URL', 'postgres://db', 'databaseUrl', 'postgres://db'],
     ['HOLDFAST_LOG_LEVEL', 'debug', 'logLevel', 'debug'],
     ['HOLDFAST_HOME', '/var/lib/x y', 'homeDir', '/var/lib/x y'],
+    ['SOFTHSM2_CONF', '/etc/x y', 'tokenEnvironment', { SOFTHSM2_CONF: '/etc/x y' }],
   ] as const;
   for (const [name, value, field, expected] of accepted) {
     assert.deepEqual(readCloudConfig({ [name]: value })[field], expected, `${name}=${value}`);

@@ -3,6 +3,7 @@ import { defineErrors } from '@holdfast/base';
 import { problemsInWords } from '@holdfast/contract';
 import { z } from 'zod';
 import { parseNetwork } from './platform/egress.ts';
+import { KmsSetting, type KmsSettings } from './platform/kms-settings.ts';
 import { logLevels } from './platform/log.ts';
 
 /** What can be wrong with the settings. */
@@ -71,6 +72,17 @@ const Environment = z
     HOLDFAST_TLS_CERT_FILE: z.string().min(1).optional(),
     HOLDFAST_TLS_KEY_FILE: z.string().min(1).optional(),
     HOLDFAST_LOG_LEVEL: z.enum(logLevels).default('info'),
+    /** Where the keys are that wrap all other secrets: `file` is one below HOLDFAST_HOME. */
+    HOLDFAST_KMS: KmsSetting.default({ kind: 'file', filePath: undefined }),
+    /** A file with the passphrase of the key file or the PIN of the token; `-` is standard input. */
+    HOLDFAST_KMS_SECRET_FILE: z.string().min(1).optional(),
+    /** Set by systemd for a unit with credentials; the one called holdfast-kms serves where no file is named. */
+    CREDENTIALS_DIRECTORY: z.string().min(1).optional(),
+    /** Where the modules of makers of tokens find their settings: SoftHSM2, YubiHSM 2, Luna, Utimaco. The keystore's module gets them, too. */
+    SOFTHSM2_CONF: z.string().min(1).optional(),
+    YUBIHSM_PKCS11_CONF: z.string().min(1).optional(),
+    ChrystokiConfigurationPath: z.string().min(1).optional(),
+    CS_PKCS11_R3_CFG: z.string().min(1).optional(),
   })
   .refine((env) => (env.HOLDFAST_TLS_CERT_FILE === undefined) === (env.HOLDFAST_TLS_KEY_FILE === undefined), {
     path: ['HOLDFAST_TLS_KEY_FILE'],
@@ -89,6 +101,12 @@ export type CloudConfig = {
   readonly trustedProxies: readonly string[];
   readonly certificateFiles: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly logLevel: (typeof logLevels)[number];
+  readonly kms: KmsSettings;
+  /** Absolute, or `-`. */
+  readonly kmsSecretFile: string | undefined;
+  readonly credentialsDir: string | undefined;
+  /** The variables that are read by the module of a token. */
+  readonly tokenEnvironment: Readonly<Record<string, string>>;
 };
 
 /**
@@ -105,6 +123,7 @@ export function readCloudConfig(env: Readonly<Record<string, string | undefined>
   }
   const read = parsed.data;
   const { HOLDFAST_TLS_CERT_FILE: certFile, HOLDFAST_TLS_KEY_FILE: keyFile } = read;
+  const { HOLDFAST_KMS_SECRET_FILE: secretFile } = read;
   return {
     homeDir: path.resolve(read.HOLDFAST_HOME),
     databaseUrl: read.HOLDFAST_DATABASE_URL,
@@ -115,7 +134,19 @@ export function readCloudConfig(env: Readonly<Record<string, string | undefined>
     certificateFiles:
       certFile && keyFile ? { certFile: path.resolve(certFile), keyFile: path.resolve(keyFile) } : undefined,
     logLevel: read.HOLDFAST_LOG_LEVEL,
+    kms: read.HOLDFAST_KMS,
+    kmsSecretFile: secretFile === undefined || secretFile === '-' ? secretFile : path.resolve(secretFile),
+    credentialsDir: read.CREDENTIALS_DIRECTORY,
+    tokenEnvironment: tokenEnvironmentOf(read),
   };
+}
+
+function tokenEnvironmentOf(read: z.infer<typeof Environment>): Readonly<Record<string, string>> {
+  const { SOFTHSM2_CONF, YUBIHSM_PKCS11_CONF, ChrystokiConfigurationPath, CS_PKCS11_R3_CFG } = read;
+  const set = { SOFTHSM2_CONF, YUBIHSM_PKCS11_CONF, ChrystokiConfigurationPath, CS_PKCS11_R3_CFG };
+  return Object.fromEntries(
+    Object.entries(set).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
 }
 
 /** The settings as they may be shown: without the password of the database. */

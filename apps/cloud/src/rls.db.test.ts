@@ -18,6 +18,7 @@ import { tokenTables } from './modules/tokens/index.ts';
 import { logins, type Login } from './platform/postgres.ts';
 import type { Columns } from './platform/table.ts';
 import { tablesWithoutTenant } from './platform/tables-without-tenant.ts';
+import { tables as rotationTables } from './rotate-keys.ts';
 import { makeWorld, startTestCloud, startTestCluster, type TestCloud, type TestCluster } from './testing.ts';
 
 let cluster: TestCluster;
@@ -162,7 +163,14 @@ test('views run with the rights of who asks, and functions with the rights of th
   );
   assert.deepEqual(
     definers.map(({ name }) => name),
-    ['chain_audit_entry', 'locate', 'logs_with_unsigned_heads', 'place_key_log_leaf', 'say_keyring_added'],
+    [
+      'chain_audit_entry',
+      'locate',
+      'logs_with_unsigned_heads',
+      'place_key_log_leaf',
+      'refuse_retired_key',
+      'say_keyring_added',
+    ],
   );
   for (const { name, config } of definers) assert.match(String(config), /search_path=pg_catalog.*pg_temp/, name);
 });
@@ -312,6 +320,7 @@ test('the stores describe every table as the database has it', async () => {
     ...escrowTables,
     ...storageTables,
     ...holdTables,
+    ...rotationTables,
   };
   const notYetRead = ['schema_migrations'];
   assert.deepEqual([...Object.keys(described), ...notYetRead].toSorted(), await tableNames());

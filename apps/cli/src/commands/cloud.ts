@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { registerDoctor } from './cloud-doctor.ts';
 import { registerEnrollmentToken } from './cloud-enrollment-token.ts';
+import { registerKeys } from './cloud-keys.ts';
 import { registerMigrate } from './cloud-migrate.ts';
 import { registerStart } from './cloud-start.ts';
 import { registerTenantCreate } from './cloud-tenant-create.ts';
@@ -15,4 +16,5 @@ export function registerCloud(program: Command): void {
   registerTenantCreate(cloud);
   registerEnrollmentToken(cloud);
   registerTrustCa(cloud);
+  registerKeys(cloud);
 }
