@@ -30,6 +30,17 @@ import { parseBackupSet } from './sets/backup-set.ts';
 import { defaultSet } from './sets/default-set.ts';
 import { AgentDatabase } from './state/agent-database.ts';
 
+/** Escrow of an enrolled agent. */
+export type EscrowOfTenant = {
+  /** Its tenant's keys for escrow slots, and the SHA-256 (hex) of their document. */
+  readonly keys: EscrowKeys;
+  readonly sha256: string;
+  /** What its org asks for, where that was heard just now. */
+  readonly setting?: EscrowSetting | undefined;
+  /** Before there is an archive: the signed head of the key log up to which it was just seen to have the keys. */
+  readonly loggedUpTo?: string | undefined;
+};
+
 /** How an agent is to run. */
 export type AgentOptions = {
   /** Folder of its state, made where it is missing: keys, index, sets. Mode 0700. */
@@ -50,8 +61,7 @@ export type AgentOptions = {
   readonly commitClock?: CommitClock;
   /** Opens what an enrolled agent knows of its tenant's key log, once no other agent can run on the state folder. */
   readonly keyLog?: () => KeyLogBook;
-  /** Of an enrolled agent: its tenant's keys for escrow slots, and what its org asks for, where that was heard just now. */
-  readonly escrow?: { readonly keys: EscrowKeys; readonly setting?: EscrowSetting | undefined };
+  readonly escrow?: EscrowOfTenant;
   readonly random?: Random;
   readonly log?: AgentLog;
 };
@@ -136,7 +146,8 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const stateDir = realpathSync(options.stateDir);
   const database = new AgentDatabase(path.join(stateDir, 'agent.db'));
   resources.defer(() => database.close());
-  const escrow = escrowPolicyOf(database, options);
+  let keyLog: KeyLogBook | undefined;
+  const escrow = escrowPolicyOf(database, clock, options.escrow, () => keyLog);
   const archive = DeviceArchive.open(stateDir, { clock, random }, escrow);
   resources.defer(() => archive.close());
   const others = (options.never ?? []).flatMap(withRealPath);
@@ -147,8 +158,9 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const places = database.destinations().map(makePlace);
   const memory = rememberIn(database, { clock, log });
   const gaps = new GapBook(database, archive.index);
-  const keyLog = options.keyLog?.();
+  keyLog = options.keyLog?.();
   const onKeyLogHead = (note: string) => keyLog && hearHead(keyLog, note, clock.now());
+  if (options.escrow?.loggedUpTo !== undefined) onKeyLogHead(options.escrow.loggedUpTo);
   const destinations = new Destinations(archive, places, { clock, random, source, signal, memory, gaps, onKeyLogHead });
   resources.defer(() => destinations.closeAll());
   const startWorker = options.startWorker ?? startBackupWorker;
@@ -164,8 +176,19 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   return { ...shared, passPorts, protector, recoveryCode, makePlace, stateDir, keyLog, escrow, random, signal };
 }
 
-function escrowPolicyOf(database: AgentDatabase, { escrow }: AgentOptions): EscrowPolicy {
-  const policy = new EscrowPolicy(database, escrow?.keys);
+function escrowPolicyOf(
+  database: AgentDatabase,
+  clock: Clock,
+  escrow: EscrowOfTenant | undefined,
+  keyLog: () => KeyLogBook | undefined,
+): EscrowPolicy {
+  const areKeysLogged = () => {
+    const book = keyLog();
+    if (!escrow || !book) return escrow?.loggedUpTo !== undefined;
+    const seen = book.escrowKeys();
+    return seen?.sha256 === escrow.sha256 && seen.status === 'logged';
+  };
+  const policy = new EscrowPolicy(database, { keys: escrow?.keys, areKeysLogged, clock });
   if (escrow?.setting) policy.hear(escrow.setting);
   return policy;
 }

@@ -17,7 +17,7 @@ const notShown: Readonly<Record<string, string>> = {
   'api_clients canonical_json egress holds job key_log_leaf note orgs policies sessions users':
     'said to who calls the API',
   'files zstd seal': 'said of one entry, beside what was done',
-  'escrow hpke': 'said where keys are released, to who asked for one',
+  'escrow hpke keystore release': 'said where keys are released, to who asked for one',
 };
 
 /** Failures that say by themselves what to do, or bring it along. */

@@ -167,7 +167,7 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'keys.code_differs': () => 'run it again, and type the words that it shows',
   'keys.no_way_in': () => 'keep a recovery code first: holdfast key show-recovery',
   'keys.escrow_demanded': () =>
-    'keep escrow beside it with --with-escrow, or ask the administrator of the organisation to allow an own key',
+    'let the organisation in beside it with --with-escrow, or ask its administrator to allow an own key in its place',
   'keys.unsettled': () => 'connect a destination, then try again: holdfast status',
   'keys.export_exists': () => 'choose another name',
   'recovery_code.wrong_length': () => 'type all the words, with a space between them',

@@ -11,6 +11,7 @@ export {
 export { configErrors, readCloudConfig, redactConfig, type CloudConfig } from './config.ts';
 export { examineCloud, type Finding } from './doctor.ts';
 export { inviteDevices } from './invite.ts';
+export { keystoreErrors } from './keystore/errors.ts';
 export { MASTER_KEY_FILE } from './open-kms.ts';
 export { setPassphrase } from './set-passphrase.ts';
 export { openSocketHost } from './platform/embedded-postgres.ts';

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { defineErrors } from '@holdfast/base';
-import { canonicalJson, parseCanonicalJson, type Json } from './canonical-json.ts';
+import { canonicalJson } from './canonical-json.ts';
+import { forms, isCount, isOneOf, readMembers, wrongField, type Field } from './document-shape.ts';
 import { parseVerifierKey } from './signed-note.ts';
 
 /** Failures of reading a tenant's escrow keys; `details.field` is what is wrong. */
@@ -41,10 +42,8 @@ export function formatEscrowKeys(keys: TenantEscrowKeys): string {
 
 /** Reads a document that anybody may have written: canonical, of these members and no others. @throws escrow_keys.malformed */
 export function parseEscrowKeys(text: string): TenantEscrowKeys {
-  const members = membersOf(text);
-  const wrong = Object.keys(shape).find((name) => !shape[name as keyof TenantEscrowKeys](members[name]));
-  const unknown = Object.keys(members).find((name) => !Object.hasOwn(shape, name));
-  const field = unknown ?? wrong;
+  const members = readMembers(text, escrowKeysErrors.malformed);
+  const field = wrongField(members, shape);
   if (field !== undefined) throw escrowKeysErrors.malformed({ field });
   const keys = members as unknown as TenantEscrowKeys;
   if (!isNamed(keys)) throw escrowKeysErrors.malformed({ field: 'keystoreVerifier' });
@@ -56,24 +55,14 @@ export function escrowKeysSha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-type Field = (value: Json | undefined) => boolean;
-
-const isText =
-  (form: RegExp): Field =>
-  (value) =>
-    typeof value === 'string' && form.test(value);
-const uuid = isText(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
-// The last digit carries the bits that are left over, and they are zero: each key has one spelling.
-const key32 = isText(/^[\w-]{42}[AEIMQUYcgkosw048]$/);
-
-const shape: Readonly<Record<keyof TenantEscrowKeys, Field>> = {
-  version: (value) => value === 1,
-  installationId: uuid,
-  tenantUid: uuid,
-  number: (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 1,
-  keystoreKey: key32,
+const shape: { readonly [K in keyof TenantEscrowKeys]: Field } = {
+  version: isOneOf(1),
+  installationId: forms.uuid,
+  tenantUid: forms.uuid,
+  number: isCount(1),
+  keystoreKey: forms.key32,
   keystoreVerifier: (value) => typeof value === 'string' && value.length <= 400,
-  logSealingKey: key32,
+  logSealingKey: forms.key32,
 };
 
 /** Whether the verifier is a key, in the name of this tenant's keystore. */
@@ -83,15 +72,4 @@ function isNamed({ keystoreVerifier, installationId, tenantUid }: TenantEscrowKe
   } catch {
     return false;
   }
-}
-
-function membersOf(text: string): { readonly [name: string]: Json } {
-  let value: Json;
-  try {
-    value = parseCanonicalJson(text);
-  } catch (error) {
-    throw escrowKeysErrors.malformed({}, error);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw escrowKeysErrors.malformed();
-  return value as { readonly [name: string]: Json };
 }

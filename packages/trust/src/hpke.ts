@@ -92,11 +92,12 @@ export function openHpke(own: HpkeKey, context: HpkeContext, sealed: Uint8Array)
   const plaintext = decipher.update(sealed.subarray(hpkeBytes.key, -tagBytes));
   try {
     decipher.final();
-    return new Uint8Array(plaintext);
+    return outsideHeap(plaintext);
   } catch {
     return undefined;
   } finally {
     plaintext.fill(0);
+    overwriteFreed(plaintext.length);
   }
 }
 
@@ -154,6 +155,28 @@ function schedule(
   for (const bytes of [shared, eae, secret, scheduled]) bytes.fill(0);
   return { key, nonce };
 }
+
+/**
+ * A copy that can be overwritten for good. Short arrays lie in the heap of V8 at first, which copies them when it moves them or
+ * hands them to native code, and leaves the bytes where they were.
+ */
+function outsideHeap(bytes: Uint8Array): Uint8Array {
+  const own = new Uint8Array(new ArrayBuffer(bytes.length));
+  own.set(bytes);
+  return own;
+}
+
+/**
+ * Overwrites what Node has left of a text that it decrypted: it decrypts into a longer piece of memory, copies from there and
+ * frees it as it is. The next piece of that length is the same one.
+ */
+function overwriteFreed(lengthBytes: number): void {
+  const zeros = new Uint8Array(lengthBytes);
+  for (let turn = 0; turn < 2; turn += 1) createCipheriv('aes-256-gcm', zeroKey, zeroNonce).update(zeros);
+}
+
+const zeroKey = new Uint8Array(32);
+const zeroNonce = new Uint8Array(12);
 
 function extract(suiteId: Uint8Array, salt: Uint8Array, label: string, keyMaterial: Uint8Array): Buffer {
   return createHmac('sha256', salt).update('HPKE-v1').update(suiteId).update(label).update(keyMaterial).digest();

@@ -1,5 +1,28 @@
 import { defineErrors } from '@holdfast/base';
-import { canonicalJson, parseCanonicalJson, type Json } from './canonical-json.ts';
+import { canonicalJson } from './canonical-json.ts';
+import {
+  forms,
+  isCount,
+  isListOf,
+  isOf,
+  isOneOf,
+  isOptional,
+  isReadBy,
+  isText,
+  readMembers,
+  wrongField,
+  type Shape,
+} from './document-shape.ts';
+import type { KeyHolder } from './key-holders.ts';
+import {
+  parseReleaseApproval,
+  parseReleaseRequest,
+  releaseBounds,
+  releasePurposes,
+  type ReleasePurpose,
+} from './release-request.ts';
+import { parseRulesChange, type ReleaseNotice } from './release-rules.ts';
+import { isSignedText, type SignedText } from './signed-text.ts';
 
 /** Failures of reading a leaf of a key log; `details.field` is what is wrong. */
 export const keyLogLeafErrors = defineErrors('key_log_leaf', {
@@ -49,17 +72,98 @@ export type DailyHeads = About & {
   readonly root: string;
 };
 
-/** The keys to which the tenant's escrow slots are sealed were set, or followed those before. */
+/** A person's key: asks for releases and, where it may, approves those of others. */
+export type PersonKeyRegistered = About & {
+  readonly kind: 'person_key_registered';
+  readonly userUid: string;
+  /** Ed25519, 32 bytes, base64url. */
+  readonly publicKey: string;
+  /** Whether its approvals count from a day later on; said again of a known key where that changes. */
+  readonly mayApprove: boolean;
+};
+
+/** A person's key was ended for good. */
+export type PersonKeyEnded = About & {
+  readonly kind: 'person_key_ended';
+  readonly userUid: string;
+  readonly publicKey: string;
+};
+
+/** An older key vouches for a newer one, which then need not wait to ask for releases. */
+export type KeyVouched = About & {
+  readonly kind: 'key_vouched';
+  readonly holder: KeyHolder;
+  readonly publicKey: string;
+  readonly by: KeyHolder;
+  readonly byKey: string;
+  /** `signKeyVouch` with the older key. */
+  readonly signature: string;
+};
+
+/** A document with the keys to which a tenant's escrow slots are sealed was made. */
 export type EscrowKeysSet = About & {
   readonly kind: 'escrow_keys_set';
-  /** That of the document. */
   readonly number: number;
-  /** `escrowKeysSha256` of the document. */
+  /** `escrowKeysSha256` of the document, hex. */
   readonly sha256: string;
 };
 
+/** Keys of an archive are released: said before anything is opened. Who asked, for what, with whose consent, as signed. */
+export type Release = About & {
+  readonly kind: 'release';
+  /** As in the request. */
+  readonly archiveId: string;
+  readonly request: SignedText;
+  readonly requester: KeyHolder;
+  readonly purpose: ReleasePurpose;
+  readonly notice: ReleaseNotice;
+  /** `signArchiveOwner` over the requester's key; null where the requester is not the device whose archive it is. */
+  readonly ownerSignature: string | null;
+  readonly approvals: readonly SignedText[];
+};
+
+/** A request to release keys was refused. */
+export type ReleaseRefused = About & {
+  readonly kind: 'release_refused';
+  readonly archiveId: string;
+  /** Of the text of the request, hex. */
+  readonly requestSha256: string;
+  /** Of the error that says why. */
+  readonly code: string;
+};
+
+/** The rules of release are changed; from when on they count, their own history says. */
+export type ReleaseRulesChanged = About & {
+  readonly kind: 'release_rules';
+  /** A `RulesChange`, as it was approved. */
+  readonly change: string;
+  readonly approvals: readonly SignedText[];
+};
+
+/** A run of the canary: each of these escrow slots is opened, and nothing is released. */
+export type EscrowTried = About & {
+  readonly kind: 'escrow_tried';
+  /** `YYYY-MM-DD`, UTC. */
+  readonly day: string;
+  readonly slots: number;
+  /** `escrowTriesRoot` of them, hex. */
+  readonly root: string;
+};
+
 /** One leaf of a tenant's key log. A new kind is a new member here, with a reader and subjects of its own. */
-export type KeyLogLeaf = KeyRegistered | KeyEnded | KeyringAdded | DailyHeads | EscrowKeysSet;
+export type KeyLogLeaf =
+  | KeyRegistered
+  | KeyEnded
+  | PersonKeyRegistered
+  | PersonKeyEnded
+  | KeyVouched
+  | KeyringAdded
+  | DailyHeads
+  | EscrowKeysSet
+  | Release
+  | ReleaseRefused
+  | ReleaseRulesChanged
+  | EscrowTried;
 
 /** A leaf before it has time and nonce. */
 export type KeyLogFact<Leaf extends KeyLogLeaf = KeyLogLeaf> = Leaf extends KeyLogLeaf
@@ -72,46 +176,48 @@ export type KeyLogKind = KeyLogLeaf['kind'];
 /** No keyring has more slots (format document, section 15). */
 const mostSlots = 64;
 
-type Field = (value: Json | undefined) => boolean;
-
-const isText =
-  (shape: RegExp): Field =>
-  (value) =>
-    typeof value === 'string' && shape.test(value);
-const isCount =
-  (least: number): Field =>
-  (value) =>
-    typeof value === 'number' && Number.isSafeInteger(value) && value >= least;
-
-const uuid = isText(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
-const hex32 = isText(/^[0-9a-f]{64}$/);
-const day: Field = (value) => typeof value === 'string' && isInstant(`${value}T00:00:00.000Z`);
-const instant: Field = (value) => typeof value === 'string' && isInstant(value);
-// The last digit carries the bits that are left over, and they are zero: each key has one spelling.
-const key32 = isText(/^[\w-]{42}[AEIMQUYcgkosw048]$/);
-const nonce16 = isText(/^[\w-]{21}[AQgw]$/);
-
+const { uuid, hex16, hex32, day, instant, key32, nonce16, signature64 } = forms;
 const about = { at: instant, nonce: nonce16 };
-const slot = { slotId: isText(/^[0-9a-f]{32}$/), slotKind: isCount(0) };
+const slot = isOf({ slotId: hex16, slotKind: isCount(0) });
+const holder = isOf({ kind: isOneOf('device', 'person'), uid: uuid });
+const approvals = isListOf(isSignedText(isReadBy(parseReleaseApproval, releaseBounds.approvalCharacters)), {
+  most: releaseBounds.approvals,
+});
 
 /** The members of each kind: these and no others. */
-const shapes: Readonly<Record<KeyLogKind, Readonly<Record<string, Field>>>> = {
+const shapes: Readonly<Record<KeyLogKind, Shape>> = {
   key_registered: { ...about, deviceUid: uuid, publicKey: key32 },
-  key_ended: { ...about, deviceUid: uuid, publicKey: key32, archiveId: (value) => value === null || uuid(value) },
+  key_ended: { ...about, deviceUid: uuid, publicKey: key32, archiveId: isOptional(uuid) },
+  person_key_registered: { ...about, userUid: uuid, publicKey: key32, mayApprove: isOneOf(true, false) },
+  person_key_ended: { ...about, userUid: uuid, publicKey: key32 },
+  key_vouched: { ...about, holder, publicKey: key32, by: holder, byKey: key32, signature: signature64 },
   keyring_added: {
     ...about,
     archiveId: uuid,
     keyringNumber: isCount(1),
     keyringSha256: hex32,
-    slots: (value) => Array.isArray(value) && value.length <= mostSlots && value.every((one: Json) => fits(one, slot)),
+    slots: isListOf(slot, { most: mostSlots }),
   },
-  daily_heads: {
-    ...about,
-    day,
-    archives: isCount(1),
-    root: hex32,
-  },
+  daily_heads: { ...about, day, archives: isCount(1), root: hex32 },
   escrow_keys_set: { ...about, number: isCount(1), sha256: hex32 },
+  release: {
+    ...about,
+    archiveId: uuid,
+    request: isSignedText(isReadBy(parseReleaseRequest, releaseBounds.requestCharacters)),
+    requester: holder,
+    purpose: isOneOf(...releasePurposes),
+    notice: isOneOf('owner', 'everyone'),
+    ownerSignature: isOptional(signature64),
+    approvals,
+  },
+  release_refused: {
+    ...about,
+    archiveId: uuid,
+    requestSha256: hex32,
+    code: isText(/^[a-z_0-9]{1,40}\.[a-z_0-9]{1,40}$/),
+  },
+  release_rules: { ...about, change: isReadBy(parseRulesChange, releaseBounds.requestCharacters), approvals },
+  escrow_tried: { ...about, day, slots: isCount(1), root: hex32 },
 };
 
 /** The text of a leaf: canonical JSON (RFC 8785). @throws key_log_leaf.malformed, canonical_json.not_representable */
@@ -124,51 +230,17 @@ export function formatKeyLogLeaf(leaf: KeyLogLeaf): string {
 /**
  * Reads the text of a leaf that anybody may have written: canonical JSON, a known kind, exactly its members.
  *
- * @throws key_log_leaf.malformed
+ * Signatures in it are not asked. @throws key_log_leaf.malformed
  */
 export function parseKeyLogLeaf(text: string): KeyLogLeaf {
-  const members = membersOf(text);
+  const members = readMembers(text, keyLogLeafErrors.malformed);
   const { kind, ...rest } = members;
   if (typeof kind !== 'string' || !Object.hasOwn(shapes, kind)) throw keyLogLeafErrors.malformed({ field: 'kind' });
-  const shape = shapes[kind as KeyLogKind];
-  const field = wrongField(rest, shape);
+  const field = wrongField(rest, shapes[kind as KeyLogKind]);
   if (field !== undefined) throw keyLogLeafErrors.malformed({ kind, field });
-  return members as unknown as KeyLogLeaf;
-}
-
-function membersOf(text: string): { readonly [name: string]: Json } {
-  let value: Json;
-  try {
-    value = parseCanonicalJson(text);
-  } catch (error) {
-    throw keyLogLeafErrors.malformed({}, error);
-  }
-  if (!isMembers(value)) throw keyLogLeafErrors.malformed();
-  return value;
-}
-
-function isMembers(value: Json): value is { readonly [name: string]: Json } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function fits(value: Json, shape: Readonly<Record<string, Field>>): boolean {
-  return isMembers(value) && wrongField(value, shape) === undefined;
-}
-
-/** The first member that is missing, not allowed or not of its shape. */
-function wrongField(
-  members: { readonly [name: string]: Json },
-  shape: Readonly<Record<string, Field>>,
-): string | undefined {
-  const unknown = Object.keys(members).find((name) => !Object.hasOwn(shape, name));
-  return (
-    unknown ??
-    Object.keys(shape).find((name) => !shape[name]!(Object.hasOwn(members, name) ? members[name] : undefined))
-  );
-}
-
-function isInstant(text: string): boolean {
-  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(text)) return false;
-  const date = new Date(text);
-  return !Number.isNaN(date.getTime()) && date.toISOString() === text;
+  const leaf = members as unknown as KeyLogLeaf;
+  // Whom a leaf is about follows from its own member, so that must not be another archive than what was asked for.
+  if (leaf.kind === 'release' && parseReleaseRequest(leaf.request.text).archiveId !== leaf.archiveId)
+    throw keyLogLeafErrors.malformed({ kind, field: 'archiveId' });
+  return leaf;
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { anyLeaf, hex, uuid } from './testing/leaf-arbitraries.ts';
 import {
   archiveHeadsRoot,
   canonicalJson,
@@ -18,47 +19,7 @@ import {
   writeKeyLogLeaf,
   type ArchiveHead,
   type Json,
-  type KeyLogLeaf,
 } from './index.ts';
-
-const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
-const hex = (length: number) => bytes(length).map((value) => value.toHex());
-const base64Url = (length: number) => bytes(length).map((value) => Buffer.from(value).toString('base64url'));
-const uuid = fc.uuid();
-const date = fc.date({ min: new Date('2000-01-01'), max: new Date('2999-12-31'), noInvalidDate: true });
-const about = { at: date.map((at) => at.toISOString()), nonce: base64Url(16) };
-
-const anyLeaf: fc.Arbitrary<KeyLogLeaf> = fc.oneof(
-  fc.record({ ...about, kind: fc.constant('key_registered' as const), deviceUid: uuid, publicKey: base64Url(32) }),
-  fc.record({
-    ...about,
-    kind: fc.constant('key_ended' as const),
-    deviceUid: uuid,
-    publicKey: base64Url(32),
-    archiveId: fc.option(uuid),
-  }),
-  fc.record({
-    ...about,
-    kind: fc.constant('keyring_added' as const),
-    archiveId: uuid,
-    keyringNumber: fc.integer({ min: 1 }),
-    keyringSha256: hex(32),
-    slots: fc.array(fc.record({ slotId: hex(16), slotKind: fc.nat() }), { maxLength: 5 }),
-  }),
-  fc.record({
-    ...about,
-    kind: fc.constant('daily_heads' as const),
-    day: date.map((at) => at.toISOString().slice(0, 10)),
-    archives: fc.integer({ min: 1 }),
-    root: hex(32),
-  }),
-  fc.record({
-    ...about,
-    kind: fc.constant('escrow_keys_set' as const),
-    number: fc.integer({ min: 1 }),
-    sha256: hex(32),
-  }),
-);
 
 const isMalformed = (work: () => unknown) => assert.throws(work, { code: 'key_log_leaf.malformed' });
 
@@ -74,6 +35,17 @@ test('every leaf is written and read back as it was, in one spelling', () => {
   );
 });
 
+/** What of the values below is right for a member. */
+const fittingByName: Readonly<Record<string, string>> = {
+  archiveId: 'null',
+  slots: '[]',
+  approvals: '[]',
+  mayApprove: 'true',
+  ownerSignature: 'null',
+  publicKey: `"${'A'.repeat(43)}"`,
+  byKey: `"${'A'.repeat(43)}"`,
+};
+
 test('a member that is missing, unknown or of another shape is refused, whatever the kind', () => {
   const wrong: readonly Json[] = [null, true, -1, 1.5, '', 'x', [], {}, [null], { x: 1 }, 'A'.repeat(43)];
   fc.assert(
@@ -84,7 +56,7 @@ test('a member that is missing, unknown or of another shape is refused, whatever
       for (const name of Object.keys(members)) {
         const { [name]: _, ...without } = members;
         isMalformed(() => parseKeyLogLeaf(canonicalJson(without)));
-        const fitting = { archiveId: 'null', slots: '[]', publicKey: `"${'A'.repeat(43)}"` }[name];
+        const fitting = fittingByName[name];
         if (canonicalJson(value) === fitting) continue;
         isMalformed(() => parseKeyLogLeaf(canonicalJson({ ...members, [name]: value })));
       }

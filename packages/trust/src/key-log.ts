@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { formatKeyLogLeaf, keyLogLeafErrors, type KeyLogKind, type KeyLogLeaf } from './key-log-leaf.ts';
+import type { KeyHolder } from './key-holders.ts';
 import { leafHash, type Hash } from './merkle-log.ts';
 
 /** The name of a tenant's key log: the first line of its heads. The tenant's log key signs them under its own name. */
@@ -11,8 +12,11 @@ export function keyLogOrigin(installationId: string, tenantUid: string): string 
 export const subject = {
   archive: (archiveId: string): string => `archive:${archiveId}`,
   device: (deviceUid: string): string => `device:${deviceUid}`,
+  person: (userUid: string): string => `person:${userUid}`,
   /** Everybody in the tenant. */
   everyone: 'everyone',
+  /** The tenant's keystore: what it has to know before it releases anything. */
+  keystore: 'keystore',
 } as const;
 
 /**
@@ -48,20 +52,37 @@ export type Subjects = readonly [string, ...string[]];
 
 /** Whom a leaf of each kind is about. */
 const subjectsByKind: { readonly [K in KeyLogKind]: (leaf: Extract<KeyLogLeaf, { kind: K }>) => Subjects } = {
-  key_registered: ({ deviceUid }) => [subject.device(deviceUid)],
+  key_registered: ({ deviceUid }) => [subject.device(deviceUid), subject.keystore],
   key_ended: ({ deviceUid, archiveId }) => [
     subject.device(deviceUid),
     ...(archiveId === null ? [] : [subject.archive(archiveId)]),
+    subject.keystore,
   ],
+  person_key_registered: ({ userUid }) => [subject.person(userUid), subject.keystore],
+  person_key_ended: ({ userUid }) => [subject.person(userUid), subject.keystore],
+  key_vouched: ({ holder, by }) => [subjectOf(holder), subjectOf(by), subject.keystore],
   keyring_added: ({ archiveId }) => [subject.archive(archiveId)],
   daily_heads: () => [subject.everyone],
   escrow_keys_set: () => [subject.everyone],
+  release: ({ archiveId, requester, notice }) => [
+    subject.archive(archiveId),
+    subjectOf(requester),
+    ...(notice === 'everyone' ? [subject.everyone] : []),
+  ],
+  release_refused: ({ archiveId }) => [subject.archive(archiveId)],
+  release_rules: () => [subject.everyone, subject.keystore],
+  escrow_tried: () => [subject.everyone],
 };
 
 /** Whom a leaf is about. */
 export function subjectsOf(leaf: KeyLogLeaf): Subjects {
   const subjects = subjectsByKind[leaf.kind] as (leaf: KeyLogLeaf) => Subjects;
   return subjects(leaf);
+}
+
+/** The holder of a key, as one whom a leaf is about. */
+export function subjectOf({ kind, uid }: KeyHolder): string {
+  return subject[kind](uid);
 }
 
 /** The entry of a text about these subjects. */

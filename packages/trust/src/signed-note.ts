@@ -1,5 +1,6 @@
-import { createHash, createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
+import { createHash, createPublicKey, sign, type KeyObject } from 'node:crypto';
 import { defineErrors } from '@holdfast/base';
+import { verifyEd25519 } from './signed-text.ts';
 
 /** Failures of opening or making a signed note. */
 export const noteErrors = defineErrors('note', {
@@ -124,12 +125,6 @@ function signatureLine(text: string, { key, sign: signMessage }: NoteSigner): st
   new DataView(bytes.buffer).setUint32(0, key.keyId);
   bytes.set(signature, 4);
   return `${signaturePrefix}${key.name} ${bytes.toBase64()}\n`;
-}
-
-function verifyEd25519(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
-  if (signature.length !== 64) return false;
-  const x = publicKey.toBase64({ alphabet: 'base64url', omitPadding: true });
-  return verify(null, message, createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' }), signature);
 }
 
 function keyIdOf(name: string, publicKey: Uint8Array): number {

@@ -62,7 +62,7 @@ export class DeviceArchive {
     const before = store.load();
     const { index } = LocalIndex.open(path.join(stateDir, 'index.db'));
     if (before) return new DeviceArchive(store, before, { index, escrow });
-    const isAsked = escrow?.setting !== undefined && escrow.setting !== 'off';
+    const isAsked = escrow?.areKeysLogged === true && escrow.setting !== undefined && escrow.setting !== 'off';
     const stored = makeArchive(ports, undefined, isAsked ? escrow.keys : undefined);
     // Whatever an index of that name knows is of another archive.
     index.clear();

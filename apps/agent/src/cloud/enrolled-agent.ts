@@ -11,7 +11,9 @@ import { beside } from '../keylog/beside.ts';
 import { escrowKeysOf, type EscrowSetting } from '../keys/escrow-policy.ts';
 import { followKeyLog } from '../keylog/follow-key-log.ts';
 import { headToCarry } from '../keylog/hear-head.ts';
-import { KeyLogBook } from '../keylog/key-log-book.ts';
+import { KeyLogBook, type PinnedLog } from '../keylog/key-log-book.ts';
+import type { GivenEscrowKeys } from '../keylog/learn.ts';
+import { lookForEscrowKeys } from '../keylog/look-for-escrow-keys.ts';
 import { silentLog, type AgentLog } from '../log.ts';
 import type { MakePlace } from '../destinations/destination-place.ts';
 import { AgentDatabase } from '../state/agent-database.ts';
@@ -119,13 +121,19 @@ async function start(options: AgentOptions, { enrollment, clock, resources }: Kn
 /** How long a new archive waits for what its organisation asks of it: without an answer it begins without escrow. */
 const FIRST_WORD_MS = 10_000;
 
-/** The keys for escrow slots that the enrolment has; before an archive is made, what the organisation asks of it. */
+/**
+ * The keys for escrow slots that the enrolment has; before an archive is made, what the organisation asks of it, and whether
+ * the key log has those keys. Where that is not known in time the archive begins without escrow, which comes when it is.
+ */
 async function escrowOf(
   { stateDir, agentVersion, os, log = silentLog }: EnrolledAgentOptions,
-  { client, enrollment: { escrowKeys: text } }: { readonly client: CloudClient; readonly enrollment: Enrollment },
+  { client, enrollment }: { readonly client: CloudClient; readonly enrollment: Enrollment },
 ): Promise<Pick<AgentOptions, 'escrow'>> {
+  const { escrowKeys: text } = enrollment;
   const keys = escrowKeysOf(text);
-  if (existsSync(path.join(stateDir, 'keys.json'))) return { escrow: { keys } };
+  const given = givenEscrowKeys(text);
+  const { sha256 } = given;
+  if (existsSync(path.join(stateDir, 'keys.json'))) return { escrow: { keys, sha256 } };
   const body = { agentVersion, os };
   const word = await client
     .call(deviceRoutes.heartbeat, { body, signal: AbortSignal.timeout(FIRST_WORD_MS) })
@@ -133,7 +141,19 @@ async function escrowOf(
       log.warn('what is asked of a new archive is not known yet', { error: String(error) });
       return undefined;
     });
-  return { escrow: { keys, setting: word?.settings.escrow } };
+  const setting = word?.settings.escrow;
+  if (setting === undefined || setting === 'off') return { escrow: { keys, sha256, setting } };
+  const options = { client, signal: AbortSignal.timeout(FIRST_WORD_MS) };
+  const loggedUpTo = await lookForEscrowKeys(options, pinnedLog(enrollment), given).catch((error: unknown) => {
+    log.warn('the keys for escrow were not seen in the key log yet', { error: String(error) });
+    return undefined;
+  });
+  return { escrow: { keys, sha256, setting, loggedUpTo } };
+}
+
+/** Number and hash of the escrow keys that this computer was given. */
+function givenEscrowKeys(document: string): GivenEscrowKeys {
+  return { number: parseEscrowKeys(document).number, sha256: escrowKeysSha256(document) };
 }
 
 /** What keeps the keyring as it is now is tried again with the next word of the server. */
@@ -144,20 +164,18 @@ async function settle(running: RunningAgent, setting: EscrowSetting, log: AgentL
 }
 
 /** What is known of the tenant's key log, under the log key that was pinned at enrolment. */
-function openKeyLog(
-  stateDir: string,
-  { installationId, tenantUid, logKey: verifier }: Enrollment,
-  clock: Clock,
-): KeyLogBook {
-  const origin = keyLogOrigin(installationId, tenantUid);
-  return new KeyLogBook(path.join(stateDir, 'key-log.db'), { origin, verifier }, clock);
+function openKeyLog(stateDir: string, enrollment: Enrollment, clock: Clock): KeyLogBook {
+  return new KeyLogBook(path.join(stateDir, 'key-log.db'), pinnedLog(enrollment), clock);
+}
+
+function pinnedLog({ installationId, tenantUid, logKey: verifier }: Enrollment): PinnedLog {
+  return { origin: keyLogOrigin(installationId, tenantUid), verifier };
 }
 
 /** Whom the leaves are about that this computer has to be shown. */
 function whoIs({ deviceUid, deviceKey, escrowKeys: document }: Enrollment, running: RunningAgent) {
   const archiveId = formatUuid(running.archiveId);
-  const escrowKeys = { number: parseEscrowKeys(document).number, sha256: escrowKeysSha256(document) };
-  const device = { deviceUid, publicKey: deviceKey.x, escrowKeys };
+  const device = { deviceUid, publicKey: deviceKey.x, escrowKeys: givenEscrowKeys(document) };
   return { archiveId, device, subjects: [subject.archive(archiveId), subject.device(deviceUid), subject.everyone] };
 }
 

@@ -15,7 +15,7 @@ import { carriedSlots } from '../keys/archive-keyring.ts';
 import { changeKeys, type KeyChangeParts } from '../keys/change-keys.ts';
 import { type SlotLife, slotLives, withOwnKey, withStandardKeys } from '../keys/change-slots.ts';
 import { keyErrors } from '../keys/errors.ts';
-import { escrowChange } from '../keys/escrow-policy.ts';
+import { escrowLacking } from '../keys/escrow-policy.ts';
 import { type OwnKeyChoice, ownKeyChoices, type StoredKeys } from '../keys/key-store.ts';
 import { shownEscrow } from './shown-escrow.ts';
 import { controlErrors } from './errors.ts';
@@ -70,13 +70,28 @@ function shownLife({ madeAtMs, closedFromMs, ...life }: SlotLife): object {
 
 /**
  * `key.use-own`: the slot of an archive key password or custom key, which whoever asks has prepared; the older one is
- * struck and, unless it is to stay, escrow. @throws keys.escrow_demanded, keys.unsettled, control.invalid
+ * struck and, unless it is to stay, escrow. Whose own key has taken the place of escrow already may set another one, whatever
+ * the organisation asks for by now: it may have leaked. @throws keys.escrow_demanded, keys.unsettled, control.invalid
  */
 export async function answerKeyUseOwn(parts: AgentParts, given: z.infer<typeof UseOwn>): Promise<object> {
   const { choice, withEscrow: keepsEscrow = false } = given;
+  const { archive, escrow, random } = parts;
   const slot = preparedSlot(given);
-  if (!keepsEscrow && parts.escrow.keys && parts.escrow.setting === 'always') throw keyErrors.escrow_demanded();
-  return change(parts, given, (stored, ports) => withOwnKey(stored, { choice, slot, keepsEscrow }, ports));
+  expectNewSlot(archive.stored, given.slot.slotId);
+  const isDemanded = !keepsEscrow && escrow.keys !== undefined && escrow.setting === 'always';
+  if (isDemanded && archive.stored.choice === undefined) throw keyErrors.escrow_demanded();
+  const letsOrganisationIn = keepsEscrow && archive.stored.choice !== undefined;
+  const outcome = await change(parts, given, (stored, ports) => {
+    const lacking = keepsEscrow ? escrowLacking(stored, escrow, random) : undefined;
+    return withOwnKey(stored, { choice, slot, keepsEscrow, escrow: lacking }, ports);
+  });
+  return { ...outcome, ...(isDemanded && { isDemanded }), ...(letsOrganisationIn && { letsOrganisationIn }) };
+}
+
+/** A slot keeps its number through all keyrings: what opens a second one under it would be said of the first. @throws control.invalid */
+function expectNewSlot(stored: StoredKeys, slotId: string): void {
+  if (slotLives(stored).every((life) => life.slotId !== slotId)) return;
+  throw controlErrors.invalid({ field: 'slot.slotId', problem: 'the archive has or had a slot of that number' });
 }
 
 /**
@@ -90,9 +105,7 @@ export async function answerKeyUseStandard(
 ): Promise<object> {
   const { escrow, random } = parts;
   return change(parts, given, (stored, ports) => {
-    const { choice: _none, ...asStandard } = stored;
-    const added = escrowChange(asStandard, escrow, random)?.added ?? [];
-    const next = withStandardKeys(stored, added, ports);
+    const next = withStandardKeys(stored, escrowLacking(stored, escrow, random), ports);
     if (carriedSlots(next).length === 0) throw keyErrors.no_way_in();
     return next;
   });

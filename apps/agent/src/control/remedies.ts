@@ -57,7 +57,7 @@ const remedies: Readonly<Record<string, string>> = {
   'storage.full': `make room on the disk of the server; ${byItself}`,
   'storage.quota_exceeded': `ask who runs the server for more room; ${byItself}`,
   'storage.keyring_lacks_escrow':
-    'where the user chose a key of their own, ask the administrator to allow that, or let the organisation in: holdfast key use-standard; else wait: it is added with the next word of the server',
+    'where the user chose a key of their own, ask the administrator to allow that, or let the organisation in: holdfast key use-standard; else wait: it is added once the key log was seen to have its keys',
   'storage.busy': wait,
   'storage.too_many_keyrings': `wait a day, and find out what makes so many; ${byItself}`,
   'storage.unavailable': askOperator,

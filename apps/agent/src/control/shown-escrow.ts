@@ -19,6 +19,21 @@ const texts: Readonly<Record<EscrowStanding, { readonly reason: string; readonly
       'the organisation asks for no escrow any more; it stays until something else than this computer opens the archive',
     remedy: 'keep a recovery code: holdfast key show-recovery',
   },
+  not_logged: {
+    reason:
+      'the organisation asks for escrow; its keys were not seen in the key log yet, and no escrow is made for them before',
+    remedy: 'see how the key log stands: holdfast status; it is added by itself once they were seen there',
+  },
+  waits: {
+    reason:
+      'the organisation asks for no escrow any more; it was removed within the last 24 hours, and is removed again after them',
+  },
+  held: {
+    reason:
+      'escrow stays as it is: a computer with the keys of this one gave the archive a key that a change of escrow would end',
+    remedy:
+      'find out which computer that was; then make the keys anew here: holdfast key show-recovery, and holdfast key set-password where there was an own key',
+  },
   to_add: { reason: 'the organisation asks for escrow, and the keyring has none yet', remedy: byItself },
   to_replace: { reason: 'the keyring has escrow for other keys than those of the organisation', remedy: byItself },
   to_strike: { reason: 'the organisation asks for no escrow any more, and the keyring still has it', remedy: byItself },

@@ -101,7 +101,8 @@ test('a keyring that was announced and never arrived leaves no trace', async (t)
 
 test('a new writer brings the escrow that is asked for, also where a keyring without it was announced and refused', async (t) => {
   const key = () => importHpkeKey(systemRandom(32)).publicKey;
-  const escrow = { keys: { logKey: key(), keystoreKey: key() }, setting: 'required' } as const;
+  const keys = { logKey: key(), keystoreKey: key() };
+  const escrow = { keys, setting: 'required', areKeysLogged: true } as const;
   const escrowSlots = ({ stored }: DeviceArchive) =>
     newestKeyring(stored).slots.filter(({ kind }) => kind === escrowSlotKind).length;
   const scene = new Scene(t);

@@ -69,13 +69,13 @@ export const nothingElse = { proof: new Uint8Array(), hashesFrom: 0, hashes: new
 export type Shown = { -readonly [K in keyof Omit<Evidence, 'atMs'>]: Omit<Evidence, 'atMs'>[K] };
 
 async function goOn(options: FollowKeyLogOptions & { readonly clock: Clock }, shown: Shown): Promise<Followed> {
-  const { book, clock, subjects } = options;
+  const { book, clock, subjects, device } = options;
   const { note } = shown;
   const head = openHead(book, note);
   const known = book.head();
   const from = known?.tree ?? emptyTree;
   expectNotShorter(book, from, head);
-  const isReadFor = book.isReadFor(subjects);
+  const isReadFor = book.isReadFor(subjects, device.escrowKeys?.sha256);
   if (known && head.treeSize === from.size && isReadFor) {
     book.noteChecked(clock.now());
     return { status: 'unchanged' };
@@ -100,7 +100,8 @@ async function readOn(
   const read = await readLeaves({ ...options, onPage }, stretch);
   if (read.parted) throw forkedFrom(read.parted, head.treeSize, shown);
   const atMs = clock.now();
-  const reading = learn(read, { ...options, ownKey: from && book.ownKey(), nowMs: atMs });
+  const before = { ownKey: from && book.ownKey(), escrowKeys: from && book.escrowKeys() };
+  const reading = learn(read, { ...options, ...before, nowMs: atMs });
   const verified = { note: shown.note, tree: read.tree, verifiedAtMs: atMs };
   const [isFirst = false] = book.advance(verified, read.pages, reading, { ...shown, atMs });
   const [error] = reading.faults;

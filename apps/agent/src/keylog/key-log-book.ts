@@ -34,6 +34,9 @@ export type SeenLeaves = {
 /** A key that was registered for this computer. */
 export type RegisteredKey = { readonly logIndex: number; readonly publicKey: string };
 
+/** What the leaves say of the escrow keys with this SHA-256 (hex): that they are the tenant's, that others are, or nothing. */
+export type SeenEscrowKeys = { readonly sha256: string; readonly status: 'logged' | 'other' | 'none' };
+
 /** What is learnt of leaves besides themselves. */
 export type Reading = {
   /** Whom the leaves that were kept are about. */
@@ -42,6 +45,8 @@ export type Reading = {
   readonly day?: string | undefined;
   /** The first key of this computer that the log has. */
   readonly ownKey?: RegisteredKey | undefined;
+  /** What the log says of the escrow keys that this computer was given. */
+  readonly escrowKeys?: SeenEscrowKeys | undefined;
   /** What is wrong with leaves, though they are those of the head. */
   readonly faults?: readonly CodedError[];
 };
@@ -94,6 +99,7 @@ type Facts = {
   };
   readonly subjects: readonly string[];
   readonly own_key: RegisteredKey | null;
+  readonly escrow_keys: SeenEscrowKeys | null;
   /** UTF-16 code units of all texts about this computer. */
   readonly own_text: number;
   readonly checked_at_ms: number;
@@ -171,13 +177,19 @@ export class KeyLogBook {
     return this.#fact('own_key') ?? undefined;
   }
 
+  /** What the log says of the escrow keys that this computer was given; undefined where it was given none, or nothing was read. */
+  escrowKeys(): SeenEscrowKeys | undefined {
+    return this.#fact('escrow_keys') ?? undefined;
+  }
+
   /** UTF-16 code units of all texts about this computer. */
   ownTextLength(): number {
     return this.#fact('own_text') ?? 0;
   }
 
-  /** Whether all leaves up to the head were looked through for these. */
-  isReadFor(subjects: readonly string[]): boolean {
+  /** Whether all leaves up to the head were looked through for these, and for escrow keys with this SHA-256 (hex). */
+  isReadFor(subjects: readonly string[], escrowKeysSha256?: string): boolean {
+    if (this.escrowKeys()?.sha256 !== escrowKeysSha256) return false;
     return JSON.stringify(this.#fact('subjects')) === JSON.stringify(subjects);
   }
 
@@ -331,8 +343,9 @@ export class KeyLogBook {
     this.#setFact('own_text', ownText);
   }
 
-  #setLearnt({ day, ownKey }: Reading, seenAtMs: number): void {
+  #setLearnt({ day, ownKey, escrowKeys }: Reading, seenAtMs: number): void {
     this.#setFact('own_key', ownKey ?? null);
+    this.#setFact('escrow_keys', escrowKeys ?? null);
     if (day !== undefined && day > (this.seenDay()?.day ?? '')) this.#setFact('seen_day', { day, seenAtMs });
   }
 

@@ -28,6 +28,8 @@ import {
 import { followKeyLog, type FollowKeyLogOptions } from './follow-key-log.ts';
 import { KeyLogBook } from './key-log-book.ts';
 import { latenessOf } from './lateness.ts';
+import type { GivenEscrowKeys } from './learn.ts';
+import { lookForEscrowKeys } from './look-for-escrow-keys.ts';
 
 /** Who this is about, and an archive of somebody else. */
 export const [installationId, tenantUid, deviceUid, archiveId, stranger] = [1, 2, 3, 4, 5].map(
@@ -157,6 +159,12 @@ export class Scene {
     this.shown = shown;
     const { book, clock } = this;
     return followKeyLog({ client: this.#client, book, subjects, archiveId, device, clock, signal, ...more });
+  }
+
+  /** What a computer without an archive sees of the escrow keys that it was given. */
+  look(shown: Shown, given: GivenEscrowKeys): Promise<string | undefined> {
+    this.shown = shown;
+    return lookForEscrowKeys({ client: this.#client, signal }, this.book.pinned, given);
   }
 
   /** Closes the book and opens it again; what is in it then. */

@@ -1,14 +1,16 @@
 import type { CodedError } from '@holdfast/base';
 import { keyLogErrors } from './errors.ts';
-import type { Reading, RegisteredKey, SeenLeaves } from './key-log-book.ts';
+import type { Reading, RegisteredKey, SeenEscrowKeys, SeenLeaves } from './key-log-book.ts';
 import { leafOf, type ReadLeaves } from './read-leaves.ts';
+
+/** Number and SHA-256 (hex) of the document of escrow keys that a computer was given. */
+export type GivenEscrowKeys = { readonly number: number; readonly sha256: string };
 
 /** A computer as it enrolled. */
 export type EnrolledDevice = {
   readonly deviceUid: string;
   readonly publicKey: string;
-  /** Number and SHA-256 (hex) of the document of escrow keys that it was given. */
-  readonly escrowKeys?: { readonly number: number; readonly sha256: string };
+  readonly escrowKeys?: GivenEscrowKeys;
 };
 
 /** Who learns, and what it knows. */
@@ -17,6 +19,8 @@ export type Learner = {
   readonly subjects: readonly string[];
   /** The first key of this computer that leaves before these have. */
   readonly ownKey: RegisteredKey | undefined;
+  /** What the leaves before these say of the escrow keys it was given. */
+  readonly escrowKeys: SeenEscrowKeys | undefined;
   readonly nowMs: number;
 };
 
@@ -26,12 +30,13 @@ const DAY_MS = 86_400_000;
 /** What new leaves say of this computer and of the log, and what is wrong with them. */
 export function learn(
   { pages, fault }: Pick<ReadLeaves, 'pages' | 'fault'>,
-  { device, subjects, ownKey, nowMs }: Learner,
+  { device, subjects, ownKey, escrowKeys, nowMs }: Learner,
 ): Reading & { readonly faults: readonly CodedError[] } {
   const keys = [...(ownKey ? [ownKey] : []), ...keysIn(pages, device.deviceUid)];
+  const seen = device.escrowKeys && judgeEscrowKeys(escrowKeys, pages, device.escrowKeys);
   const wrong = [fault, foreignKey(keys, device.publicKey), foreignEscrowKeys(pages, device.escrowKeys)];
   const faults = wrong.filter((one) => one !== undefined);
-  return { subjects, day: newestDay(pages, nowMs + DAY_MS), ownKey: keys[0], faults };
+  return { subjects, day: newestDay(pages, nowMs + DAY_MS), ownKey: keys[0], escrowKeys: seen, faults };
 }
 
 function keysIn(pages: readonly SeenLeaves[], deviceUid: string): readonly RegisteredKey[] {
@@ -68,7 +73,21 @@ function foreignEscrowKeys(pages: readonly SeenLeaves[], given: EnrolledDevice['
   return keyLogErrors.foreign_escrow_keys({ given: given.sha256, logged: other?.sha256 ?? null });
 }
 
-function escrowKeysOf(text: string): { readonly number: number; readonly sha256: string } | undefined {
+/** What all leaves up to a place say of the escrow keys that a computer was given: other ones of their number count for good. */
+export function judgeEscrowKeys(
+  before: SeenEscrowKeys | undefined,
+  pages: readonly SeenLeaves[],
+  given: GivenEscrowKeys,
+): SeenEscrowKeys {
+  const { sha256 } = given;
+  const known = before?.sha256 === sha256 ? before.status : 'none';
+  const said = pages.flatMap(({ own }) => own.flatMap(({ text }) => escrowKeysOf(text) ?? []));
+  const sameNumber = said.filter(({ number }) => number === given.number);
+  if (known === 'other' || sameNumber.some((each) => each.sha256 !== sha256)) return { sha256, status: 'other' };
+  return { sha256, status: sameNumber.length > 0 ? 'logged' : known };
+}
+
+function escrowKeysOf(text: string): GivenEscrowKeys | undefined {
   const leaf = leafOf(text);
   return leaf?.kind === 'escrow_keys_set' ? leaf : undefined;
 }

@@ -25,8 +25,8 @@ export type ReadLeavesOptions = {
   readonly client: Pick<CloudClient, 'call'>;
   /** Whom leaves are about that this computer has to see. */
   readonly subjects: readonly string[];
-  /** The archive of this computer, which the server may not know for its own yet. */
-  readonly archiveId: string;
+  /** The archive of this computer, where it has one: the server may not know it for its own yet. */
+  readonly archiveId?: string;
   /** UTF-16 code units of all texts about this computer, over all readings; more are never kept. */
   readonly mostText?: number;
   /** Told the leaves of each page as they come. */
@@ -97,7 +97,7 @@ async function askPage(
   first: number,
   limit: number,
 ) {
-  const query = { from: String(first), limit: String(limit), archiveId };
+  const query = { from: String(first), limit: String(limit), ...(archiveId !== undefined && { archiveId }) };
   const { leaves } = await client.call(ownKeyLogRoutes.leaves, { query, signal });
   if (leaves.length === 0 || leaves.length > limit) throw keyLogErrors.leaf_altered({ first, leaves: leaves.length });
   const outlines = leaves.map(({ outline }) => decode(outline));

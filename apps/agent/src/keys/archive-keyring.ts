@@ -75,7 +75,7 @@ export function withRecoveryCode(
     ...ports,
     writers,
     wrapSlots,
-    beginsEpoch: others.length < slots.length,
+    beginsEpoch: others.length < slots.length || strangeKinds(stored).has(recoverySlotKind),
   });
   const keyRecords = [...stored.keyRecords, record];
   return { ...stored, keys, keyRecords, recoveryConfirmedAtMs: ports.clock.now() };
@@ -101,16 +101,17 @@ export function withNewWriter(
 /**
  * Takes over keyrings that another life of this device wrote: those that follow ours, by rising number, each signed by
  * the newest writer it lists, with the known writers as they were and every new one introduced by the writer before it. Others are
- * left out, as is one of an epoch whose key is not ours: what would follow it from here could not hold that key, and would
- * seal on with the one that was struck.
+ * left out, as is one of another epoch than ours is: with the key of a newer one we could not go on, and would seal on with
+ * the one that was struck; behind one of an older epoch nothing counts. One that lacks a slot of ours, or has it otherwise, is
+ * left out, too: no life strikes a slot without beginning an epoch, and what goes on behind it would lose a code that nobody struck.
  */
 export function withForeignKeyrings(stored: StoredKeys, records: readonly Uint8Array[]): StoredKeys {
   let taken = stored;
   for (const record of records) {
     const { open, header } = splitRecord(record);
-    const { number, previous, writers } = parseKeyring(open);
+    const { number, previous, slots, writers } = parseKeyring(open);
     const { archiveId, keyring } = taken.keys;
-    if (header.epoch > taken.keys.ring.epochs.at(-1)!.number) break;
+    if (header.epoch !== taken.keys.ring.epochs.at(-1)!.number || !hasOurSlots(taken, slots)) break;
     if (number !== keyring.number + 1 || Buffer.compare(previous, keyring.sha256) !== 0) break;
     const signer = writers.at(-1);
     if (signer?.number !== writerOf(header.ordinal) || !isRecordSignedBy(record, archiveId, signer.publicKey)) break;
@@ -141,11 +142,33 @@ function areIntroduced(writers: readonly Writer[], known: readonly Writer[], arc
   );
 }
 
+/** Whether the slots that we carry are among these as they were, each once; what each wraps is the keyring's own. */
+function hasOurSlots(stored: StoredKeys, slots: readonly KeyringSlot[]): boolean {
+  const ours = carriedSlots(stored);
+  const theirs = slots.filter((slot) => isCarried(stored, slot));
+  return theirs.length === ours.length && ours.every((slot) => theirs.some((other) => isSameSlot(slot, other)));
+}
+
+function isSameSlot(one: KeyringSlot, other: KeyringSlot): boolean {
+  const [first, second] = [one, other].map(({ slotId, commitment, parameters, wrappedRingKey: _wrapped, ...slot }) => ({
+    ...slot,
+    ...unknownOf(slot),
+    bytes: [slotId, commitment, parameters].map(hexOf),
+  }));
+  return isDeepStrictEqual(first, second);
+}
+
 /** Bytes may be in arrays of several types. */
+function hexOf(bytes: Uint8Array | undefined): string | undefined {
+  return bytes && Buffer.from(bytes).toString('hex');
+}
+
+function unknownOf({ unknown }: Pick<KeyringSlot, 'unknown'>) {
+  return { unknown: unknown?.map(({ value, ...field }) => ({ ...field, value: hexOf(value) })) };
+}
+
 function plain({ publicKey, introduction, ...writer }: Writer): object {
-  const hex = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString('hex');
-  const unknown = writer.unknown?.map(({ value, ...field }) => ({ ...field, value: hex(value) }));
-  return { ...writer, unknown, publicKey: hex(publicKey), introduction: hex(introduction) };
+  return { ...writer, ...unknownOf(writer), publicKey: hexOf(publicKey), introduction: hexOf(introduction) };
 }
 
 /** Who may write to the archive, by the newest keyring at hand. */
@@ -189,6 +212,19 @@ function isCarried(stored: StoredKeys, slot: KeyringSlot): boolean {
 
 function publicKeyOf({ keys }: StoredKeys, { slotId }: KeyringSlot): Uint8Array | undefined {
   return keys.ring.slotKeys.find((slotKey) => Buffer.compare(slotKey.slotId, slotId) === 0)?.publicKey;
+}
+
+/**
+ * The kinds of slots that open what is written now and that no next keyring can have: another life of the device made them.
+ * They end with the epoch, wherever one begins.
+ */
+export function strangeKinds(stored: StoredKeys): ReadonlySet<number> {
+  const newestEpoch = stored.keys.ring.epochs.at(-1)!.number;
+  const slots = stored.keyRecords.slice(1).flatMap((record) => {
+    const { header, open } = splitRecord(record);
+    return header.epoch === newestEpoch ? parseKeyring(open).slots : [];
+  });
+  return new Set(slots.filter((slot) => publicKeyOf(stored, slot) === undefined).map(({ kind }) => kind));
 }
 
 /**

@@ -62,6 +62,7 @@ export async function settleEscrow(parts: KeyChangeParts, setting: EscrowSetting
   }
   const { isChanged, keyring } = await changeKeys(parts, (stored, ports) => {
     const change = escrowChange(stored, escrow, random);
+    if (change?.added.length === 0) escrow.noteStruck();
     return change && withChangedSlots(stored, change, ports);
   });
   if (isChanged) log.info('the keyring follows what the organisation asks of escrow', { setting, keyring });

@@ -119,7 +119,7 @@ test('an own key beside escrow is one more way in, and no choice against it', as
   assert.equal(both.choice, undefined);
   assert.deepEqual(kindsOf(both), ['escrow', 'password']);
   assert.deepEqual([await opens(both, byEscrow(escrow)), await opens(both, byPassword('beside the escrow'))], [1, 1]);
-  const standard = withStandardKeys(both, [], withOrdinal());
+  const standard = withStandardKeys(both, undefined, withOrdinal());
   assert.deepEqual([kindsOf(standard), newestEpoch(standard)], [['escrow'], 2]);
   assert.equal(await opens(standard, byPassword('beside the escrow')), 1);
 });
@@ -166,7 +166,7 @@ function settled(stored: StoredKeys, facts: EscrowFacts): StoredKeys {
 
 test('escrow comes and goes as the policy asks, and never leaves an archive that only its computer opens', async () => {
   const escrow = newEscrow();
-  const facts = (setting: EscrowFacts['setting']) => ({ keys: escrow.keys, setting });
+  const facts = (setting: EscrowFacts['setting']) => ({ keys: escrow.keys, setting, areKeysLogged: true });
   const bare = makeArchive(ports);
   for (const setting of ['required', 'always'] as const) {
     assert.equal(judgeEscrow(bare, facts(setting)), 'to_add');
@@ -186,13 +186,13 @@ test('escrow comes and goes as the policy asks, and never leaves an archive that
   }
   assert.equal(judgeEscrow(bare, facts('off')), 'off');
   assert.equal(judgeEscrow(bare, facts(undefined)), 'not_heard');
-  assert.equal(judgeEscrow(bare, { keys: undefined, setting: 'required' }), 'no_keys');
+  assert.equal(judgeEscrow(bare, { keys: undefined, setting: 'required', areKeysLogged: true }), 'no_keys');
 });
 
 test('escrow for other keys than those that were pinned is replaced', async () => {
   const [old, now] = [newEscrow(), newEscrow()];
   const before = makeArchive(ports, undefined, old.keys);
-  const facts = { keys: now.keys, setting: 'required' } as const;
+  const facts = { keys: now.keys, setting: 'required', areKeysLogged: true } as const;
   assert.equal(judgeEscrow(before, facts), 'to_replace');
   const after = settled(before, facts);
   assert.deepEqual(kindsOf(after), ['escrow']);
@@ -203,7 +203,7 @@ test('escrow for other keys than those that were pinned is replaced', async () =
 test('no setting adds escrow to an archive whose user chose an own key, and every setting does where none was chosen', async () => {
   const escrow = newEscrow();
   for (const setting of ['required', 'always'] as const) {
-    const facts = { keys: escrow.keys, setting };
+    const facts = { keys: escrow.keys, setting, areKeysLogged: true };
     for (const choice of ['password', 'custom'] as const) {
       const before = makeArchive(ports, undefined, escrow.keys);
       const slot = prepareCustomKeySlot(before.keys.archiveId, systemRandom(32), systemRandom);
@@ -211,7 +211,7 @@ test('no setting adds escrow to an archive whose user chose an own key, and ever
       assert.equal(judgeEscrow(chosen, facts), 'kept_off');
       assert.equal(settled(chosen, facts), chosen);
       assert.equal(judgeEscrow(chosen, { ...facts, setting: 'off' }), 'off');
-      const standard = settled(withStandardKeys(chosen, [], withOrdinal()), facts);
+      const standard = settled(withStandardKeys(chosen, undefined, withOrdinal()), facts);
       assert.deepEqual(kindsOf(standard), ['escrow']);
       assert.equal(await opens(standard, byEscrow(escrow)), newestEpoch(standard));
     }

@@ -47,28 +47,41 @@ export function withChangedSlots(
 /** Kinds of slots that belong to a choice of the user's: one of them is there at a time. */
 const chosenKinds: ReadonlySet<number> = new Set([passwordSlotKind, customKeySlotKind]);
 
+/** An own key as it is set. */
+export type OwnKey = {
+  readonly choice: OwnKeyChoice;
+  readonly slot: PreparedSlot;
+  readonly keepsEscrow: boolean;
+  /** What escrow that stays lacks. */
+  readonly escrow?: SlotChange | undefined;
+};
+
 /**
  * The next keyring with an own key in place of the older one and, unless that is to stay, of escrow. The recovery code
  * stays: it is the user's, too.
  */
 export function withOwnKey(
   stored: StoredKeys,
-  own: { readonly choice: OwnKeyChoice; readonly slot: PreparedSlot; readonly keepsEscrow: boolean },
+  own: OwnKey,
   ports: KeyPorts & { readonly ordinal: number },
 ): StoredKeys {
-  const isStruck = ({ kind }: KeyringSlot) => chosenKinds.has(kind) || (kind === escrowSlotKind && !own.keepsEscrow);
-  const changed = withChangedSlots(stored, { isStruck, added: [own.slot], beginsEpoch: true }, ports);
+  const { slot, keepsEscrow, escrow } = own;
+  const isStruck = (each: KeyringSlot) =>
+    chosenKinds.has(each.kind) || (keepsEscrow ? escrow?.isStruck(each) === true : each.kind === escrowSlotKind);
+  const added = [slot, ...(escrow?.added ?? [])];
+  const changed = withChangedSlots(stored, { isStruck, added, beginsEpoch: true }, ports);
   // Beside escrow an own key is one more way in, and no choice against anybody.
   return own.keepsEscrow ? withoutChoice(changed) : { ...changed, choice: own.choice };
 }
 
-/** The next keyring under the standard policy: without an own key, with what is added. */
+/** The next keyring under the standard policy: without an own key, with what escrow lacks. */
 export function withStandardKeys(
   stored: StoredKeys,
-  added: readonly PreparedSlot[],
+  escrow: SlotChange | undefined,
   ports: KeyPorts & { readonly ordinal: number },
 ): StoredKeys {
-  const isStruck = ({ kind }: KeyringSlot) => chosenKinds.has(kind);
+  const isStruck = (slot: KeyringSlot) => chosenKinds.has(slot.kind) || escrow?.isStruck(slot) === true;
+  const added = escrow?.added ?? [];
   return withoutChoice(withChangedSlots(stored, { isStruck, added, beginsEpoch: true }, ports));
 }
 

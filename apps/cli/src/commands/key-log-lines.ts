@@ -38,9 +38,16 @@ export type Leaf = { readonly logIndex: number; readonly at?: string; readonly k
 const kindTexts: Readonly<Record<string, string>> = {
   key_registered: 'a device enrolled with its key',
   key_ended: 'the key of a device was ended',
+  person_key_registered: 'a person has a key, to ask for releases or to approve them',
+  person_key_ended: 'the key of a person was ended',
+  key_vouched: 'an older key vouched for a newer one',
   keyring_added: 'a keyring with these slots was added',
   daily_heads: 'the newest commits of all archives',
-  escrow_keys_set: 'the keys that archives can be escrowed to were set',
+  escrow_keys_set: 'the keys to which slots for escrow are sealed',
+  release: 'keys of an archive were asked for and are released',
+  release_refused: 'keys of an archive were asked for and refused',
+  release_rules: 'the rules by which keys are released were changed',
+  escrow_tried: 'slots for escrow were tried, to see that they open',
 };
 
 /** A leaf as people read it. Its text is the server's words: nothing in it may move the cursor or turn the direction. */

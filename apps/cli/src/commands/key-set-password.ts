@@ -14,7 +14,10 @@ export function registerKeySetPassword(key: Command): void {
     .description(
       'let a password of your own open the archive, in place of escrow and of an older own key; it is asked for twice, or read as one line of standard input. Nobody can reset it',
     )
-    .option('--with-escrow', 'keep escrow beside it')
+    .option(
+      '--with-escrow',
+      'keep escrow beside it; where an own key has taken its place, this lets the organisation in again',
+    )
     .option('--dry-run', 'say what would be done, and do nothing')
     .action(async (options: Options) => {
       const output = createOutput(options.json ?? false);

@@ -33,6 +33,10 @@ export type KeyChange = {
   readonly epoch: number;
   readonly opensUntilCommit: number;
   readonly destinations?: number;
+  /** The organisation asks for escrow whatever the user chose: its server takes no further keyring. */
+  readonly isDemanded?: boolean;
+  /** Until now an own key had taken the place of escrow. */
+  readonly letsOrganisationIn?: boolean;
 };
 
 const kindTexts: Readonly<Record<string, string>> = {
@@ -85,7 +89,7 @@ function untilText(closedFrom: string | undefined): string {
 
 /** What a change did, or would do, for people; `opened` says what opens the archive now. */
 export function keyChangeText(change: KeyChange, opened: string): string {
-  const { dryRun = false, struck, kept, opensUntilCommit, destinations } = change;
+  const { dryRun = false, struck, kept, opensUntilCommit, destinations, isDemanded, letsOrganisationIn } = change;
   const names = (slots: KeyChange['struck']) => slots.map(({ kind }) => kindText(kind)).join(', ');
   const commit =
     opensUntilCommit === 0 ? 'nothing: there is no commit yet' : `everything up to commit ${opensUntilCommit}`;
@@ -96,6 +100,14 @@ export function keyChangeText(change: KeyChange, opened: string): string {
       ? []
       : [`Struck: ${names(struck)}. With the older keyring, each still opens ${commit}, and nothing written later.`]),
     `A key file that was exported before opens ${commit}, too. Nothing is uploaded again.`,
+    ...(letsOrganisationIn
+      ? ['This lets the organisation in: escrow is no longer kept out, and opens what there is.']
+      : []),
+    ...(isDemanded
+      ? [
+          'The organisation asks for escrow whatever is chosen here: its server takes no new keyring, and so nothing that is written from now on; folders do.',
+        ]
+      : []),
     ...(destinations === 0 ? ['The new keyring reaches the destinations when they are there.'] : []),
   ].join('\n');
 }

@@ -30,7 +30,10 @@ export function registerKeyUseCustom(key: Command): void {
     )
     .argument('[file]', 'file that holds the key; - for standard input')
     .option('--generate <file>', 'make a new key, and write it to a new file that only you can read')
-    .option('--with-escrow', 'keep escrow beside it')
+    .option(
+      '--with-escrow',
+      'keep escrow beside it; where an own key has taken its place, this lets the organisation in again',
+    )
     .option('--dry-run', 'say what would be done, and do nothing')
     .action(async (file: string | undefined, options: Options) => {
       if ((file === undefined) === (options.generate === undefined)) {

@@ -4,7 +4,7 @@ import { CodedError, retry, type ErrorKind, type RetryPolicy } from '@holdfast/b
 import { z } from 'zod';
 import { openSocketHost } from '../platform/embedded-postgres.ts';
 import { operations, type Keystore, type OperationName } from './operations.ts';
-import { keystoreErrors } from './process-errors.ts';
+import { keystoreErrors } from './errors.ts';
 import { KEYSTORE_SOCKET, OPERATIONS_PATH, READINESS_PATH } from './serve.ts';
 
 /** A keystore in another process. */

@@ -8,9 +8,9 @@ import { Database, type DatabaseTarget } from '../platform/postgres.ts';
 import { overwriteAccess } from '../platform/role-access.ts';
 import { followAccess } from './follow-access.ts';
 import { closeMemory } from './native-calls.ts';
+import { keystoreErrors } from './errors.ts';
 import type { KeystoreFacts, KeystoreOrders } from './orders.ts';
 import { Parent } from './parent.ts';
-import { keystoreErrors } from './process-errors.ts';
 import { serveKeystore } from './serve.ts';
 
 /** A predecessor whose server was killed ends within so much. */

@@ -4,7 +4,7 @@ import { formatVerifierKey, importHpkeKey, keystoreKeyName, noteSigner, parseVer
 import { z } from 'zod';
 import type { Kms } from '../platform/kms.ts';
 import { defineOperation, TenantUid } from './operation.ts';
-import { keystoreErrors } from './process-errors.ts';
+import { keystoreErrors } from './errors.ts';
 import * as store from './store.ts';
 
 /** What wrapped keys of a tenant are for: bound into the wrapping of each. */

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import type { Socket } from 'node:net';
 import type * as Koffi from 'koffi';
-import { keystoreErrors } from './process-errors.ts';
+import { keystoreErrors } from './errors.ts';
 
 /** `prctl` by the numbers of the kernel; the function of the C library takes a variable number of arguments. */
 const prctlNumbers: Readonly<Partial<Record<string, number>>> = { x64: 157, arm64: 167 };

@@ -1,9 +1,22 @@
 import type { z } from 'zod';
+import { follow } from './follow.ts';
+import { followed } from './followed.ts';
 import { makeTenantKeys } from './make-tenant-keys.ts';
+import { prove } from './prove.ts';
 import { publicKeys } from './public-keys.ts';
+import { release } from './release.ts';
+import { releaseRules } from './release-rules.ts';
 
 /** All that the keystore can be asked for, by name. There is nothing else: whatever is not here does not exist. */
-export const operations = { makeTenantKeys, publicKeys } as const;
+export const operations = {
+  makeTenantKeys,
+  publicKeys,
+  followed,
+  follow,
+  release,
+  prove,
+  releaseRules,
+} as const;
 
 /** The name of an operation. */
 export type OperationName = keyof typeof operations;

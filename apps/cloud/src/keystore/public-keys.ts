@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { publicKeysOf, TenantPublicKeys } from './make-tenant-keys.ts';
 import { defineOperation, TenantUid } from './operation.ts';
-import { keystoreErrors } from './process-errors.ts';
+import { keystoreErrors } from './errors.ts';
 import * as store from './store.ts';
 
 /** Tells the public halves of all keys of a tenant, oldest first, and the log key that it believes. @throws keystore.tenant_unknown */

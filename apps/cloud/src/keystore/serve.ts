@@ -7,7 +7,7 @@ import type { Log } from '../platform/log.ts';
 import { isOperation, operations, type OperationName } from './operations.ts';
 import type { KeystoreContext } from './operation.ts';
 import { peerUidOf } from './native-calls.ts';
-import { keystoreErrors } from './process-errors.ts';
+import { keystoreErrors } from './errors.ts';
 
 /** The socket of the keystore below HOLDFAST_HOME. */
 export const KEYSTORE_SOCKET = 'keystore.sock';

@@ -1,5 +1,6 @@
 import type { TenantTx } from '../platform/postgres.ts';
 import { bytea, instant, integer, text, uuid, type Columns, type Rows } from '../platform/table.ts';
+import { keystoreErrors } from './errors.ts';
 
 /** The tables of the keystore. Nothing but the keystore reads or writes them. */
 export const tables = {
@@ -65,4 +66,21 @@ export async function insertTenantKeys(
   },
 ) {
   await db(tx).insertInto('keystore.tenant_keys').values(row).execute();
+}
+
+/** All keys of a tenant to which escrow slots are sealed, wrapped, oldest first. */
+export function listSealingKeys(tx: TenantTx, tenantId: string) {
+  return db(tx)
+    .selectFrom('keystore.tenant_keys')
+    .select(['sealing_key', 'wrapped_sealing_key'])
+    .where('tenant_id', '=', tenantId)
+    .orderBy('number')
+    .execute();
+}
+
+/** The verifier key of a tenant's log. @throws keystore.tenant_unknown */
+export async function expectLogVerifier(tx: TenantTx, tenantId: string): Promise<string> {
+  const logVerifier = await findLogVerifier(tx, tenantId);
+  if (logVerifier === undefined) throw keystoreErrors.tenant_unknown();
+  return logVerifier;
 }

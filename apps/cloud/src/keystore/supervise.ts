@@ -35,8 +35,8 @@ export type KeystorePlace = {
   readonly tokenEnvironment?: Readonly<Record<string, string>>;
 };
 
-/** No debugger at a signal; a small heap, since what it does is small; as few copies of it as can be. */
-const nodeFlags = ['--disable-sigusr1', '--max-old-space-size=128', '--max-semi-space-size=2'];
+/** No debugger at a signal; the collector at call, for what is forgotten; a small heap, since what it does is small; as few copies of it as can be. */
+const nodeFlags = ['--disable-sigusr1', '--expose-gc', '--max-old-space-size=128', '--max-semi-space-size=2'];
 const MAX_LINE_LENGTH = 4_000;
 
 /**

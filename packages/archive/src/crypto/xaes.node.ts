@@ -64,6 +64,7 @@ export class XaesKey implements XaesOpener {
     if (sealed.length < tagBytes) throw sealErrors.not_authentic({ sealedBytes: sealed.length });
     const tagAt = sealed.length - tagBytes;
     const decipher = createDecipheriv('aes-256-gcm', derived, nonce.subarray(12), { authTagLength: tagBytes });
+    derived.fill(0);
     decipher.setAAD(associated).setAuthTag(sealed.subarray(tagAt));
     const message = decipher.update(sealed.subarray(0, tagAt));
     try {
@@ -72,6 +73,12 @@ export class XaesKey implements XaesOpener {
       throw sealErrors.not_authentic({ sealedBytes: sealed.length }, error);
     }
     return new Uint8Array(message.buffer, message.byteOffset, message.length);
+  }
+
+  /** Gives the expanded key back, which overwrites it: for a key that must not outlive its use. Nothing opens or seals after it. */
+  close(): void {
+    this.#block.final();
+    this.#k1.fill(0);
   }
 
   #derive(nonce: Uint8Array): Uint8Array {

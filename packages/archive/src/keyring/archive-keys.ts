@@ -104,7 +104,16 @@ export function sealKeyring(
   });
   const sealKeys = { ...signer(archiveId, signingSeed), ring: deriveKeyRing(archiveId, ring.epochs), ringKey };
   const raw = encodeRing(ring);
-  const content = { kind: 'keyring', epoch: epochs.at(-1)!.number, ordinal: next.ordinal, open, raw } as const;
+  // Who opens it in a process that must forget the ring could not overwrite what zstd keeps of it.
+  const compression = 'none';
+  const content = {
+    kind: 'keyring',
+    epoch: epochs.at(-1)!.number,
+    ordinal: next.ordinal,
+    open,
+    raw,
+    compression,
+  } as const;
   const record = sealRecord(content, sealKeys, random);
   const sha256 = hash('sha256', record, 'buffer');
   return { keys: { ...before, ring, keyring: { number, sha256 } }, record };
