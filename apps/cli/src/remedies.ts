@@ -89,6 +89,20 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'kms_token.weak_key': ({ keyId }) =>
     `find out who put the key ${String(keyId)} into the token, and remove it with the program of the token`,
   'kms_token.too_large': () => 'please report it',
+  'kms_remote.away': () =>
+    'see that the key service that HOLDFAST_KMS names runs and is reached from here, then try again',
+  'kms_remote.throttled': () => 'try again later, or have its limit raised',
+  'kms_remote.denied': () =>
+    'see that the credentials of this role are right, and that the policies of the guide are in force in the key service',
+  'kms_remote.no_credentials': ({ field }) =>
+    field === 'HOLDFAST_KMS_SECRET_FILE'
+      ? 'put the access token alone into a file that nobody else may read, and name that with HOLDFAST_KMS_SECRET_FILE'
+      : 'give this role credentials of AWS: a profile that HOLDFAST_KMS names, or another place where AWS looks for them',
+  'kms_remote.key_unusable': () => 'enable the key in the key service, or cancel its deletion there, then try again',
+  'kms_remote.weak_key': ({ keyId }) =>
+    `find out who changed the key ${String(keyId)} in the key service: it must be aes256-gcm96 and not exportable`,
+  'kms_remote.unbound': () => 'use Vault 1.13 or newer, or OpenBao',
+  'kms_remote.refused': () => 'see the log of the key service, then try again; where it persists, please report it',
   'kms_change.under_way': () => 'wait until it has ended, then try again',
   'kms_change.last_key': () => 'holdfast cloud keys rotate adds another one first',
   'kms_change.file_gone': () => 'put the master key file of this folder back',

@@ -74,7 +74,10 @@ const Environment = z
     HOLDFAST_LOG_LEVEL: z.enum(logLevels).default('info'),
     /** Where the keys are that wrap all other secrets: `file` is one below HOLDFAST_HOME. */
     HOLDFAST_KMS: KmsSetting.default({ kind: 'file', filePath: undefined }),
-    /** A file with the passphrase of the key file or the PIN of the token; `-` is standard input. */
+    /**
+     * A file with the passphrase of the key file, the PIN of the token or the access token of the Vault; `-` is standard input.
+     * For a Vault `{role}` in its name stands for each role, which then has a token of its own.
+     */
     HOLDFAST_KMS_SECRET_FILE: z.string().min(1).optional(),
     /** Set by systemd for a unit with credentials; the one called holdfast-kms serves where no file is named. */
     CREDENTIALS_DIRECTORY: z.string().min(1).optional(),

@@ -12,11 +12,14 @@ import { makeLogKey } from './modules/logs/index.ts';
 import { openReceiptSigner } from './modules/storage/index.ts';
 import { createNonces, createSigningKeys } from './modules/tokens/index.ts';
 import type { Kms, KmsProvider } from './platform/kms.ts';
+import { openAwsKms } from './platform/kms-aws.ts';
 import { openKeyFileKms } from './platform/kms-file.ts';
 import { openTokenKms } from './platform/kms-pkcs11.ts';
+import { openVaultKms } from './platform/kms-vault.ts';
 import { silentLog } from './platform/log.ts';
 import type { Rows } from './platform/table.ts';
 import { readKeysStatus, recordRotation, rotateKeys, type RotateDeps } from './rotate-keys.ts';
+import { startFakeAws, startFakeVault } from './testing/key-services.ts';
 import { localKeystore } from './testing/local-keystore.ts';
 import { makeSoftToken, noSoftToken, type SoftToken } from './testing/soft-token.ts';
 import { startTestCloud, type TestCloud } from './testing/test-cloud.ts';
@@ -25,7 +28,11 @@ import { wrappedColumns } from './wrapped-columns.ts';
 
 let cluster: TestCluster;
 let soft: SoftToken;
+let aws: Awaited<ReturnType<typeof startFakeAws>>;
+let vault: Awaited<ReturnType<typeof startFakeVault>>;
 before(async () => {
+  [aws, vault] = [await startFakeAws(), await startFakeVault()];
+  Object.assign(process.env, aws.environment);
   cluster = await startTestCluster();
   soft = await makeSoftToken();
   process.env['SOFTHSM2_CONF'] = soft.configFile;
@@ -33,11 +40,24 @@ before(async () => {
 after(async () => {
   await cluster.stop();
   await soft.remove();
+  for (const service of [aws, vault]) await service.stop();
 });
 
 type OpenKms = (homeDir: string) => Promise<KmsProvider>;
 const openFile: OpenKms = (homeDir) => openKeyFileKms(path.join(homeDir, 'master-keys.json'), { nowMs: 0 });
 const openToken: OpenKms = (homeDir) => openTokenKms(path.join(homeDir, 'token-keys.json'), soft.place);
+const openAws: OpenKms = (homeDir) => {
+  const { region, endpoint } = aws.fake;
+  return openAwsKms(path.join(homeDir, 'aws-keys.json'), { region, endpoint, profile: 'holdfast-{role}' });
+};
+const openVault: OpenKms = (homeDir) =>
+  openVaultKms(path.join(homeDir, 'vault-keys.json'), {
+    address: vault.fake.address,
+    mount: 'transit',
+    namespace: null,
+    ca: null,
+    readToken: (role) => Promise.resolve(new TextEncoder().encode(`hvs.${role}`)),
+  });
 
 /** A server, with connections of logins that it keeps to itself. */
 type Used = TestCloud & { readonly ofStorage: TestCloud['database']; readonly ofKeystore: TestCloud['database'] };
@@ -100,7 +120,7 @@ async function useEscrowKeys({ system, ofKeystore }: Used, kms: KmsProvider, inK
 /** The keystore as its own process opens its keys: told once, and asking when they change. */
 async function keystoreOf({ cloud }: World): Promise<{ readonly kms: Kms; readonly keystore: Keystore }> {
   const ask = () => cloud.kms.accessFor('keystore');
-  const kms = followAccess(await ask(), ask, systemRandom);
+  const kms = await followAccess(await ask(), ask, systemRandom);
   const { installationId } = cloud.api;
   return { kms, keystore: localKeystore({ installationId, database: cloud.ofKeystore, kms, clock: systemClock }) };
 }
@@ -184,6 +204,8 @@ test('every column of wrapped secrets is listed, and guarded against retired key
 for (const [name, open, skip] of [
   ['a key file', openFile, false],
   ['a token (SoftHSM2)', openToken, noSoftToken],
+  ['AWS KMS (a fake of it)', openAws, false],
+  ['Vault (a fake of it)', openVault, false],
 ] as const)
   test(
     `keys in ${name} are changed under load: nothing fails, and everything opens with the new ones alone`,
@@ -209,7 +231,7 @@ for (const [name, open, skip] of [
         load(async () => insertLogKey(world, await wrapLogKey(world, cloud.kms))),
       ];
       const rotations = [];
-      for (let round = 0; round < 3; round++) rotations.push(await rotateKeys({ ...world.deps, settleMs: 250 }));
+      for (let round = 0; round < 3; round++) rotations.push(await rotateKeys({ ...world.deps, settleMs: 1_000 }));
       stop.abort();
       await Promise.all(loads);
       t.diagnostic(`${counts.done} operations, ${counts.failed.length} failed`);

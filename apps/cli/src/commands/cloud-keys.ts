@@ -54,6 +54,13 @@ async function configHere(): Promise<CloudConfig> {
   return readCloudConfig(environmentFor(findHome(process.cwd()) ?? homeToStart(process.cwd())));
 }
 
+const places: Readonly<Record<KeysStatus['provider'], string>> = {
+  file: 'a file',
+  pkcs11: 'a token',
+  aws: 'AWS KMS',
+  vault: 'a Vault',
+};
+
 function statusText({ provider, keys, isUnfinished }: KeysStatus): string {
   const lines = keys.map(({ keyId, role, createdAt, wraps, secrets }) =>
     [
@@ -66,7 +73,7 @@ function statusText({ provider, keys, isUnfinished }: KeysStatus): string {
       .filter((part) => part !== '')
       .join('  '),
   );
-  const told = provider === 'file' ? 'The keys are in a file.' : 'The keys are in a token.';
+  const told = `The keys are in ${places[provider]}.`;
   const unfinished = 'A change of keys was interrupted; holdfast cloud keys rotate goes on with it.';
   return [told, ...lines, ...(isUnfinished ? [unfinished] : [])].join('\n');
 }

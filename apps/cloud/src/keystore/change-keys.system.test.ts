@@ -11,15 +11,24 @@ import { makeLogKey } from '../modules/logs/index.ts';
 import { silentLog } from '../platform/log.ts';
 import type { Rows } from '../platform/table.ts';
 import { readKeysStatus, rotateKeys } from '../rotate-keys.ts';
+import { startFakeAws, startFakeVault, type KeyService } from '../testing/key-services.ts';
 import { makeSoftToken, noSoftToken, type SoftToken } from '../testing/soft-token.ts';
 import type { tables } from './store.ts';
 
 let soft: SoftToken;
+let aws: KeyService;
+let vault: KeyService;
 before(async () => {
   soft = await makeSoftToken();
   process.env['SOFTHSM2_CONF'] = soft.configFile;
+  const awsService = await startFakeAws();
+  Object.assign(process.env, awsService.environment);
+  [aws, vault] = [awsService, await startFakeVault()];
 });
-after(() => soft.remove());
+after(async () => {
+  await soft.remove();
+  for (const service of [aws, vault]) await service.stop();
+});
 
 const edges = { log: silentLog };
 
@@ -48,6 +57,14 @@ async function makeTenantKeys({ bootstrap, keystore, api }: Cloud): Promise<void
   await keystore.client.makeTenantKeys({ tenantUid, logVerifier: verifier });
 }
 
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error('in vain waited for the keystore');
+    await systemClock.sleep(50);
+  }
+}
+
 /** The keys that wrap what the keystore keeps, each once, and how many rows that is. */
 async function keysOfKeystore({ owner }: Operator['keys']) {
   const rows = await owner.withoutTenant((tx) =>
@@ -60,6 +77,8 @@ async function keysOfKeystore({ owner }: Operator['keys']) {
 for (const [name, settings, skip] of [
   ['a key file', () => ({}), false],
   ['a token (SoftHSM2)', tokenSettings, noSoftToken],
+  ['AWS KMS (a fake of it)', () => aws.settings, false],
+  ['Vault (a fake of it)', () => vault.settings, false],
 ] as const)
   test(
     `a keystore that runs goes on while keys in ${name} are changed, and is started again with the new ones`,
@@ -81,7 +100,7 @@ for (const [name, settings, skip] of [
         }
       };
       const loads = [load(), load()];
-      const rotate = () => operateCloud(config, edges, ({ keys }) => rotateKeys({ ...keys, settleMs: 250 }));
+      const rotate = () => operateCloud(config, edges, ({ keys }) => rotateKeys({ ...keys, settleMs: 1_500 }));
       const removed = [...(await rotate()).removedKeyIds, ...(await rotate()).removedKeyIds];
       stop.abort();
       await Promise.all(loads);
@@ -102,7 +121,9 @@ for (const [name, settings, skip] of [
       const before = await newest();
       assert.ok(before.rows >= counts.done);
       process.kill(pid!, 'SIGKILL');
-      // Its client asks until it is there again.
+      await until(
+        async () => (await cloud.keystore.client.checkReadiness()) === 'ok' && cloud.keystore.process.pid() !== pid,
+      );
       await makeTenantKeys(cloud);
       assert.notEqual(cloud.keystore.process.pid(), pid);
       assert.equal((await newest()).rows, before.rows + 1);

@@ -21,7 +21,7 @@ test('a keystore wraps with the newest key and opens with it, without being star
     asked++;
     return Promise.resolve(access(...now));
   };
-  const kms = followAccess(access(1), ask, systemRandom);
+  const kms = await followAccess(access(1), ask, systemRandom);
   const before = await kms.wrap(secret, context);
   assert.equal(keyIdOf(before), key(1).keyId);
   now = [1, 2];
@@ -46,7 +46,7 @@ test('a question that was asked before a key was added is asked again by who nee
     await release.promise;
     return answer;
   };
-  const kms = followAccess(access(1), ask, systemRandom);
+  const kms = await followAccess(access(1), ask, systemRandom);
   const wrapping = kms.wrap(secret, context);
   const opening = openRoleKms('keystore', [key(2)])
     .wrap(secret, context)
@@ -61,7 +61,7 @@ test('a server that does not answer, or cannot, keeps nothing from being done wi
   const asked: number[] = [];
   const clock: Clock = { ...systemClock, sleep: () => Promise.resolve() };
   const parent = new Parent(pipe, (question) => asked.push(questionOf(question)!), clock);
-  const kms = followAccess(access(1), () => parent.askAccess(), systemRandom);
+  const kms = await followAccess(access(1), () => parent.askAccess(), systemRandom);
   assert.deepEqual(await kms.unwrap(await kms.wrap(secret, context), context), secret);
   assert.deepEqual(asked, [1]);
   pipe.end();

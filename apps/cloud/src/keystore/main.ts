@@ -41,7 +41,7 @@ async function run({ access, ...facts }: KeystoreOrders): Promise<void> {
   const ended = parent.ended.catch((err: unknown) => log.error({ err }, 'the keystore does not understand its server'));
   const lock = await takeLock(path.join(homeDir, 'keystore.lock'));
   const database = openDatabase(facts, log);
-  const kms = followAccess(access, () => parent.askAccess(), systemRandom);
+  const kms = await followAccess(access, () => parent.askAccess(), systemRandom);
   const context = { installationId, database, kms, clock: systemClock, random: systemRandom };
   const server = await serveKeystore(homeDir, context, log);
   process.send?.('ready');

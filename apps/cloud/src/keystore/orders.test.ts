@@ -18,7 +18,24 @@ const token: RoleAccess = {
   keySet: '0123456789abcdef',
   modulePath: '/usr/lib/a module.so',
   tokenLabel: 'é',
-  pin: new TextEncoder().encode('a pin'),
+  secret: new TextEncoder().encode('a pin'),
+};
+const aws: RoleAccess = {
+  kind: 'aws',
+  keySet: '0123456789abcdef',
+  region: 'eu-central-1',
+  endpoint: null,
+  keys: ['arn:one', 'arn:two'],
+  secret: new TextEncoder().encode('{"credentials":1}'),
+};
+const vault: RoleAccess = {
+  kind: 'vault',
+  keySet: '0123456789abcdef',
+  address: 'https://vault.example',
+  mount: 'transit',
+  namespace: 'a',
+  ca: null,
+  secret: new TextEncoder().encode('hvs.token'),
 };
 const orders = (access: RoleAccess): KeystoreOrders => ({
   homeDir: '/srv/a folder with é',
@@ -48,7 +65,7 @@ async function written(told: readonly Told[]): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-const access = fc.oneof(fc.integer({ min: 1, max: 20 }).map(keys), fc.constant(token));
+const access = fc.oneof(fc.integer({ min: 1, max: 20 }).map(keys), fc.constantFrom(token, aws, vault));
 const answer = fc.record(
   { answers: fc.integer({ min: 1 }), access: fc.option(access, { nil: undefined }) },
   { noNullPrototype: true },

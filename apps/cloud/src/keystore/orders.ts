@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { z } from 'zod';
 import { logLevels } from '../platform/log.ts';
-import type { RoleAccess } from '../platform/role-access.ts';
+import { secretsOf, type RoleAccess } from '../platform/role-access.ts';
 
 const KEY_BYTES = 32;
 const LENGTH_BYTES = 4;
@@ -24,16 +24,35 @@ export type KeystoreFacts = z.infer<typeof Facts>;
 /** Orders of the keystore. Nothing of them is in its environment or arguments, where others could read it. */
 export type KeystoreOrders = KeystoreFacts & { readonly access: RoleAccess };
 
-const SecretSize = z.int().min(1).max(4_096);
+/** Credentials of AWS that are for a time hold some kilobytes. */
+const secretBytes = z.int().min(1).max(16_384);
+const keySet = z.string();
 /** What opens its keys, but for the secrets, which follow as bytes in the same order. */
 const AccessHead = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('keys'), keyIds: z.array(z.string()).min(1).max(1_000) }),
   z.strictObject({
     kind: z.literal('pkcs11'),
-    keySet: z.string(),
+    keySet,
     modulePath: z.string(),
     tokenLabel: z.string(),
-    pinBytes: SecretSize,
+    secretBytes,
+  }),
+  z.strictObject({
+    kind: z.literal('aws'),
+    keySet,
+    region: z.string(),
+    endpoint: z.string().nullable(),
+    keys: z.array(z.string()).min(1).max(1_000),
+    secretBytes,
+  }),
+  z.strictObject({
+    kind: z.literal('vault'),
+    keySet,
+    address: z.string(),
+    mount: z.string(),
+    namespace: z.string().nullable(),
+    ca: z.string().nullable(),
+    secretBytes,
   }),
 ]);
 type AccessHead = z.infer<typeof AccessHead>;
@@ -71,24 +90,21 @@ function send(pipe: Writable, head: Head, secrets: readonly Uint8Array[]): void 
 
 function headOf(access: RoleAccess): AccessHead {
   if (access.kind === 'keys') return { kind: 'keys', keyIds: access.keys.map(({ keyId }) => keyId) };
-  const { pin, ...place } = access;
-  return { ...place, pinBytes: pin.length };
-}
-
-function secretsOf(access: RoleAccess): readonly Uint8Array[] {
-  return access.kind === 'keys' ? access.keys.map(({ key }) => key) : [access.pin];
+  const { secret, ...place } = access;
+  if (place.kind === 'aws') return { ...place, keys: [...place.keys], secretBytes: secret.length };
+  return { ...place, secretBytes: secret.length };
 }
 
 function sizesOf(head: AccessHead | null): readonly number[] {
   if (head === null) return [];
-  return head.kind === 'keys' ? head.keyIds.map(() => KEY_BYTES) : [head.pinBytes];
+  return head.kind === 'keys' ? head.keyIds.map(() => KEY_BYTES) : [head.secretBytes];
 }
 
 function accessOf(head: AccessHead, secrets: readonly Uint8Array[]): RoleAccess {
   if (head.kind === 'keys')
     return { kind: 'keys', keys: head.keyIds.map((keyId, index) => ({ keyId, key: secrets[index]! })) };
-  const { pinBytes: _, ...place } = head;
-  return { ...place, pin: secrets[0]! };
+  const { secretBytes: _, ...place } = head;
+  return { ...place, secret: secrets[0]! };
 }
 
 /**

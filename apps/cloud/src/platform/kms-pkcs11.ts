@@ -101,7 +101,7 @@ async function tokenProvider(
       const { modulePath, tokenLabel, readPin } = place;
       const pin = await readPin();
       if (pin === undefined) throw tokenErrors.no_pin({ field: 'HOLDFAST_KMS_SECRET_FILE' });
-      return { kind: 'pkcs11', keySet, modulePath, tokenLabel, pin: Uint8Array.from(pin) };
+      return { kind: 'pkcs11', keySet, modulePath, tokenLabel, secret: Uint8Array.from(pin) };
     },
     derivePassword: (purpose) => passwordFrom(passwordSecret, purpose),
     async listKeys() {

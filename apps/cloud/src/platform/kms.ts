@@ -56,7 +56,7 @@ export type KmsKeyFacts = {
 
 /** Where the keys are that wrap: gives each role its own `Kms`. */
 export type KmsProvider = {
-  readonly kind: 'file' | 'pkcs11';
+  readonly kind: 'file' | 'pkcs11' | 'aws' | 'vault';
   forRole(role: KmsRole): Kms;
   /** What a role that is a process of its own is told, as it is now: a copy, for the caller to overwrite. */
   accessFor(role: SeparateRole): Promise<RoleAccess>;

@@ -34,6 +34,11 @@ const LOST: readonly number[] = [
   0x30, // CKR_DEVICE_ERROR
   0x32, // CKR_DEVICE_REMOVED
   0x60, // CKR_KEY_HANDLE_INVALID
+  // SoftHSM2 answers these for a key that another process is just writing or removing.
+  0x62, // CKR_KEY_SIZE_RANGE
+  0x63, // CKR_KEY_TYPE_INCONSISTENT
+  0x68, // CKR_KEY_FUNCTION_NOT_PERMITTED
+  0x70, // CKR_MECHANISM_INVALID
   0x82, // CKR_OBJECT_HANDLE_INVALID
   0xb0, // CKR_SESSION_CLOSED
   0xb3, // CKR_SESSION_HANDLE_INVALID
