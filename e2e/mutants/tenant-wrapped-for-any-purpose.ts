@@ -3,5 +3,5 @@ export const mutant = {
   file: 'apps/cloud/src/platform/kms.ts',
   find: 'JSON.stringify([keyId, role, context.purpose, context.tenantId ?? null])',
   replace: 'JSON.stringify([keyId, role, context.tenantId ?? null])',
-  test: 'apps/cloud/src/platform/kms.test.ts',
+  test: 'apps/cloud/src/platform/kms-file.test.ts',
 };

@@ -19,6 +19,8 @@ function refusalRemedy(reason: string): string {
   return refusals[reason] ?? 'the reason above says why; the key log has it, too';
 }
 
+const kmsSecret = 'put it alone into a file that nobody else may read, and name that with HOLDFAST_KMS_SECRET_FILE';
+
 /** What a person at the command line can do about an error, by its code. */
 const remedies: Readonly<Record<string, Remedy>> = {
   'listen.port_taken': ({ port }) =>
@@ -85,6 +87,46 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'cloud.stop_incomplete': ({ parts }) =>
     `start it again: what is left is found and ended then; if it comes again, please report it: ${String(parts)}`,
   'kms.bad_key_file': ({ filePath }) => `put back the ${String(filePath)} that belongs to this folder`,
+  'kms_secret.not_read': () => kmsSecret,
+  'kms_secret.malformed': () => kmsSecret,
+  'kms_secret.foreign': ({ file }) => `nobody but this user or root may own it: ${String(file)}`,
+  'kms_secret.exposed': ({ file }) => `nobody else may read it: chmod 600 ${String(file)}`,
+  'kms_passphrase.missing': () => kmsSecret,
+  'kms_passphrase.wrong': () =>
+    'name the file that holds the right one with HOLDFAST_KMS_SECRET_FILE; where it is right, put the key file back from a backup',
+  'kms_passphrase.too_short': () => 'choose a longer one: several words are easy to remember',
+  'kms_token.unsupported': () => 'choose another place for the keys with HOLDFAST_KMS: see the guide',
+  'kms_token.no_module': ({ modulePath }) => `see that ${String(modulePath)} is the PKCS #11 module of the token`,
+  'kms_token.not_found': () => 'see that the token is there, and that HOLDFAST_KMS names it by its label',
+  'kms_token.no_pin': () => kmsSecret,
+  'kms_token.pin_refused': ({ locked }) =>
+    locked === true
+      ? 'the token is locked: unlock it with its own program'
+      : 'put the right PIN into the file that HOLDFAST_KMS_SECRET_FILE names, before it is tried too often',
+  'kms_token.failed': () => 'see that the token is there and works, then try again',
+  'kms_token.weak_key': ({ keyId }) =>
+    `find out who put the key ${String(keyId)} into the token, and remove it with the program of the token`,
+  'kms_token.too_large': () => 'please report it',
+  'kms_remote.away': () =>
+    'see that the key service that HOLDFAST_KMS names runs and is reached from here, then try again',
+  'kms_remote.throttled': () => 'try again later, or have its limit raised',
+  'kms_remote.denied': () =>
+    'see that the credentials of this role are right, and that the policies of the guide are in force in the key service',
+  'kms_remote.no_credentials': ({ field }) =>
+    field === 'HOLDFAST_KMS_SECRET_FILE'
+      ? 'put the access token alone into a file that nobody else may read, and name that with HOLDFAST_KMS_SECRET_FILE'
+      : 'give this role credentials of AWS: a profile that HOLDFAST_KMS names, or another place where AWS looks for them',
+  'kms_remote.key_unusable': () => 'enable the key in the key service, or cancel its deletion there, then try again',
+  'kms_remote.weak_key': ({ keyId }) =>
+    `find out who changed the key ${String(keyId)} in the key service: it must be aes256-gcm96 and not exportable`,
+  'kms_remote.unbound': () => 'use Vault 1.13 or newer, or OpenBao',
+  'kms_remote.refused': () => 'see the log of the key service, then try again; where it persists, please report it',
+  'kms_change.under_way': () => 'wait until it has ended, then try again',
+  'kms_change.last_key': () => 'holdfast cloud keys rotate adds another one first',
+  'kms_change.file_gone': () => 'put the master key file of this folder back',
+  'kms_change.incomplete': () =>
+    'read what stands above about each; put the keys that they name back, then run it again',
+  'kms_change.no_passphrase': () => 'change the PIN with the program of the token',
   'kms.not_opened': () => 'put back the master-keys.json that belongs to this database',
   'kms.unknown_key': () => 'put back the master-keys.json that belongs to this database',
   'tls.unreadable': () => 'set HOLDFAST_TLS_CERT_FILE and HOLDFAST_TLS_KEY_FILE to PEM files that this user may read',

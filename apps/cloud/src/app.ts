@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { mountApi, type Api } from './api.ts';
@@ -19,6 +18,7 @@ import { keystoreClient, type KeystoreClient } from './keystore/client.ts';
 import { giveEscrowKeys, startKeystoreRole, type KeystoreRole } from './keystore-role.ts';
 import { startJobsRole } from './jobs-role.ts';
 import type { ServerFacts } from './modules/devices/index.ts';
+import { hasKeys, openKms } from './open-kms.ts';
 import { databaseTargetOf } from './platform/database-url.ts';
 import {
   EMBEDDED_PORT,
@@ -29,7 +29,7 @@ import {
 import { lockFile } from './platform/file-lock.ts';
 import { startPrivateServer, type Readiness } from './platform/health.ts';
 import { prepareHttp } from './platform/http.ts';
-import { openKeyFileKms, type KeyFileKms } from './platform/kms.ts';
+import type { KmsProvider } from './platform/kms.ts';
 import { createPublicApp } from './platform/listen-app.ts';
 import { openPublicListener, type PublicListener } from './platform/listen.ts';
 import { createMetrics, type Metrics } from './platform/metrics.ts';
@@ -37,6 +37,7 @@ import { migrateDatabase, type LoginPasswords } from './platform/migrate.ts';
 import { Database, logins, type DatabaseTarget, type Login } from './platform/postgres.ts';
 import { ownFolder } from './platform/state-folder.ts';
 import { certificateFiles, localCertificates, type CertificateSource } from './platform/tls.ts';
+import { recordRotation, type RotateDeps, type Rotation } from './rotate-keys.ts';
 import { readServerAddress, writeServerAddress } from './server-address.ts';
 import { mountStorageRole, type Storage } from './storage-role.ts';
 import { mountWelcomePage } from './welcome-page.ts';
@@ -66,8 +67,6 @@ export type Cloud = {
 
 /** Socket of the private listener below HOLDFAST_HOME. */
 export const PRIVATE_SOCKET = 'private.sock';
-/** File of the master keys below HOLDFAST_HOME. */
-export const MASTER_KEY_FILE = 'master-keys.json';
 
 const STOP_DEADLINE_MS = 10_000;
 /** What a part with a deadline of its own may take beyond it. */
@@ -99,13 +98,18 @@ export async function migrateCloud(config: CloudConfig, edges: CloudEdges): Prom
   const assembly = newAssembly(config, edges);
   return workOn(assembly, async () => {
     await takeHome(assembly);
-    const { applied } = await openDatabases(assembly, await openKeys(assembly));
+    const { applied } = await openDatabases(assembly, await openKms(assembly));
     return applied;
   });
 }
 
 /** What an operator of the server works with: past the api, on the machine itself. */
-export type Operator = { readonly bootstrap: BootstrapDeps; readonly server: ServerFacts };
+export type Operator = {
+  readonly bootstrap: BootstrapDeps;
+  readonly server: ServerFacts;
+  /** For changing the keys that wrap. */
+  readonly keys: RotateDeps;
+};
 
 /**
  * Runs an operator's work on the server of a folder, whether it runs or not; what is done is recorded as the operator's.
@@ -121,36 +125,48 @@ export async function operateCloud<T>(
 ): Promise<T> {
   const assembly = newAssembly(config, edges);
   const { homeDir } = config;
-  if (!existsSync(path.join(homeDir, MASTER_KEY_FILE))) throw cloudErrors.never_started({ homeDir });
+  if (!hasKeys(config)) throw cloudErrors.never_started({ homeDir });
   await ownFolder(homeDir);
   return workOn(assembly, async () => {
     const lock = lockFile(path.join(homeDir, 'cloud.lock'));
     if (lock) deferRelease(assembly, lock);
-    const kms = await openKeys(assembly);
-    const bootstrap = lock
-      ? await openForOperator(assembly, kms)
-      : { ...openRunningDatabase(assembly, kms), keystore: keystoreClient(homeDir) };
+    const kms = await openKms(assembly);
+    const { bootstrap, target } = lock ? await openForOperator(assembly, kms) : openRunningDatabase(assembly, kms);
+    const owner = openOwner(assembly, target, kms);
     const installationId = await prepareInstallation(bootstrap);
     const address = await readServerAddress(homeDir);
     const url = config.publicUrl ?? address ?? `https://localhost:${config.listen.port}`;
     const { caFile } = await openCertificates(assembly);
     const caSha256 = caFile === undefined ? null : caSha256Of(await readFile(caFile, 'utf8'));
-    return work({ bootstrap, server: { installationId, publicUrl: () => url, caSha256 } });
+    const record = (done: Rotation) => recordRotation(bootstrap, installationId, done);
+    const keys = { provider: kms, owner, clock: assembly.clock, log: assembly.log, record };
+    return work({ bootstrap, server: { installationId, publicUrl: () => url, caSha256 }, keys });
   });
 }
 
+/** What an operator works with, and where its database is. */
+type OperatorParts = { readonly bootstrap: BootstrapDeps; readonly target: DatabaseTarget };
+
 /** What a server that does not run has, as its start would leave it: migrated, and no tenant without escrow keys. */
-async function openForOperator(assembly: Assembly, kms: KeyFileKms): Promise<BootstrapDeps> {
+async function openForOperator(assembly: Assembly, kms: KmsProvider): Promise<OperatorParts> {
   const keystore = startKeystoreRole(assembly, kms);
-  const { installation } = await openDatabases(assembly, kms);
+  const { installation, target } = await openDatabases(assembly, kms);
   const bootstrap = { ...installation, keystore: keystore.client };
   keystore.order({ installationId: await prepareInstallation(installation) });
   await giveEscrowKeys({ ...bootstrap, log: assembly.log }, keystore.process, AbortSignal.abort());
-  return bootstrap;
+  return { bootstrap, target };
 }
 
-/** The database of a server that runs: the operator's, or the embedded one by its socket. */
-function openRunningDatabase({ config, log, clock, undo }: Assembly, kms: KeyFileKms): InstallationDeps {
+/** The connections of the owner of all tables; none is made before it is needed. */
+function openOwner({ log, undo }: Assembly, target: DatabaseTarget, kms: KmsProvider): Database {
+  const password = passwordsOf(kms).hf_migrate;
+  const owner = new Database(target, { login: 'hf_migrate', password, maxConnections: 1, log });
+  undo.defer('connections of hf_migrate', () => owner.close());
+  return owner;
+}
+
+/** The database of a server that runs: the operator's, or the embedded one by its socket; and its keystore by its own. */
+function openRunningDatabase({ config, log, clock, undo }: Assembly, kms: KmsProvider): OperatorParts {
   const embedded = () => {
     const socket = openSocketHost(path.join(config.homeDir, 'postgres', 'data'));
     undo.defer('socket of the database', () => socket.close());
@@ -164,18 +180,15 @@ function openRunningDatabase({ config, log, clock, undo }: Assembly, kms: KeyFil
     log,
   });
   undo.defer('connections of hf_system', () => system.close());
-  return { system, kms: kms.forRole('api'), clock };
-}
-
-function openKeys({ config, clock, random }: Assembly): Promise<KeyFileKms> {
-  return openKeyFileKms(path.join(config.homeDir, MASTER_KEY_FILE), { nowMs: clock.now(), random });
+  const keystore = keystoreClient(config.homeDir);
+  return { bootstrap: { system, kms: kms.forRole('api'), clock, keystore }, target };
 }
 
 async function assemble(assembly: Assembly): Promise<Cloud> {
   const { config, log, clock, undo } = assembly;
   log.info({ config: redactConfig(config), node: process.version }, 'starting');
   await takeHome(assembly);
-  const kms = await openKeys(assembly);
+  const kms = await openKms(assembly);
   const keystore = startKeystoreRole(assembly, kms);
   const metrics = createMetrics();
   const certificates = await openCertificates(assembly);
@@ -265,7 +278,7 @@ type Databases = {
 };
 
 /** Opens the connections of each login to a database that is up to date and has its identity. */
-async function openDatabases(assembly: Assembly, kms: KeyFileKms): Promise<Databases> {
+async function openDatabases(assembly: Assembly, kms: KmsProvider): Promise<Databases> {
   const { log, clock, undo } = assembly;
   const { target, passwords, isReady, applied } = await openDatabase(assembly, kms);
   const open = (login: Login, maxConnections: number) => {
@@ -287,7 +300,7 @@ type OpenedDatabase = {
 };
 
 /** Starts or finds the database and brings it up to date. */
-async function openDatabase({ config, log, clock, undo }: Assembly, kms: KeyFileKms): Promise<OpenedDatabase> {
+async function openDatabase({ config, log, clock, undo }: Assembly, kms: KmsProvider): Promise<OpenedDatabase> {
   const passwords = passwordsOf(kms);
   if (config.databaseUrl !== undefined) {
     const target = databaseTargetOf(config.databaseUrl);
@@ -314,7 +327,7 @@ async function openDatabase({ config, log, clock, undo }: Assembly, kms: KeyFile
   return { target, passwords, isReady: () => server.isReady(), applied };
 }
 
-function passwordsOf(kms: KeyFileKms): LoginPasswords {
+function passwordsOf(kms: KmsProvider): LoginPasswords {
   return Object.fromEntries(logins.map((login) => [login, kms.derivePassword(login)])) as LoginPasswords;
 }
 
@@ -335,7 +348,7 @@ type Parts = {
   readonly listener: PublicListener;
   readonly metrics: Metrics;
   readonly databases: Databases;
-  readonly kms: KeyFileKms;
+  readonly kms: KmsProvider;
   readonly url: string;
   readonly caFile: string | undefined;
   readonly keystore: KeystoreClient;

@@ -23,6 +23,10 @@ test('without any variable the settings are those of one machine', () => {
     witnesses: [],
     witnessCaFile: undefined,
     logLevel: 'info',
+    kms: { kind: 'file', filePath: undefined },
+    kmsSecretFile: undefined,
+    credentialsDir: undefined,
+    tokenEnvironment: {},
   });
   assert.deepEqual(readCloudConfig({ HOLDFAST_LISTEN: '', HOLDFAST_LOG_LEVEL: '' }), config);
 });
@@ -48,6 +52,7 @@ test('every bad value is refused by the name of its variable, good ones are read
     ['HOLDFAST_WITNESSES', `https://w.example ${witnessKey.slice(0, -4)}`],
     ['HOLDFAST_WITNESSES', `https://w.example ${witnessKey} more`],
     ['HOLDFAST_WITNESSES', `https://w.example ${witnessKey},https://other.example ${witnessKey}`],
+    ['HOLDFAST_KMS', 'hsm'],
   ] as const;
   for (const [name, value] of refused) {
     assert.throws(
@@ -69,6 +74,7 @@ test('every bad value is refused by the name of its variable, good ones are read
     ['HOLDFAST_DATABASE_URL', 'postgres://db', 'databaseUrl', 'postgres://db'],
     ['HOLDFAST_LOG_LEVEL', 'debug', 'logLevel', 'debug'],
     ['HOLDFAST_HOME', '/var/lib/x y', 'homeDir', '/var/lib/x y'],
+    ['SOFTHSM2_CONF', '/etc/x y', 'tokenEnvironment', { SOFTHSM2_CONF: '/etc/x y' }],
   ] as const;
   for (const [name, value, field, expected] of accepted) {
     assert.deepEqual(readCloudConfig({ [name]: value })[field], expected, `${name}=${value}`);

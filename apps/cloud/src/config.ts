@@ -4,6 +4,7 @@ import { problemsInWords } from '@holdfast/contract';
 import { z } from 'zod';
 import { parseWitnesses, type Witness } from './modules/witnesses/index.ts';
 import { parseNetwork } from './platform/egress.ts';
+import { KmsSetting, type KmsSettings } from './platform/kms-settings.ts';
 import { logLevels } from './platform/log.ts';
 
 /** What can be wrong with the settings. */
@@ -88,6 +89,20 @@ const Environment = z
     /** CAs (PEM) that witnesses are trusted by, instead of the well-known ones. */
     HOLDFAST_WITNESS_CA_FILE: z.string().min(1).optional(),
     HOLDFAST_LOG_LEVEL: z.enum(logLevels).default('info'),
+    /** Where the keys are that wrap all other secrets: `file` is one below HOLDFAST_HOME. */
+    HOLDFAST_KMS: KmsSetting.default({ kind: 'file', filePath: undefined }),
+    /**
+     * A file with the passphrase of the key file, the PIN of the token or the access token of the Vault; `-` is standard input.
+     * For a Vault `{role}` in its name stands for each role, which then has a token of its own.
+     */
+    HOLDFAST_KMS_SECRET_FILE: z.string().min(1).optional(),
+    /** Set by systemd for a unit with credentials; the one called holdfast-kms serves where no file is named. */
+    CREDENTIALS_DIRECTORY: z.string().min(1).optional(),
+    /** Where the modules of makers of tokens find their settings: SoftHSM2, YubiHSM 2, Luna, Utimaco. The keystore's module gets them, too. */
+    SOFTHSM2_CONF: z.string().min(1).optional(),
+    YUBIHSM_PKCS11_CONF: z.string().min(1).optional(),
+    ChrystokiConfigurationPath: z.string().min(1).optional(),
+    CS_PKCS11_R3_CFG: z.string().min(1).optional(),
   })
   .refine((env) => (env.HOLDFAST_TLS_CERT_FILE === undefined) === (env.HOLDFAST_TLS_KEY_FILE === undefined), {
     path: ['HOLDFAST_TLS_KEY_FILE'],
@@ -108,6 +123,12 @@ export type CloudConfig = {
   readonly witnesses: readonly Witness[];
   readonly witnessCaFile: string | undefined;
   readonly logLevel: (typeof logLevels)[number];
+  readonly kms: KmsSettings;
+  /** Absolute, or `-`. */
+  readonly kmsSecretFile: string | undefined;
+  readonly credentialsDir: string | undefined;
+  /** The variables that are read by the module of a token. */
+  readonly tokenEnvironment: Readonly<Record<string, string>>;
 };
 
 /**
@@ -124,6 +145,7 @@ export function readCloudConfig(env: Readonly<Record<string, string | undefined>
   }
   const read = parsed.data;
   const { HOLDFAST_TLS_CERT_FILE: certFile, HOLDFAST_TLS_KEY_FILE: keyFile } = read;
+  const { HOLDFAST_KMS_SECRET_FILE: secretFile } = read;
   return {
     homeDir: path.resolve(read.HOLDFAST_HOME),
     databaseUrl: read.HOLDFAST_DATABASE_URL,
@@ -137,7 +159,19 @@ export function readCloudConfig(env: Readonly<Record<string, string | undefined>
     witnessCaFile:
       read.HOLDFAST_WITNESS_CA_FILE === undefined ? undefined : path.resolve(read.HOLDFAST_WITNESS_CA_FILE),
     logLevel: read.HOLDFAST_LOG_LEVEL,
+    kms: read.HOLDFAST_KMS,
+    kmsSecretFile: secretFile === undefined || secretFile === '-' ? secretFile : path.resolve(secretFile),
+    credentialsDir: read.CREDENTIALS_DIRECTORY,
+    tokenEnvironment: tokenEnvironmentOf(read),
   };
+}
+
+function tokenEnvironmentOf(read: z.infer<typeof Environment>): Readonly<Record<string, string>> {
+  const { SOFTHSM2_CONF, YUBIHSM_PKCS11_CONF, ChrystokiConfigurationPath, CS_PKCS11_R3_CFG } = read;
+  const set = { SOFTHSM2_CONF, YUBIHSM_PKCS11_CONF, ChrystokiConfigurationPath, CS_PKCS11_R3_CFG };
+  return Object.fromEntries(
+    Object.entries(set).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
 }
 
 /** The settings as they may be shown: without the password of the database, and witnesses as they are written. */

@@ -3,8 +3,9 @@ import { readFile, stat, statfs } from 'node:fs/promises';
 import http from 'node:http';
 import path from 'node:path';
 import { systemClock, type Clock } from '@holdfast/base';
-import { MASTER_KEY_FILE, PRIVATE_SOCKET } from './app.ts';
+import { PRIVATE_SOCKET } from './app.ts';
 import type { CloudConfig } from './config.ts';
+import { keysFileOf } from './open-kms.ts';
 import { openSocketHost } from './platform/embedded-postgres.ts';
 import { DEAD_JOBS_METRIC, ROTTEN_SLOTS_METRIC } from './jobs-role.ts';
 import type { Readiness } from './platform/health.ts';
@@ -31,7 +32,7 @@ export async function examineCloud(config: CloudConfig, clock: Clock = systemClo
   }
   return [
     await examinePrivacy('home', config.homeDir, 0o700),
-    await examinePrivacy('master keys', path.join(config.homeDir, MASTER_KEY_FILE), 0o600),
+    await examinePrivacy('master keys', keysFileOf(config), 0o600),
     await examineCertificate(config, clock),
     await examineDisk(config.homeDir),
     ...(await examineServer(config)),
@@ -149,9 +150,11 @@ async function askPrivate(config: CloudConfig, address: string): Promise<string>
 
 /** Says plainly what the roles' separate credentials are worth while one uid holds them all. */
 async function examineReach(config: CloudConfig): Promise<Finding> {
-  const files = [MASTER_KEY_FILE, path.join('tls', 'ca-key.pem'), path.join('tls', 'server.pem')];
+  const below = (...names: readonly string[]) => path.join(config.homeDir, ...names);
+  const files = [keysFileOf(config), below('tls', 'ca-key.pem'), below('tls', 'server.pem')];
   const present: string[] = [];
-  for (const file of files) if (await stat(path.join(config.homeDir, file)).catch(() => undefined)) present.push(file);
+  for (const file of files)
+    if (await stat(file).catch(() => undefined)) present.push(path.relative(config.homeDir, file));
   const whose = process.getuid ? `uid ${process.getuid()}` : 'this user';
   const fact = `${whose} alone opens the secrets of every role of this server (${present.join(', ')})`;
   return { subject: 'reach', state: 'ok', fact };

@@ -1,14 +1,6 @@
 /** The server as a library: what the command line and whole-server tests start. */
 export { cloudErrors, type CloudEdges } from './assembly.ts';
-export {
-  MASTER_KEY_FILE,
-  migrateCloud,
-  operateCloud,
-  PRIVATE_SOCKET,
-  startCloud,
-  type Cloud,
-  type Operator,
-} from './app.ts';
+export { migrateCloud, operateCloud, PRIVATE_SOCKET, startCloud, type Cloud, type Operator } from './app.ts';
 export {
   bootstrapQuickstart,
   createTenant,
@@ -21,9 +13,12 @@ export { examineCloud, type Finding } from './doctor.ts';
 export { inviteDevices } from './invite.ts';
 export { keystoreErrors } from './keystore/errors.ts';
 export { endKeyOfPerson, listKeysOfPersons, registerPersonKey } from './person-keys.ts';
+export { MASTER_KEY_FILE } from './open-kms.ts';
+export { setPassphrase } from './set-passphrase.ts';
 export { openSocketHost } from './platform/embedded-postgres.ts';
 export { lockFile, type FileLock } from './platform/file-lock.ts';
 export { createLog, logLevels, rotatingFile, silentLog, type Log, type LogLevel } from './platform/log.ts';
+export { readKeysStatus, rotateKeys, type KeysStatus, type Rotation } from './rotate-keys.ts';
 export { SupervisedChild, type SupervisedOptions } from './platform/supervised-child.ts';
 export { reportWitnesses, type WitnessedBy, type WitnessedLog } from './witness-report.ts';
 export { runCloud, watchForStop, type StopReason, type StopWatch } from './run-cloud.ts';

@@ -11,7 +11,7 @@ import { operator as actor } from './platform/context.ts';
  * @throws tenants.not_found
  */
 export async function inviteDevices(
-  { bootstrap: { system, clock }, server }: Operator,
+  { bootstrap: { system, clock }, server }: Omit<Operator, 'keys'>,
   wanted: { readonly slug: string; readonly uses: number; readonly days: number },
 ): Promise<NewEnrollmentToken> {
   const { slug, uses, days } = wanted;

@@ -3,12 +3,12 @@ import { CodedError, retryDelayMs, type Clock } from '@holdfast/base';
 import type { Assembly } from './assembly.ts';
 import type { BootstrapDeps } from './bootstrap.ts';
 import { keystoreClient, type KeystoreClient } from './keystore/client.ts';
-import type { KeystoreOrders } from './keystore/orders.ts';
+import type { KeystoreFacts } from './keystore/orders.ts';
 import { startKeystore, type KeystoreProcess } from './keystore/supervise.ts';
 import { ensureEscrowKeys, listTenantsWithoutEscrowKeys } from './modules/escrow/index.ts';
 import { prepareInstallation } from './bootstrap.ts';
 import { databaseAddressOf } from './platform/database-url.ts';
-import type { KeyFileKms } from './platform/kms.ts';
+import type { KmsProvider } from './platform/kms.ts';
 import type { Log } from './platform/log.ts';
 
 /** The keystore of a server, in a process of its own. */
@@ -27,22 +27,24 @@ const READY_MS = 10_000;
  * Starts the keystore. It loads while the database is opened, and is told then what it needs and nothing more: keys of its
  * role, the password of its login, and where the database is.
  */
-export function startKeystoreRole(assembly: Assembly, kms: KeyFileKms): KeystoreRole {
+export function startKeystoreRole(assembly: Assembly, kms: KmsProvider): KeystoreRole {
   const { config, log } = assembly;
-  const orders = Promise.withResolvers<KeystoreOrders>();
-  const process = startKeystore(orders.promise, log);
+  const facts = Promise.withResolvers<KeystoreFacts>();
+  const process = startKeystore(
+    { facts: facts.promise, readAccess: () => kms.accessFor('keystore') },
+    { log, tokenEnvironment: config.kms.kind === 'pkcs11' ? config.tokenEnvironment : {} },
+  );
   deferKeystore(assembly, process);
   return {
     client: keystoreClient(config.homeDir),
     process,
     order({ installationId }) {
-      orders.resolve({
+      facts.resolve({
         homeDir: config.homeDir,
         installationId,
         database: databaseOf(assembly),
         password: kms.derivePassword('hf_keystore'),
         logLevel: config.logLevel,
-        roleKeys: kms.roleKeys('keystore'),
       });
       // Again, so that it ends before the database that it works with.
       deferKeystore(assembly, process);
@@ -59,7 +61,7 @@ function deferKeystore({ undo }: Assembly, process: KeystoreProcess): void {
 }
 
 /** Where its database is; whatever else the address says is the administrator's. */
-function databaseOf({ config: { databaseUrl, homeDir } }: Assembly): KeystoreOrders['database'] {
+function databaseOf({ config: { databaseUrl, homeDir } }: Assembly): KeystoreFacts['database'] {
   if (databaseUrl === undefined) return { dataDir: path.join(homeDir, 'postgres', 'data'), name: 'holdfast' };
   return { url: databaseAddressOf(databaseUrl) };
 }

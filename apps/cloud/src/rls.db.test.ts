@@ -21,6 +21,7 @@ import { witnessTables } from './modules/witnesses/index.ts';
 import { logins, type Login } from './platform/postgres.ts';
 import type { Columns } from './platform/table.ts';
 import { tablesWithoutTenant } from './platform/tables-without-tenant.ts';
+import { tables as rotationTables } from './rotate-keys.ts';
 import { makeWorld, startTestCloud, startTestCluster, type TestCloud, type TestCluster } from './testing.ts';
 
 let cluster: TestCluster;
@@ -172,6 +173,7 @@ test('views run with the rights of who asks, and functions with the rights of th
       'locate',
       'logs_with_unsigned_heads',
       'place_key_log_leaf',
+      'refuse_retired_key',
       'say_keyring_added',
     ],
   );
@@ -334,6 +336,7 @@ test('the stores describe every table as the database has it', async () => {
     ...holdTables,
     ...witnessTables,
     ...takeoverTables,
+    ...rotationTables,
   };
   const notYetRead = ['schema_migrations'];
   assert.deepEqual([...Object.keys(described), ...notYetRead].toSorted(), await tableNames());

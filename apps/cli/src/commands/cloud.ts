@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { registerDoctor } from './cloud-doctor.ts';
 import { registerEnrollmentToken } from './cloud-enrollment-token.ts';
+import { registerKeys } from './cloud-keys.ts';
 import { registerMigrate } from './cloud-migrate.ts';
 import { registerPerson } from './cloud-person.ts';
 import { registerStart } from './cloud-start.ts';
@@ -19,4 +20,5 @@ export function registerCloud(program: Command): void {
   registerPerson(cloud);
   registerTrustCa(cloud);
   registerWitnesses(cloud);
+  registerKeys(cloud);
 }

@@ -6,14 +6,15 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { afterwards } from '@holdfast/testing';
 import pg from 'pg';
-import { MASTER_KEY_FILE, operateCloud, startCloud, type Cloud } from '../app.ts';
+import { operateCloud, startCloud, type Cloud } from '../app.ts';
 import { createTenant } from '../bootstrap.ts';
 import { readCloudConfig } from '../config.ts';
 import { examineCloud } from '../doctor.ts';
 import { inviteDevices } from '../invite.ts';
 import { findEscrowKeys } from '../modules/escrow/index.ts';
+import { MASTER_KEY_FILE } from '../open-kms.ts';
 import { EMBEDDED_PORT, openSocketHost } from '../platform/embedded-postgres.ts';
-import { openKeyFileKms } from '../platform/kms.ts';
+import { openKeyFileKms } from '../platform/kms-file.ts';
 import { silentLog, type Log } from '../platform/log.ts';
 import { startKeystore } from './supervise.ts';
 
@@ -137,15 +138,17 @@ test('one folder has one keystore: a second one ends, and the first goes on', as
   const lines: string[] = [];
   const note = (facts: object, message: string) => void lines.push(message + JSON.stringify(facts));
   const second = startKeystore(
-    Promise.resolve({
-      homeDir,
-      installationId: cloud.api.installationId,
-      database: { dataDir: path.join(homeDir, 'postgres', 'data'), name: 'holdfast' },
-      password: kms.derivePassword('hf_keystore'),
-      logLevel: 'info',
-      roleKeys: kms.roleKeys('keystore'),
-    }),
-    { ...silentLog, error: note },
+    {
+      facts: Promise.resolve({
+        homeDir,
+        installationId: cloud.api.installationId,
+        database: { dataDir: path.join(homeDir, 'postgres', 'data'), name: 'holdfast' },
+        password: kms.derivePassword('hf_keystore'),
+        logLevel: 'info',
+      }),
+      readAccess: () => kms.accessFor('keystore'),
+    },
+    { log: { ...silentLog, error: note } },
   );
   afterwards(t, () => second.stop());
   assert.equal(await second.awaitReady(15_000), false);

@@ -19,7 +19,8 @@ import {
 import pg from 'pg';
 import { findEscrowKeys } from '../modules/escrow/index.ts';
 import { findLogVerifier, makeLogKey } from '../modules/logs/index.ts';
-import { openKeyFileKms, openRoleKms, type Kms } from '../platform/kms.ts';
+import { openRoleKms, type Kms } from '../platform/kms.ts';
+import { openKeyFileKms } from '../platform/kms-file.ts';
 import { logins, type Login } from '../platform/postgres.ts';
 import { startForFile } from '../testing/test-server.ts';
 import { makeTenantKeys, tenantKeyPurposes } from './make-tenant-keys.ts';
@@ -288,7 +289,9 @@ test('neither the secrets of the api nor those of the keystore open a slot by th
     as('hf_keystore', tenantId, (client) => client.query('select * from public.escrow_keys')),
     isDenied,
   );
-  const handed = cloud.kms.roleKeys('keystore');
+  const access = await cloud.kms.accessFor('keystore');
+  assert.ok(access.kind === 'keys');
+  const handed = access.keys;
   const own = openRoleKms('keystore', handed);
   await assert.rejects(own.unwrap(ofLog!.wrapped, outer), { code: 'kms.not_opened' });
   const taken = await asMasterKeys(handed);

@@ -3,12 +3,14 @@ import { systemClock, systemRandom } from '@holdfast/base';
 import { databaseTargetOf } from '../platform/database-url.ts';
 import { EMBEDDED_PORT, openSocketHost } from '../platform/embedded-postgres.ts';
 import { lockFile, type FileLock } from '../platform/file-lock.ts';
-import { openRoleKms } from '../platform/kms.ts';
 import { createLog, type Log } from '../platform/log.ts';
 import { Database, type DatabaseTarget } from '../platform/postgres.ts';
+import { overwriteAccess } from '../platform/role-access.ts';
+import { followAccess } from './follow-access.ts';
 import { closeMemory } from './native-calls.ts';
-import { readOrders, type KeystoreOrders } from './orders.ts';
 import { keystoreErrors } from './errors.ts';
+import type { KeystoreFacts, KeystoreOrders } from './orders.ts';
+import { Parent } from './parent.ts';
 import { serveKeystore } from './serve.ts';
 
 /** A predecessor whose server was killed ends within so much. */
@@ -22,10 +24,12 @@ const isClosed = closeMemory();
 // A terminal and a service manager send these to all processes at once: the server ends this one when its own work is done.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 
-const orders = await readOrders(process.stdin);
+// Where the server is gone, the end of the pipe says it.
+const parent = new Parent(process.stdin, (question) => process.send?.(question, undefined, undefined, () => undefined));
+const orders = await parent.orders;
 if (orders) await run(orders);
 
-async function run({ roleKeys, ...facts }: KeystoreOrders): Promise<void> {
+async function run({ access, ...facts }: KeystoreOrders): Promise<void> {
   const { homeDir, installationId } = facts;
   const log = createLog({ level: facts.logLevel });
   process.on('uncaughtException', (err) => {
@@ -34,10 +38,10 @@ async function run({ roleKeys, ...facts }: KeystoreOrders): Promise<void> {
   });
   if (!isClosed) log.warn({}, 'this system does not close the memory of a process to others of its user');
   // The pipe ends with the server, in whatever way it ends: nothing is left over.
-  const ended = new Promise((resolve) => process.stdin.once('end', resolve).once('error', resolve).resume());
+  const ended = parent.ended.catch((err: unknown) => log.error({ err }, 'the keystore does not understand its server'));
   const lock = await takeLock(path.join(homeDir, 'keystore.lock'));
   const database = openDatabase(facts, log);
-  const kms = openRoleKms('keystore', roleKeys);
+  const kms = await followAccess(access, () => parent.askAccess(), systemRandom);
   const context = { installationId, database, kms, clock: systemClock, random: systemRandom };
   const server = await serveKeystore(homeDir, context, log);
   process.send?.('ready');
@@ -46,7 +50,7 @@ async function run({ roleKeys, ...facts }: KeystoreOrders): Promise<void> {
   await server.close();
   // A database that no longer answers keeps nothing from ending.
   await Promise.race([database.close(), systemClock.sleep(CLOSE_MS)]);
-  for (const { key } of roleKeys) key.fill(0);
+  overwriteAccess(access);
   lock.release();
   process.exit(0);
 }
@@ -62,7 +66,7 @@ async function takeLock(file: string): Promise<FileLock> {
   }
 }
 
-function openDatabase({ database, password }: Omit<KeystoreOrders, 'roleKeys'>, log: Log): Database {
+function openDatabase({ database, password }: KeystoreFacts, log: Log): Database {
   const options = { login: 'hf_keystore', password, maxConnections: MAX_CONNECTIONS, log } as const;
   const embedded = (dataDir: string, name: string): DatabaseTarget => ({
     host: openSocketHost(dataDir).host,

@@ -4,7 +4,9 @@ import { createInterface } from 'node:readline';
 import { systemClock } from '@holdfast/base';
 import { logLevels, type Log, type LogLevel } from '../platform/log.ts';
 import { SupervisedChild } from '../platform/supervised-child.ts';
-import { sendOrders, type KeystoreOrders } from './orders.ts';
+import { overwriteAccess, type RoleAccess } from '../platform/role-access.ts';
+import { sendAccess, sendOrders, type KeystoreFacts } from './orders.ts';
+import { questionOf } from './parent.ts';
 
 /** A keystore that runs as a child of this process, and is started again whenever it ends. */
 export type KeystoreProcess = {
@@ -16,6 +18,21 @@ export type KeystoreProcess = {
   stop(): Promise<void>;
 };
 
+/** What a keystore is told. */
+export type KeystoreTelling = {
+  /** Where its database is; awaited by each start. */
+  readonly facts: Promise<KeystoreFacts>;
+  /** What opens its keys, as it is now: they may be changed while it runs. A copy, which is overwritten once it is sent. */
+  readonly readAccess: () => Promise<RoleAccess>;
+};
+
+/** Where a keystore runs, and where its lines go. */
+export type KeystorePlace = {
+  readonly log: Log;
+  /** Variables that the makers of tokens read; empty where there is no token. */
+  readonly tokenEnvironment?: Readonly<Record<string, string>>;
+};
+
 /** No debugger at a signal; the collector at call, for what is forgotten; a small heap, since what it does is small; as few copies of it as can be. */
 const nodeFlags = ['--disable-sigusr1', '--expose-gc', '--max-old-space-size=128', '--max-semi-space-size=2'];
 const MAX_LINE_LENGTH = 4_000;
@@ -23,13 +40,13 @@ const MAX_LINE_LENGTH = 4_000;
 /**
  * Starts a keystore; it waits for its orders, so that it can be started before what they name.
  *
- * Its environment is nothing but how it is to use memory, and its lines go to `log`.
+ * Its environment is nothing but how Node and the module of a token are to run, and its lines go to `log`.
  */
-export function startKeystore(orders: Promise<KeystoreOrders>, log: Log): KeystoreProcess {
+export function startKeystore(telling: KeystoreTelling, place: KeystorePlace): KeystoreProcess {
   const child = new SupervisedChild({
     name: 'keystore',
-    launch: () => launch(orders, log),
-    log,
+    launch: () => launch(telling, place),
+    log: place.log,
     askToEnd: (each) => each.stdin?.end(),
     isDone: () => false,
   });
@@ -50,21 +67,46 @@ export function startKeystore(orders: Promise<KeystoreOrders>, log: Log): Keysto
   };
 }
 
-function launch(orders: Promise<KeystoreOrders>, log: Log): ChildProcess {
+function launch(telling: KeystoreTelling, { log, tokenEnvironment }: KeystorePlace): ChildProcess {
   const program = path.join(import.meta.dirname, 'main.ts');
   // No code that was compiled before is kept: whoever could write where it lies would have it run with the keys.
-  const env = { MALLOC_ARENA_MAX: '2' };
+  const env = { ...tokenEnvironment, MALLOC_ARENA_MAX: '2' };
   const child = spawn(process.execPath, [...nodeFlags, program], { env, stdio: ['pipe', 'pipe', 'pipe', 'ipc'] });
   child.on('error', (err) => log.error({ err }, 'the keystore could not be started'));
   // It may be gone before it was told anything.
   child.stdin?.on('error', () => undefined);
-  orders.then(
-    (given) => child.stdin && sendOrders(child.stdin, given),
-    () => child.stdin?.end(),
-  );
+  void tellOrders(child, telling, log);
+  child.on('message', (message) => void answer(child, { message, telling, log }));
   for (const stream of [child.stdout, child.stderr])
     if (stream) createInterface({ input: stream }).on('line', (line) => passOn(log, line));
   return child;
+}
+
+/** Ends one that cannot be told its keys: it is started again, and told then. */
+async function tellOrders({ stdin }: ChildProcess, { facts, readAccess }: KeystoreTelling, log: Log): Promise<void> {
+  try {
+    const given = await facts;
+    const access = await readAccess();
+    if (stdin) sendOrders(stdin, { ...given, access });
+    overwriteAccess(access);
+  } catch (err) {
+    log.error({ err }, 'the keystore was not told what opens its keys');
+    stdin?.end();
+  }
+}
+
+type Heard = { readonly message: unknown; readonly telling: KeystoreTelling; readonly log: Log };
+
+/** Answers a question for its keys; other messages of it are none. */
+async function answer({ stdin }: ChildProcess, { message, telling, log }: Heard): Promise<void> {
+  const asks = questionOf(message);
+  if (asks === undefined || !stdin) return;
+  const access = await telling.readAccess().catch((err: unknown) => {
+    log.error({ err }, 'the keystore was not told what opens its keys now');
+    return undefined;
+  });
+  if (stdin.writable) sendAccess(stdin, asks, access);
+  if (access) overwriteAccess(access);
 }
 
 /** Writes a line of the keystore's log to ours. */

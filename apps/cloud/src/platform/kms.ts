@@ -1,13 +1,11 @@
 import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
-import { constants } from 'node:fs';
-import { link, open, unlink } from 'node:fs/promises';
-import path from 'node:path';
 import { defineErrors, systemRandom, type Random } from '@holdfast/base';
-import { z } from 'zod';
-import { isForeign } from './state-folder.ts';
+import type { RoleAccess } from './role-access.ts';
 
+/** All of them. */
+export const kmsRoles = ['api', 'storage', 'keystore', 'ingest', 'jobs', 'operator'] as const;
 /** The server roles a secret can be wrapped for; a role opens its own and nobody else's. */
-export type KmsRole = 'api' | 'storage' | 'keystore' | 'ingest' | 'jobs' | 'operator';
+export type KmsRole = (typeof kmsRoles)[number];
 
 /** What a wrapped secret is for. It is bound into the wrapping: moved elsewhere, the secret does not open. */
 export type KmsContext = {
@@ -32,20 +30,57 @@ export type Kms = {
 /** Failures of keeping secrets. */
 export const kmsErrors = defineErrors('kms', {
   not_opened: ['corrupt', 'A wrapped secret could not be opened'],
-  unknown_key: ['corrupt', 'A wrapped secret names a key that is not in the key file'],
+  unknown_key: ['corrupt', 'A wrapped secret names a key that is not among the master keys'],
   bad_key_file: ['corrupt', 'The master key file is not readable as one'],
   foreign_key_file: ['forbidden', 'The master key file belongs to another user, who could have chosen the keys'],
   exposed_key_file: ['forbidden', 'The master key file can be read by others than its owner'],
 });
 
-const KeyFile = z.strictObject({
-  format: z.literal('holdfast-master-keys-v1'),
-  /** Oldest first; the last one wraps, and passwords follow from the first. */
-  keys: z
-    .array(z.strictObject({ keyId: z.string().regex(/^[0-9a-f]{16}$/), key: z.base64(), createdAt: z.iso.datetime() }))
-    .min(1),
+/** What keeps keys from being changed. */
+export const keyChangeErrors = defineErrors('kms_change', {
+  under_way: ['conflict', 'The master keys are being changed by another command'],
+  last_key: ['conflict', 'The newest master key, which wraps, is not removed'],
+  file_gone: ['not_found', 'The file of the keys is gone'],
+  incomplete: ['corrupt', 'Some secrets could not be wrapped anew; the older keys stay'],
+  no_passphrase: ['invalid', 'Only a key file has a passphrase; a token has a PIN of its own'],
 });
-type MasterKey = RoleKey;
+
+/** A key that wraps, as it may be told to anybody. */
+export type KmsKeyFacts = {
+  readonly keyId: string;
+  /** The role it wraps for; null where it wraps for every role. */
+  readonly role: KmsRole | null;
+  /** When it was made, where that is known. */
+  readonly createdAt: string | null;
+};
+
+/** Where the keys are that wrap: gives each role its own `Kms`. */
+export type KmsProvider = {
+  readonly kind: 'file' | 'pkcs11' | 'aws' | 'vault';
+  forRole(role: KmsRole): Kms;
+  /** What a role that is a process of its own is told, as it is now: a copy, for the caller to overwrite. */
+  accessFor(role: SeparateRole): Promise<RoleAccess>;
+  /**
+   * A secret of the installation, such as the password of a database of our own; 43 characters, the same for ever.
+   *
+   * It follows from a secret of its own that changing keys leaves as it is, because a database keeps the password it was made with.
+   */
+  derivePassword(purpose: string): string;
+  /** All keys there are, oldest first; of each role the last one wraps. */
+  listKeys(): Promise<readonly KmsKeyFacts[]>;
+  /**
+   * Adds a key beside each that is alone; from then on it wraps, here and in every other process.
+   *
+   * Where older ones are there still, none is added: their change goes on.
+   */
+  addKeys(): Promise<void>;
+  /** Wraps anew with the newest keys what it keeps outside the database. */
+  rewrapOwn(): Promise<void>;
+  /** Removes keys for good: what is still wrapped with them never opens again. */
+  removeKeys(keyIds: readonly string[]): Promise<void>;
+  /** Ends what it holds open. */
+  close(): Promise<void>;
+};
 
 /** A key that follows from a master key for one role alone: no other role's key, and no password, follows from it. */
 export type RoleKey = {
@@ -58,130 +93,55 @@ export type RoleKey = {
 /** Roles that are processes of their own: they are handed their keys, and never see a master key. */
 export type SeparateRole = 'keystore';
 
-/** A master key file that was opened: gives each role its own `Kms`. */
-export type KeyFileKms = {
-  forRole(role: KmsRole): Kms;
-  /** All that a role which is a process of its own needs for `openRoleKms`, oldest first. */
-  roleKeys(role: SeparateRole): readonly RoleKey[];
-  /**
-   * A secret that follows from the oldest master key, such as the password of a database of our own; 43 characters.
-   *
-   * From the oldest, because a database keeps the password it was made with when a key is added.
-   */
-  derivePassword(purpose: string): string;
+/** The keys of a role, which may change while it runs. */
+export type RoleKeySource = {
+  /** All keys that open, oldest first. */
+  known(): readonly RoleKey[];
+  /** The same, read again where there may be others by now; the last one wraps. */
+  newest(): Promise<readonly RoleKey[]>;
 };
 
 /**
- * Opens the file of master keys at `filePath`, and makes it with one random key when there is none.
+ * The `Kms` of a role from the keys it was handed, oldest first; what it wraps names the master key.
  *
- * Mode 0600; a file others can read, or that is another user's, is refused. AES-256-GCM under a key derived for each role and each wrapped secret.
- * @throws kms.bad_key_file, kms.exposed_key_file, kms.foreign_key_file
+ * With a source of keys it follows their change: it asks for the newest before it wraps, and when it meets a key it does not know.
  */
-export async function openKeyFileKms(
-  filePath: string,
-  options: { readonly nowMs: number; readonly random?: Random },
-): Promise<KeyFileKms> {
-  const random = options.random ?? systemRandom;
-  const keys = (await readKeys(filePath)) ?? (await createKeys(filePath, options.nowMs, random));
-  return {
-    forRole: (role) => roleKms(role === 'keystore' ? roleKeysOf(keys, role) : keys, role, random),
-    roleKeys: (role) => roleKeysOf(keys, role),
-    derivePassword: (purpose) =>
-      Buffer.from(hkdfSync('sha256', keys[0]!.key, new Uint8Array(), `holdfast password ${purpose}`, 32)).toString(
-        'base64url',
-      ),
-  };
+export function openRoleKms(
+  role: SeparateRole,
+  keys: readonly RoleKey[] | RoleKeySource,
+  random: Random = systemRandom,
+): Kms {
+  const fixed = 'known' in keys ? keys : { known: () => keys, newest: () => Promise.resolve(keys) };
+  return roleKms(fixed, role, random);
 }
 
-/** The `Kms` of a role from the keys it was handed, oldest first; what it wraps names the master key. */
-export function openRoleKms(role: SeparateRole, keys: readonly RoleKey[], random: Random = systemRandom): Kms {
-  return roleKms(keys, role, random);
-}
-
-function roleKeysOf(keys: readonly MasterKey[], role: SeparateRole): readonly RoleKey[] {
-  const derive = (key: Uint8Array) => hkdfSync('sha256', key, new Uint8Array(), `holdfast role key v1 ${role}`, 32);
-  return keys.map(({ keyId, key }) => ({ keyId, key: new Uint8Array(derive(key)) }));
-}
-
-async function readKeys(filePath: string): Promise<readonly MasterKey[] | undefined> {
-  const text = await readOwn(filePath);
-  if (text === undefined) return undefined;
-  const parsed = KeyFile.safeParse(parseJson(text));
-  if (!parsed.success) throw kmsErrors.bad_key_file({ filePath }, parsed.error);
-  const keys = parsed.data.keys.map(({ keyId, key }) => ({ keyId, key: Uint8Array.fromBase64(key) }));
-  if (keys.some(({ key }) => key.length !== 32)) throw kmsErrors.bad_key_file({ filePath });
-  return keys;
-}
-
-/** The text of a file that is this user's and nobody else's to read; judged by the descriptor that is read. */
-async function readOwn(filePath: string): Promise<string | undefined> {
-  const file = await open(filePath, 'r').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (!file) return undefined;
-  try {
-    const facts = await file.stat();
-    if (isForeign(facts)) throw kmsErrors.foreign_key_file({ filePath });
-    if (process.platform !== 'win32' && (facts.mode & 0o077) !== 0) throw kmsErrors.exposed_key_file({ filePath });
-    return await file.readFile('utf8');
-  } finally {
-    await file.close();
-  }
-}
-
-/** Two processes may start at once: the file appears whole, and whoever comes second reads the first one's. */
-async function createKeys(filePath: string, nowMs: number, random: Random): Promise<readonly MasterKey[]> {
-  const key = { keyId: random(8).toHex(), key: random(32).toBase64(), createdAt: new Date(nowMs).toISOString() };
-  const draft = path.join(path.dirname(filePath), `.${path.basename(filePath)}.${random(8).toHex()}`);
-  const file = await open(draft, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o600);
-  try {
-    await file.writeFile(`${JSON.stringify({ format: 'holdfast-master-keys-v1', keys: [key] }, undefined, 2)}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await link(draft, filePath).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
-  });
-  await unlink(draft);
-  await syncFolder(path.dirname(filePath));
-  return (await readKeys(filePath))!;
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
+const FORMAT = 'hfw1';
 const SALT_BYTES = 32;
 const TAG_BYTES = 16;
 
-function roleKms(keys: readonly RoleKey[], role: KmsRole, random: Random): Kms {
+/** A `Kms` over keys held in memory: AES-256-GCM under a key derived for each role and each wrapped secret. */
+export function roleKms(source: RoleKeySource, role: KmsRole, random: Random): Kms {
   return {
     role,
     async wrap(secret, context) {
-      const { keyId, key } = keys.at(-1)!;
+      const { keyId, key } = (await source.newest()).at(-1)!;
       const salt = random(SALT_BYTES);
       const [sealingKey, nonce] = subkey(key, salt, role);
       const cipher = createCipheriv('aes-256-gcm', sealingKey, nonce);
       sealingKey.fill(0);
       cipher.setAAD(associatedData(keyId, role, context));
-      const sealed = Buffer.concat([salt, cipher.update(secret), cipher.final(), cipher.getAuthTag()]);
-      return `hfw1.${keyId}.${role}.${sealed.toString('base64url')}`;
+      return formatWrapped(
+        { keyId, role },
+        Buffer.concat([salt, cipher.update(secret), cipher.final(), cipher.getAuthTag()]),
+      );
     },
     async unwrap(wrapped, context) {
-      const [format, keyId = '', forRole, body = ''] = wrapped.split('.');
+      const { keyId, sealed } = parseWrapped(wrapped, role, context);
       const facts = { keyId, role, purpose: context.purpose };
-      if (format !== 'hfw1' || forRole !== role) throw kmsErrors.not_opened(facts);
-      const master = keys.find((key) => key.keyId === keyId);
+      const find = (keys: readonly RoleKey[]) => keys.find((key) => key.keyId === keyId);
+      // What is joined first may have begun before the key was added.
+      const master = find(source.known()) ?? find(await source.newest()) ?? find(await source.newest());
       if (!master) throw kmsErrors.unknown_key(facts);
-      const sealed = Buffer.from(body, 'base64url');
       if (sealed.length < SALT_BYTES + TAG_BYTES) throw kmsErrors.not_opened(facts);
       const [key, nonce] = subkey(master.key, sealed.subarray(0, SALT_BYTES), role);
       const decipher = createDecipheriv('aes-256-gcm', key, nonce);
@@ -207,14 +167,29 @@ function subkey(master: Uint8Array, salt: Uint8Array, role: KmsRole): [key: Uint
   return [derived.subarray(0, 32), derived.subarray(32)];
 }
 
-function associatedData(keyId: string, role: KmsRole, context: KmsContext): Uint8Array {
+/** What every provider binds a wrapped secret to, besides its key. */
+export function associatedData(keyId: string, role: KmsRole, context: KmsContext): Uint8Array {
   return new TextEncoder().encode(JSON.stringify([keyId, role, context.purpose, context.tenantId ?? null]));
 }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+/** A wrapped secret as text: `hfw1.KEY.ROLE.BYTES`. Statements of migrations and of changing keys read its second part. */
+export function formatWrapped({ keyId, role }: { readonly keyId: string; readonly role: KmsRole }, sealed: Uint8Array) {
+  return `${FORMAT}.${keyId}.${role}.${Buffer.from(sealed).toString('base64url')}`;
+}
+
+/** Reads a wrapped secret. @throws kms.not_opened for text that is none, or one of another role */
+export function parseWrapped(
+  wrapped: string,
+  role: KmsRole,
+  { purpose }: KmsContext,
+): { readonly keyId: string; readonly sealed: Buffer } {
+  const [format, keyId = '', forRole, body = ''] = wrapped.split('.');
+  if (format !== FORMAT || forRole !== role) throw kmsErrors.not_opened({ keyId, role, purpose });
+  return { keyId, sealed: Buffer.from(body, 'base64url') };
+}
+
+/** A password of the installation from its secret for passwords. */
+export function passwordFrom(passwordSecret: Uint8Array, purpose: string): string {
+  const derived = hkdfSync('sha256', passwordSecret, new Uint8Array(), `holdfast password ${purpose}`, 32);
+  return Buffer.from(derived).toString('base64url');
 }

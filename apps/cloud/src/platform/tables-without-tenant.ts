@@ -10,6 +10,7 @@ export const tablesWithoutTenant: Readonly<
   installation: { lacks: 'no_tenant_id', reason: 'one row: the identity of the installation, which is public' },
   token_keys: { lacks: 'no_tenant_id', reason: 'one set of keys signs the tokens of all tenants' },
   shared_secrets: { lacks: 'no_tenant_id', reason: 'secrets of server roles, wrapped; no tenant data' },
+  retired_keys: { lacks: 'no_tenant_id', reason: 'ids of keys that wrap nothing any more; read by hf_migrate' },
   receipt_keys: { lacks: 'no_tenant_id', reason: 'one set of keys signs the receipts of all tenants' },
   locators: { lacks: 'key_order', reason: 'asked, through locate() alone, before a tenant is known' },
 };

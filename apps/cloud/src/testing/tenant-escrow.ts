@@ -2,11 +2,11 @@ import path from 'node:path';
 import { systemClock } from '@holdfast/base';
 import { importHpkeKey, type HpkeKey } from '@holdfast/trust';
 import { sql } from 'kysely';
-import { MASTER_KEY_FILE } from '../app.ts';
 import { tenantKeyPurposes } from '../keystore/make-tenant-keys.ts';
 import { logSealingKeyPurpose } from '../modules/escrow/index.ts';
+import { MASTER_KEY_FILE } from '../open-kms.ts';
 import { EMBEDDED_PORT, openSocketHost } from '../platform/embedded-postgres.ts';
-import { openKeyFileKms } from '../platform/kms.ts';
+import { openKeyFileKms } from '../platform/kms-file.ts';
 import { silentLog } from '../platform/log.ts';
 import { Database, type Login } from '../platform/postgres.ts';
 

@@ -10,7 +10,8 @@ import { mountStorageRole, type Storage } from '../storage-role.ts';
 import { createTenant, prepareInstallation, type BootstrapDeps, type NewTenant } from '../bootstrap.ts';
 import { prepareHttp } from '../platform/http.ts';
 import type { Keystore } from '../keystore/operations.ts';
-import { openKeyFileKms, type KeyFileKms } from '../platform/kms.ts';
+import type { KmsProvider } from '../platform/kms.ts';
+import { openKeyFileKms } from '../platform/kms-file.ts';
 import { createPublicApp } from '../platform/listen-app.ts';
 import type { PublicListener } from '../platform/listen.ts';
 import { silentLog, type Log } from '../platform/log.ts';
@@ -26,7 +27,7 @@ export type TestCloud = {
   /** The pools the server uses. */
   readonly database: Database;
   readonly system: Database;
-  readonly kms: KeyFileKms;
+  readonly kms: KmsProvider;
   /** What making tenants needs; the keystore in it works in this process. */
   readonly bootstrap: BootstrapDeps & { readonly keystore: Keystore };
   readonly api: Api;
@@ -45,16 +46,22 @@ export type TestCloud = {
   stop(): Promise<void>;
 };
 
+/** What a test decides of its server. */
+export type TestCloudOptions = {
+  readonly clock?: Clock;
+  /** Where its keys are; a key file when absent. */
+  readonly openKms?: (homeDir: string) => Promise<KmsProvider>;
+};
+
+const openKeyFile = (homeDir: string) => openKeyFileKms(path.join(homeDir, 'master-keys.json'), { nowMs: 0 });
+
 /** Starts a server on a fresh copy of the cluster's database. */
-export async function startTestCloud(
-  cluster: TestCluster,
-  options: { readonly clock?: Clock } = {},
-): Promise<TestCloud> {
-  const { clock = systemClock } = options;
+export async function startTestCloud(cluster: TestCluster, options: TestCloudOptions = {}): Promise<TestCloud> {
+  const { clock = systemClock, openKms = openKeyFile } = options;
   const testDatabase = await cluster.copyDatabase();
   const [database, system] = [testDatabase.open('hf_api'), testDatabase.open('hf_system')];
   const homeDir = await mkdtemp(path.join(tmpdir(), 'holdfast cloud '));
-  const kms = await openKeyFileKms(path.join(homeDir, 'master-keys.json'), { nowMs: clock.now() });
+  const kms = await openKms(homeDir);
   const bootstrap = await prepareBootstrap(testDatabase, { system, kms, clock });
   const faults: unknown[] = [];
   const log: Log = { ...silentLog, error: (facts) => faults.push(facts) };
@@ -123,7 +130,7 @@ async function mountRoles(
 /** What making tenants needs; the keystore works in this process. */
 async function prepareBootstrap(
   testDatabase: TestDatabase,
-  { system, kms, clock }: { readonly system: Database; readonly kms: KeyFileKms; readonly clock: Clock },
+  { system, kms, clock }: { readonly system: Database; readonly kms: KmsProvider; readonly clock: Clock },
 ): Promise<TestCloud['bootstrap']> {
   const installation = { system, kms: kms.forRole('api'), clock };
   const installationId = await prepareInstallation(installation);

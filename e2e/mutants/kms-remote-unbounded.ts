@@ -1,0 +1,7 @@
+/** Waits for a key service without end. */
+export const mutant = {
+  file: 'apps/cloud/src/platform/aws-calls.ts',
+  find: 'requestTimeout: REQUEST_MS, throwOnRequestTimeout: true',
+  replace: 'requestTimeout: 0',
+  test: 'apps/cloud/src/platform/kms-aws.test.ts',
+};
