@@ -209,10 +209,8 @@ async function assemble(assembly: Assembly): Promise<Cloud> {
   });
   undo.defer('private listener', () => privateServer.close());
   const { caFile } = certificates;
-  const { api, storage } = await mountEverything(assembly, {
-    ...{ listener, metrics, databases, kms, url, caFile },
-    keystore: keystore.client,
-  });
+  const parts = { listener, metrics, databases, kms, url, caFile, keystore: keystore.client };
+  const { api, storage } = await mountEverything(assembly, parts);
   const { target, systemPassword: password } = databases;
   const { system, kms: apiKms } = bootstrap;
   const { installationId } = api;

@@ -45,8 +45,10 @@ export type EnrolledAgentOptions = AgentOptions &
 export async function startEnrolledAgent(options: EnrolledAgentOptions): Promise<RunningAgent> {
   const found = enrollmentIn(options.stateDir);
   if (!found) return startAgent(options);
-  if (found instanceof CodedError) return startWithoutCloud(options, found);
-  const enrollment = found;
+  return found instanceof CodedError ? startWithoutCloud(options, found) : startWithCloud(options, found);
+}
+
+async function startWithCloud(options: EnrolledAgentOptions, enrollment: Enrollment): Promise<RunningAgent> {
   const { clock = systemClock, random, proxyEnv, log = silentLog, bootClock = systemBootClock() } = options;
   const client = new CloudClient(enrollment, {
     clock,

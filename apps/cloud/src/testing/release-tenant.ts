@@ -105,12 +105,8 @@ export async function makeTenantOf(server: ReleaseServer, slug: string) {
   const log = (fact: KeyLogFact) =>
     database.withTenant(tenantId, (tx) => appendKeyLogLeaf(tx, { tenantId, at: new Date(server.clock.now()) }, fact));
   const bring = () => bringKeystore(deps, tenantId);
-  const [device, admin, first, second] = [
-    makeParty('device'),
-    makeParty('person'),
-    makeParty('person'),
-    makeParty('person'),
-  ];
+  const [device, admin] = [makeParty('device'), makeParty('person')];
+  const [first, second] = [makeParty('person'), makeParty('person')];
   const registerDevice = ({ holder, publicKey }: Party) =>
     log({ kind: 'key_registered', deviceUid: holder.uid, publicKey });
   const registerPerson = ({ holder, publicKey }: Party, mayApprove: boolean) =>
@@ -130,12 +126,7 @@ export async function makeTenantOf(server: ReleaseServer, slug: string) {
     );
     return { request, logIndex, leafText };
   };
-  const layer = async () => {
-    const keyId = Buffer.from(parseEscrowParameters(archive.slot).outerKeyId).toString('hex');
-    const logKey = await openLogSealingKey(deps, tenantId, keyId);
-    assert(logKey, 'the slot is sealed to a key of the tenant');
-    return openEscrowOuter(archive.slot, archive.keys.archiveId, logKey);
-  };
+  const layer = () => openOuterLayer(deps, tenantId, archive);
   /** All that is sent for a request, under a head that was followed. */
   const bodyOf = async ({ request, logIndex }: LoggedRequest, head?: SignedHead): Promise<SentRelease> => {
     const { note, treeSize } = head ?? (await bring());
@@ -143,28 +134,25 @@ export async function makeTenantOf(server: ReleaseServer, slug: string) {
     const [keyring, opened] = [archive.record, await layer()].map((bytes) => Buffer.from(bytes).toString('base64url'));
     return { tenantUid: tenantId, request, note, leaf, keyring: keyring!, inner: opened! };
   };
+  const made = { tenantId, archive, recipient, deps, device, admin, first, second };
   return {
-    tenantId,
-    archive,
-    recipient,
-    deps,
-    device,
-    admin,
-    first,
-    second,
-    log,
-    bring,
-    ask,
-    bodyOf,
-    registerDevice,
-    registerPerson,
-    layer,
+    ...made,
+    ...{ log, bring, ask, bodyOf, registerDevice, registerPerson, layer },
     /** The genuine way: leaf, head, release; what came is opened by the recipient. */
     async release(plan: ReleasePlan): Promise<ReleasedKeys> {
       const asked = await ask(plan);
       return openAnswer(asked, recipient, await keystore.release(await bodyOf(asked)));
     },
   };
+}
+
+async function openOuterLayer(
+  deps: ShowDeps,
+  tenantId: string,
+  { slot, keys }: ReturnType<typeof makeEscrowedArchive>,
+): Promise<Uint8Array> {
+  const keyId = Buffer.from(parseEscrowParameters(slot).outerKeyId).toString('hex');
+  return openEscrowOuter(slot, keys.archiveId, await openLogSealingKey(deps, tenantId, keyId));
 }
 
 /** What a recipient makes of the keystore's answer. */

@@ -63,7 +63,9 @@ export async function commitChain(shelf: RecordShelf, head: KeptCommit): Promise
 }
 
 /** All commits that are there, from the greatest ordinal down: newer ones first, but for branches. */
-export async function* commitsDownwards(shelf: RecordShelf): AsyncGenerator<KeptCommit & { readonly ordinal: Ordinal }> {
+export async function* commitsDownwards(
+  shelf: RecordShelf,
+): AsyncGenerator<KeptCommit & { readonly ordinal: Ordinal }> {
   const ordinals: Ordinal[] = [];
   for await (const { ordinal } of shelf.list(RecordKind.commit)) ordinals.push(ordinal);
   ordinals.sort((a, b) => b - a);

@@ -63,8 +63,8 @@ function factsOf(row: store.RequestRow, { outcomes, approvals, knowledge, nowMs 
   const purpose = row.purpose as ReleasePurpose;
   const rule = knowledge.rulesAt(nowMs)[purpose];
   const isExpired = row.expires_at.getTime() <= nowMs;
-  const open = isExpired ? 'expired' : logged ? 'logged' : 'asked';
-  const state = granted ? 'granted' : refused ? 'refused' : open;
+  const open = isExpired ? 'expired' : (logged?.outcome ?? 'asked');
+  const state = granted?.outcome ?? refused?.outcome ?? open;
   const counting = logged ? approvals : keepCounting({ row, approvals, knowledge, nowMs });
   return {
     requestSha256: row.request_sha256,
