@@ -135,9 +135,10 @@ export async function makeTenantOf(server: ReleaseServer, slug: string) {
     return { tenantUid: tenantId, request, note, leaf, keyring: keyring!, inner: opened! };
   };
   const made = { tenantId, archive, recipient, deps, device, admin, first, second };
+  const works = { log, bring, ask, bodyOf, registerDevice, registerPerson, layer };
   return {
     ...made,
-    ...{ log, bring, ask, bodyOf, registerDevice, registerPerson, layer },
+    ...works,
     /** The genuine way: leaf, head, release; what came is opened by the recipient. */
     async release(plan: ReleasePlan): Promise<ReleasedKeys> {
       const asked = await ask(plan);

@@ -59,17 +59,15 @@ type Facts = {
 
 function factsOf(row: store.RequestRow, { outcomes, approvals, knowledge, nowMs }: Facts) {
   const find = (name: string) => outcomes.find(({ outcome }) => outcome === name);
-  const [logged, granted, refused] = [find('logged'), find('granted'), find('refused')];
+  const [logged, refused] = [find('logged'), find('refused')];
   const purpose = row.purpose as ReleasePurpose;
   const rule = knowledge.rulesAt(nowMs)[purpose];
   const isExpired = row.expires_at.getTime() <= nowMs;
-  const open = isExpired ? 'expired' : (logged?.outcome ?? 'asked');
-  const state = granted?.outcome ?? refused?.outcome ?? open;
   const counting = logged ? approvals : keepCounting({ row, approvals, knowledge, nowMs });
   return {
     requestSha256: row.request_sha256,
     archiveId: row.archive_id,
-    state,
+    state: stateOf(outcomes, isExpired),
     purpose,
     requester: requesterOf(row),
     request: row.request,
@@ -81,6 +79,14 @@ function factsOf(row: store.RequestRow, { outcomes, approvals, knowledge, nowMs 
     logIndex: logged?.log_index ?? refused?.log_index ?? null,
     code: refused?.code ?? null,
   } as const;
+}
+
+function stateOf(outcomes: readonly store.OutcomeRow[], isExpired: boolean) {
+  const has = (name: string) => outcomes.some(({ outcome }) => outcome === name);
+  if (has('granted')) return 'granted';
+  if (has('refused')) return 'refused';
+  if (isExpired) return 'expired';
+  return has('logged') ? 'logged' : 'asked';
 }
 
 function keepCounting({
