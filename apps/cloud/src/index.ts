@@ -18,6 +18,8 @@ export { setPassphrase } from './set-passphrase.ts';
 export { openSocketHost } from './platform/embedded-postgres.ts';
 export { lockFile, type FileLock } from './platform/file-lock.ts';
 export { createLog, logLevels, rotatingFile, silentLog, type Log, type LogLevel } from './platform/log.ts';
+export { remoteErrors } from './platform/kms-remote.ts';
+export { tokenErrors } from './platform/pkcs11-calls.ts';
 export { readKeysStatus, rotateKeys, type KeysStatus, type Rotation } from './rotate-keys.ts';
 export { SupervisedChild, type SupervisedOptions } from './platform/supervised-child.ts';
 export { reportWitnesses, type WitnessedBy, type WitnessedLog } from './witness-report.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '@holdfast/base';
+import { assert, type Clock } from '@holdfast/base';
 import { sql } from 'kysely';
 import type { InstallationDeps } from './bootstrap.ts';
 import { writeAudit } from './modules/audit/index.ts';
@@ -150,12 +150,26 @@ async function replaceWrapped(
   return (await update.executeTakeFirst()).numUpdatedRows === 1n;
 }
 
+/** Names of tables are no values that could be bound: each is fixed text. */
+function lockOf(table: string) {
+  const locks: Readonly<Record<string, ReturnType<typeof sql>>> = {
+    log_keys: sql`lock table log_keys in share mode`,
+    escrow_keys: sql`lock table escrow_keys in share mode`,
+    'keystore.tenant_keys': sql`lock table keystore.tenant_keys in share mode`,
+    token_keys: sql`lock table token_keys in share mode`,
+    receipt_keys: sql`lock table receipt_keys in share mode`,
+    shared_secrets: sql`lock table shared_secrets in share mode`,
+  };
+  const lock = locks[table];
+  assert(lock, 'every table with wrapped secrets is locked by name');
+  return lock;
+}
+
 /** From then on no row that names one of the keys is stored: the locks wait for those under way. */
 async function retireKeys(owner: Database, keyIds: readonly string[], at: Date): Promise<void> {
   await owner.withoutTenant(async (tx) => {
     const own = tx.withTables<Rows<typeof tables>>();
-    const guarded = [...new Set(wrappedColumns.map(({ table }) => table))].map((table) => sql.table(table));
-    await sql`lock table ${sql.join(guarded)} in share mode`.execute(own);
+    for (const table of new Set(wrappedColumns.map((of) => of.table))) await lockOf(table).execute(own);
     for (const keyId of keyIds)
       await own
         .insertInto('retired_keys')

@@ -13,7 +13,7 @@ const shown =
   'archive auth backup certificate cloud_link destinations devices key_log log protection proxy request sdk state storage';
 /** Nouns of failures of something else: one entry, one request, one key, one restore. */
 const notShown =
-  'agent_takeover api_clients archive_password branches browse canonical_json control custom_key enrollment escrow escrow_keys files head_file hpke key_file key_log_leaf key_witness keys ' +
+  'agent_takeover api_clients archive_password branches browse canonical_json control custom_key enrollment escrow escrow_keys files head_file hpke key_file key_log_leaf key_release key_witness keys ' +
   'note orgs policies recovery_code release releases restore seal sessions sets slot takeover takeover_proof time users zstd';
 
 /** Of the nouns above, what neither shows, and why. */
