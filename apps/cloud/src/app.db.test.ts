@@ -97,7 +97,17 @@ test('one folder has one server, and its state outlives it', async (t) => {
   const states = (await examineCloud(configOf(homeDir))).map(({ subject, state }) => `${subject} ${state}`);
   assert.deepEqual(
     states.filter((state) => !state.startsWith('disk')),
-    ['home ok', 'master keys ok', 'certificate ok', 'server ok', 'database ok', 'keystore ok', 'jobs ok', 'reach ok'],
+    [
+      'home ok',
+      'master keys ok',
+      'certificate ok',
+      'server ok',
+      'database ok',
+      'keystore ok',
+      'jobs ok',
+      'escrow ok',
+      'reach ok',
+    ],
   );
   await first.stop();
   await first.stop();
