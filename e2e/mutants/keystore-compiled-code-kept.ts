@@ -2,6 +2,7 @@
 export const mutant = {
   file: 'apps/cloud/src/keystore/supervise.ts',
   find: "const env = { ...tokenEnvironment, MALLOC_ARENA_MAX: '2' };",
-  replace: "const env = { ...tokenEnvironment, MALLOC_ARENA_MAX: '2', NODE_COMPILE_CACHE: path.join(import.meta.dirname, 'compiled') };",
+  replace:
+    "const env = { ...tokenEnvironment, MALLOC_ARENA_MAX: '2', NODE_COMPILE_CACHE: path.join(import.meta.dirname, 'compiled') };",
   test: 'apps/cloud/src/keystore/keystore-process.system.test.ts',
 };

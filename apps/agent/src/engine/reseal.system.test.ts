@@ -92,14 +92,14 @@ test('a record that nobody gives whole is left, named and needed still, and the 
   const data = [...device.destination.records].filter(
     ([, record]) => parseRecordHeader(record).kind === RecordKind.block,
   );
-  assert.equal(data.length, 2);
+  assert.ok(data.length >= 2, 'where a file is cut follows from the keys of the archive');
   const [lost, record] = data[0]!;
   const damaged = record.slice();
   damaged[damaged.length - 20]! ^= 1;
   device.destination.records.set(lost, damaged);
   const [stretch] = await resealAll(device, below);
   assert.deepEqual([...stretch!.left.keys()], [lost]);
-  assert.equal(stretch!.records, 1);
+  assert.equal(stretch!.records, data.length - 1);
   const closed = await close(device, below);
   assert.equal(closed.needed.dataRecords, 1);
   letGo(device);

@@ -34,7 +34,7 @@ test('what is wrong with the key log is said in status with what to do, and noth
   const { agent, book } = agentWithLog(t);
   await agent.start({ keyLog: () => book });
   const shown = async () => ((await agent.ask('status')) as { keyLog?: KeyLog }).keyLog;
-  assert.deepEqual(await shown(), { leaves: 0, faults: [], late: [] });
+  assert.deepEqual(await shown(), { leaves: 0, faults: [], late: [], notices: [] });
   const makers = Object.values(keyLogErrors).filter((make) => make().kind === 'corrupt');
   for (const [atMs, make] of makers.entries())
     book.noteFault(make({ shown: 5 }), { ...nothing, atMs, note: `head ${atMs}` });
