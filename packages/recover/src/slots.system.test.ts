@@ -279,7 +279,7 @@ test('the program takes a password and a custom key from a file or its input, an
     [2, 2, 2, 2, 2],
   );
   assert.match(refused[0]!.stderr, /escrow, which only the keystore of its organisation opens.*secret\.opens_nothing/);
-  assert.match(refused[4]!.stderr, /--key, --recovery-code-file, --password-file, --custom-key/);
+  assert.match(refused[4]!.stderr, /--key, --read-keys, --recovery-code-file, --password-file, --custom-key/);
 });
 
 /** Limits of address space in KiB. What a program has left within the least that it runs in is below 1 GiB. */
