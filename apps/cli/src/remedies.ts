@@ -167,6 +167,8 @@ const remedies: Readonly<Record<string, Remedy>> = {
     'make the request again on the new computer, with the identifier that holdfast status shows on the old one, and answer that one',
   'agent_takeover.not_the_writer': () => 'do it on the computer that backs up this archive: holdfast status',
   'agent_takeover.not_confirmed': () => 'run it again, and answer yes; without a terminal: --yes',
+  'agent_takeover.unsettled': ({ device, file }) =>
+    `finish it by the same code or file as before: holdfast agent enroll --replace ${String(device)}; or remove ${String(file)}, which gives that archive up if it is this computer's by now`,
   'agent_takeover.state_damaged': ({ file }) => `remove ${String(file)}, and begin again with a new proof`,
   'takeover.proof_invalid': () => 'have it made again, and carry it over as it is',
   'takeover.proof_refused': () =>

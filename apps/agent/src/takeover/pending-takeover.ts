@@ -22,6 +22,8 @@ const Pending = z.strictObject({
   recipientKey: Hex32,
   /** What the server was shown last. */
   proof: z.strictObject({ text: z.string(), signature: z.string() }).optional(),
+  /** The server was asked to hand the archive over by that proof, and may have done it. */
+  mayBeDone: z.literal(true).optional(),
 });
 /** What is kept of it. */
 export type PendingTakeover = z.infer<typeof Pending>;
@@ -54,6 +56,17 @@ export class TakeoverStore {
     const pending = { version: 1, ...wanted, signingSeed: signingSeed!, recipientKey: recipientKey! } as const;
     this.save(pending);
     return pending;
+  }
+
+  /**
+   * Refuses where a takeover may be done of which this computer has not everything yet: it would go on without the archive
+   * that the server gives to it alone.
+   *
+   * @throws agent_takeover.unsettled, agent_takeover.state_damaged
+   */
+  expectNothingUnsettled(): void {
+    const pending = this.load();
+    if (pending?.mayBeDone) throw takeoverErrors.unsettled({ device: pending.device, file: this.#file });
   }
 
   save(pending: PendingTakeover): void {

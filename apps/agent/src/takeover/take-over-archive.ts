@@ -75,7 +75,7 @@ export async function takeOverArchive(request: TakeoverRequest): Promise<FoundAr
     expectNoOtherArchive(keyStore, proven.takeover);
     const found = await look(client, proven);
     if (!(await request.confirm(found))) throw takeoverErrors.not_confirmed();
-    await complete(client, found, pending);
+    await complete(client, found, store);
     settle({ database, keyStore }, found, successorOf(proven, pending));
     store.remove();
     return found;
@@ -173,9 +173,25 @@ async function look(client: CloudClient, { takeover, access }: Proven): Promise<
 }
 
 /** @throws takeover.keyring_changed where the old computer made another keyring meanwhile: run it again */
-async function complete(client: CloudClient, { takeover, opened }: FoundArchive, pending: PendingTakeover) {
+async function complete(client: CloudClient, { takeover, opened }: FoundArchive, store: TakeoverStore) {
+  const kept = store.load();
+  assert(kept, 'what was begun is kept until its end');
+  const { mayBeDone: _, ...pending } = kept;
   const body = { writerKey: writerKeyOf(pending), keyringSha256: Buffer.from(opened.keyringSha256).toString('hex') };
-  await client.call(takeoverRoutes.complete, { params: { takeoverUid: takeover.takeoverUid }, body });
+  // From here on the answer may be lost, and the archive be this computer's all the same.
+  store.save({ ...pending, mayBeDone: true });
+  try {
+    await client.call(takeoverRoutes.complete, { params: { takeoverUid: takeover.takeoverUid }, body });
+  } catch (error) {
+    if (isRefused(error)) store.save(pending);
+    throw error;
+  }
+}
+
+/** Whether the server itself says that it hands nothing on, so that nothing was. */
+function isRefused(error: unknown): boolean {
+  const codes: readonly string[] = Object.values(serverErrors).map(({ code }) => code);
+  return error instanceof CodedError && codes.includes(error.code);
 }
 
 const origins = { hand_over: 'device_signed', recovery_code: 'recovery_code', approval: 'administrator' } as const;
