@@ -25,3 +25,19 @@ test('a computer makes no archive of its own while the server may have given it 
   store.save({ ...pending, mayBeDone: true });
   open().close();
 });
+
+test('what may be done is not begun anew for another computer, until it is settled or the enrolment is another one', (t) => {
+  const store = new TakeoverStore(temporaryFolder(t));
+  const pending = { ...store.begin(wanted, systemRandom), proof };
+  const done = { ...pending, mayBeDone: true } as const;
+  store.save(done);
+  assert.throws(() => store.begin({ ...wanted, device: 'desktop' }, systemRandom), {
+    code: 'agent_takeover.unsettled',
+  });
+  assert.deepEqual(store.load(), done);
+  assert.deepEqual(store.begin(wanted, systemRandom), done);
+  const { signingSeed } = store.begin({ ...wanted, deviceUid: 'newer' }, systemRandom);
+  assert.notEqual(signingSeed, done.signingSeed);
+  store.save(pending);
+  assert.equal(store.begin({ ...wanted, device: 'desktop' }, systemRandom).device, 'desktop');
+});

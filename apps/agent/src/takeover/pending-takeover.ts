@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { importHpkeKey, type HpkeKey } from '@holdfast/trust';
-import type { Random } from '@holdfast/base';
+import type { CodedError, Random } from '@holdfast/base';
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { syncFolder, writePrivateFile } from '../state/write-private.ts';
 import { takeoverErrors } from './errors.ts';
@@ -48,10 +48,16 @@ export class TakeoverStore {
     }
   }
 
-  /** What was begun for this device, or a new one, which is on stable storage before its keys are used. */
+  /**
+   * What was begun for this device, or a new one, which is on stable storage before its keys are used.
+   *
+   * @throws agent_takeover.unsettled where this computer may have another device's archive by now, by the keys that are kept
+   */
   begin(wanted: { readonly deviceUid: string; readonly device: string }, random: Random): PendingTakeover {
     const before = this.load();
     if (before?.deviceUid === wanted.deviceUid && before.device === wanted.device) return before;
+    // Of an earlier enrolment it is worth nothing: the proof was for another key.
+    if (before?.mayBeDone && before.deviceUid === wanted.deviceUid) throw this.unsettled(before);
     const [signingSeed, recipientKey] = [random(32), random(32)].map((bytes) => Buffer.from(bytes).toString('hex'));
     const pending = { version: 1, ...wanted, signingSeed: signingSeed!, recipientKey: recipientKey! } as const;
     this.save(pending);
@@ -66,7 +72,12 @@ export class TakeoverStore {
    */
   expectNothingUnsettled(): void {
     const pending = this.load();
-    if (pending?.mayBeDone) throw takeoverErrors.unsettled({ device: pending.device, file: this.#file });
+    if (pending?.mayBeDone) throw this.unsettled(pending);
+  }
+
+  /** What to say where a takeover that was begun has to come to its end first. */
+  unsettled({ device }: PendingTakeover): CodedError {
+    return takeoverErrors.unsettled({ device, file: this.#file });
   }
 
   save(pending: PendingTakeover): void {

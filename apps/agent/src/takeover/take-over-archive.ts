@@ -94,16 +94,20 @@ type Proven = {
 async function prove(request: TakeoverRequest, store: TakeoverStore, pending: PendingTakeover): Promise<Proven> {
   const { client, means } = request;
   const { access, introductions, proof: given } = readMeans(means, client, pending);
-  const isSameSigner = (proof: TakeoverProof) => signerIn(proof) === signerOf(means, given);
-  if (pending.proof && isSameSigner(pending.proof)) {
+  const { mayBeDone: _, ...begun } = pending;
+  const isSameSigner = pending.proof && signerIn(pending.proof) === signerOf(means, given);
+  if (pending.proof && (isSameSigner || pending.mayBeDone)) {
     const again = await begin(client, pending.proof).catch((error: unknown) => {
       if (!isOver(error)) throw error;
       return undefined;
     });
-    if (again) return { takeover: again, access, introductions };
+    // It is this computer's by the proof before, which nothing else tells any more.
+    if (again?.completedAt && !isSameSigner) throw store.unsettled(pending);
+    if (!again?.completedAt) store.save(begun);
+    if (again && isSameSigner) return { takeover: again, access, introductions };
   }
   const proof = given ?? (await proofByCode(request));
-  store.save({ ...pending, proof: { ...proof } });
+  store.save({ ...begun, proof: { ...proof } });
   return { takeover: await begin(client, proof), access, introductions };
 }
 
