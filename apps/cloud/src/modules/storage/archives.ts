@@ -213,7 +213,10 @@ export async function leaseReadableArchive(ctx: IoContext<StorageAdapters>, arch
   const own = await leaseOf(ctx, archiveId, deviceId);
   if (own) return own;
   const { tenantId } = ctx;
-  const mayRead = await ctx.transact(({ tx, now }) => mayReadToTakeOver(tx, { tenantId, archiveId, deviceId }, now));
+  const mayRead = await ctx.transact(async ({ tx, now }) => {
+    const ownerId = await store.deviceOfArchive(tx, tenantId, archiveId);
+    return ownerId !== undefined && mayReadToTakeOver(tx, { tenantId, archiveId, deviceId, ownerId }, now);
+  });
   const lease = mayRead ? await declaring(() => ctx.archives.lease(tenantId, archiveId)) : undefined;
   return lease ?? leaseNow(ctx, archiveId, deviceId);
 }
