@@ -174,6 +174,7 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'takeover.proof_refused': () =>
     'see that the computer is named as the archive has it now, that the code is its newest one and that the old computer was not deauthorised or blocked',
   'takeover.proof_expired': () => 'have it made again: with a recovery code, by running this again',
+  'takeover.too_many': () => 'wait a day; the proof that was shown last is taken as often as it is shown',
   'takeover.proof_used': () => 'have a new one made',
   'takeover.has_archive': () => 'use a computer that has not begun an archive, or another state folder: --state FOLDER',
   'takeover.not_begun': () => 'run it again',

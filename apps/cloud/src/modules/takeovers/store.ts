@@ -78,6 +78,19 @@ export function findByProof(
     .executeTakeFirst();
 }
 
+/** How many takeovers of an archive a device has begun since an instant, done or not. */
+export async function countBegun(tx: TenantTx, of: DeviceAndArchive, since: Date): Promise<number> {
+  const { count } = await db(tx)
+    .selectFrom('takeovers')
+    .select(({ fn }) => fn.countAll<string>().as('count'))
+    .where('tenant_id', '=', of.tenantId)
+    .where('archive_id', '=', of.archiveId)
+    .where('new_device_id', '=', of.deviceId)
+    .where('begun_at', '>', since)
+    .executeTakeFirstOrThrow();
+  return Number(count);
+}
+
 /** Adds a takeover; false where its proof was used at this moment. */
 export async function insertTakeover(tx: TenantTx, row: Omit<TakeoverRow, 'completed_at'>): Promise<boolean> {
   const result = await db(tx)
