@@ -167,11 +167,14 @@ const remedies: Readonly<Record<string, Remedy>> = {
     'make the request again on the new computer, with the identifier that holdfast status shows on the old one, and answer that one',
   'agent_takeover.not_the_writer': () => 'do it on the computer that backs up this archive: holdfast status',
   'agent_takeover.not_confirmed': () => 'run it again, and answer yes; without a terminal: --yes',
+  'agent_takeover.unsettled': ({ device, file }) =>
+    `finish it by the same code or file as before: holdfast agent enroll --replace ${String(device)}; or remove ${String(file)}, which gives that archive up if it is this computer's by now`,
   'agent_takeover.state_damaged': ({ file }) => `remove ${String(file)}, and begin again with a new proof`,
   'takeover.proof_invalid': () => 'have it made again, and carry it over as it is',
   'takeover.proof_refused': () =>
     'see that the computer is named as the archive has it now, that the code is its newest one and that the old computer was not deauthorised or blocked',
   'takeover.proof_expired': () => 'have it made again: with a recovery code, by running this again',
+  'takeover.too_many': () => 'wait a day; the proof that was shown last is taken as often as it is shown',
   'takeover.proof_used': () => 'have a new one made',
   'takeover.has_archive': () => 'use a computer that has not begun an archive, or another state folder: --state FOLDER',
   'takeover.not_begun': () => 'run it again',

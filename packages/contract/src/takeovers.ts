@@ -12,6 +12,7 @@ export const takeoverErrors = defineErrors('takeover', {
   proof_expired: ['conflict', 'The proof for taking an archive over has expired'],
   proof_used: ['conflict', 'The proof for taking an archive over was used before'],
   has_archive: ['conflict', 'This computer has an archive of its own already'],
+  too_many: ['exhausted', 'This computer has begun as many takeovers of the archive in a day as it may'],
   not_begun: ['not_found', 'There is no such takeover by this computer, or it was begun too long ago'],
   keyring_changed: ['conflict', 'The archive has another keyring than the one that was read'],
 });
@@ -63,6 +64,7 @@ export const takeoverRoutes = {
       takeoverErrors.proof_expired,
       takeoverErrors.proof_used,
       takeoverErrors.has_archive,
+      takeoverErrors.too_many,
     ],
   }),
   complete: defineRoute({

@@ -23,6 +23,7 @@ import { CodedError } from '@holdfast/base';
 import { makeArchive, type KeyPorts } from '../keys/archive-keyring.ts';
 import type { EscrowFacts } from '../keys/escrow-policy.ts';
 import { KeyStore, type StoredKeys } from '../keys/key-store.ts';
+import { TakeoverStore } from '../takeover/pending-takeover.ts';
 
 type Reading = Pick<ReadableDestination, 'read'>;
 
@@ -57,11 +58,12 @@ export class DeviceArchive {
   /**
    * Opens the archive of a state folder; where there is no key file, a new archive is made, with the escrow that is asked for.
    *
-   * @throws keys.exposed, keys.other_owner, keys.damaged
+   * @throws keys.exposed, keys.other_owner, keys.damaged, agent_takeover.unsettled where another's archive may be its own by now
    */
   static open(stateDir: string, ports: KeyPorts, escrow?: EscrowFacts): DeviceArchive {
     const store = new KeyStore(path.join(stateDir, 'keys.json'));
     const before = store.load();
+    if (!before) new TakeoverStore(stateDir).expectNothingUnsettled();
     const { index } = LocalIndex.open(path.join(stateDir, 'index.db'));
     if (before) return new DeviceArchive(store, before, { index, escrow });
     const isAsked = escrow?.areKeysLogged === true && escrow.setting !== undefined && escrow.setting !== 'off';

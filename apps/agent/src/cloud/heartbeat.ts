@@ -73,7 +73,7 @@ export async function keepHeartbeats(options: HeartbeatOptions): Promise<'stoppe
  * Names in a state folder of what a deauthorised device has no right to keep, besides its keys. What it knows of the key
  * log is not among them: it is no key, and may be what proves that the server lied before it deauthorised the device.
  */
-const DERIVED = ['index.db', 'agent.db', 'queue.db', 'receipt.json'];
+const DERIVED = ['index.db', 'agent.db', 'queue.db', 'receipt.json', 'takeover.json'];
 
 /**
  * Removes the archive's key, the device's key, the queue and the local index from a state folder. The archive stays where

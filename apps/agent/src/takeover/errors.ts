@@ -12,5 +12,6 @@ export const takeoverErrors = defineErrors('agent_takeover', {
   for_another: ['invalid', 'The file is for another computer, or another takeover than the one that was begun'],
   not_the_writer: ['conflict', 'This computer is not the one that writes to the archive now'],
   not_confirmed: ['conflict', 'Nothing was taken over: it was not confirmed'],
+  unsettled: ['conflict', 'A takeover that was begun here may be done at the server, and is not finished here'],
   state_damaged: ['corrupt', 'The file of the takeover that was begun cannot be read'],
 });

@@ -136,7 +136,9 @@ export function formatApproval(proof: TakeoverProof): string {
   return `${JSON.stringify({ type: 'holdfast-takeover-approval', version: 1, proof }, undefined, 1)}\n`;
 }
 
-/** Reads an approval. @throws agent_takeover.document_invalid */
+/** Reads an approval. @throws agent_takeover.document_invalid, takeover_proof.* */
 export function openApproval(text: string): TakeoverProof {
-  return read(text, Approval).proof;
+  const { proof } = read(text, Approval);
+  openTakeoverProof(proof);
+  return proof;
 }

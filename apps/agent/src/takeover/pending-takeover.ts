@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { importHpkeKey, type HpkeKey } from '@holdfast/trust';
-import type { Random } from '@holdfast/base';
+import type { CodedError, Random } from '@holdfast/base';
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { syncFolder, writePrivateFile } from '../state/write-private.ts';
 import { takeoverErrors } from './errors.ts';
@@ -22,6 +22,8 @@ const Pending = z.strictObject({
   recipientKey: Hex32,
   /** What the server was shown last. */
   proof: z.strictObject({ text: z.string(), signature: z.string() }).optional(),
+  /** The server was asked to hand the archive over by that proof, and may have done it. */
+  mayBeDone: z.literal(true).optional(),
 });
 /** What is kept of it. */
 export type PendingTakeover = z.infer<typeof Pending>;
@@ -46,14 +48,36 @@ export class TakeoverStore {
     }
   }
 
-  /** What was begun for this device, or a new one, which is on stable storage before its keys are used. */
+  /**
+   * What was begun for this device, or a new one, which is on stable storage before its keys are used.
+   *
+   * @throws agent_takeover.unsettled where this computer may have another device's archive by now, by the keys that are kept
+   */
   begin(wanted: { readonly deviceUid: string; readonly device: string }, random: Random): PendingTakeover {
     const before = this.load();
     if (before?.deviceUid === wanted.deviceUid && before.device === wanted.device) return before;
+    // Of an earlier enrolment it is worth nothing: the proof was for another key.
+    if (before?.mayBeDone && before.deviceUid === wanted.deviceUid) throw this.unsettled(before);
     const [signingSeed, recipientKey] = [random(32), random(32)].map((bytes) => Buffer.from(bytes).toString('hex'));
     const pending = { version: 1, ...wanted, signingSeed: signingSeed!, recipientKey: recipientKey! } as const;
     this.save(pending);
     return pending;
+  }
+
+  /**
+   * Refuses where a takeover may be done of which this computer has not everything yet: it would go on without the archive
+   * that the server gives to it alone.
+   *
+   * @throws agent_takeover.unsettled, agent_takeover.state_damaged
+   */
+  expectNothingUnsettled(): void {
+    const pending = this.load();
+    if (pending?.mayBeDone) throw this.unsettled(pending);
+  }
+
+  /** What to say where a takeover that was begun has to come to its end first. */
+  unsettled({ device }: PendingTakeover): CodedError {
+    return takeoverErrors.unsettled({ device, file: this.#file });
   }
 
   save(pending: PendingTakeover): void {

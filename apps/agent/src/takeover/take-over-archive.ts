@@ -75,7 +75,7 @@ export async function takeOverArchive(request: TakeoverRequest): Promise<FoundAr
     expectNoOtherArchive(keyStore, proven.takeover);
     const found = await look(client, proven);
     if (!(await request.confirm(found))) throw takeoverErrors.not_confirmed();
-    await complete(client, found, pending);
+    await complete(client, found, store);
     settle({ database, keyStore }, found, successorOf(proven, pending));
     store.remove();
     return found;
@@ -94,16 +94,20 @@ type Proven = {
 async function prove(request: TakeoverRequest, store: TakeoverStore, pending: PendingTakeover): Promise<Proven> {
   const { client, means } = request;
   const { access, introductions, proof: given } = readMeans(means, client, pending);
-  const isSameSigner = (proof: TakeoverProof) => signerIn(proof) === signerOf(means, given);
-  if (pending.proof && isSameSigner(pending.proof)) {
+  const { mayBeDone: _, ...begun } = pending;
+  const isSameSigner = pending.proof && signerIn(pending.proof) === signerOf(means, given);
+  if (pending.proof && (isSameSigner || pending.mayBeDone)) {
     const again = await begin(client, pending.proof).catch((error: unknown) => {
       if (!isOver(error)) throw error;
       return undefined;
     });
-    if (again) return { takeover: again, access, introductions };
+    // It is this computer's by the proof before, which nothing else tells any more.
+    if (again?.completedAt && !isSameSigner) throw store.unsettled(pending);
+    if (!again?.completedAt) store.save(begun);
+    if (again && isSameSigner) return { takeover: again, access, introductions };
   }
   const proof = given ?? (await proofByCode(request));
-  store.save({ ...pending, proof: { ...proof } });
+  store.save({ ...begun, proof: { ...proof } });
   return { takeover: await begin(client, proof), access, introductions };
 }
 
@@ -173,9 +177,25 @@ async function look(client: CloudClient, { takeover, access }: Proven): Promise<
 }
 
 /** @throws takeover.keyring_changed where the old computer made another keyring meanwhile: run it again */
-async function complete(client: CloudClient, { takeover, opened }: FoundArchive, pending: PendingTakeover) {
+async function complete(client: CloudClient, { takeover, opened }: FoundArchive, store: TakeoverStore) {
+  const kept = store.load();
+  assert(kept, 'what was begun is kept until its end');
+  const { mayBeDone: _, ...pending } = kept;
   const body = { writerKey: writerKeyOf(pending), keyringSha256: Buffer.from(opened.keyringSha256).toString('hex') };
-  await client.call(takeoverRoutes.complete, { params: { takeoverUid: takeover.takeoverUid }, body });
+  // From here on the answer may be lost, and the archive be this computer's all the same.
+  store.save({ ...pending, mayBeDone: true });
+  try {
+    await client.call(takeoverRoutes.complete, { params: { takeoverUid: takeover.takeoverUid }, body });
+  } catch (error) {
+    if (isRefused(error)) store.save(pending);
+    throw error;
+  }
+}
+
+/** Whether the server itself says that it hands nothing on, so that nothing was. */
+function isRefused(error: unknown): boolean {
+  const codes: readonly string[] = Object.values(serverErrors).map(({ code }) => code);
+  return error instanceof CodedError && codes.includes(error.code);
 }
 
 const origins = { hand_over: 'device_signed', recovery_code: 'recovery_code', approval: 'administrator' } as const;

@@ -2,6 +2,7 @@ import {
   checkRecords,
   emptyLogState,
   type Keyring,
+  logErrors,
   parseKeyring,
   parseRecordHeader,
   RecordKind,
@@ -133,11 +134,11 @@ export async function addKeyring(ctx: IoContext<StorageAdapters>, archiveId: str
  * log, also where the server stops in between.
  *
  * Nothing is said twice of one that did not reach the disk then.
- * @throws storage.keyring_lacks_escrow, storage.too_many_keyrings
+ * @throws storage.keyring_lacks_escrow, storage.too_many_keyrings, log.fenced when the archive is another device's by now
  */
 export async function admitKeyrings(
   ctx: IoContext<StorageAdapters>,
-  { row }: OpenArchive,
+  { row, state }: OpenArchive,
   records: readonly Uint8Array[],
 ): Promise<void> {
   const { archive_id: archiveId, device_id: deviceId } = row;
@@ -145,6 +146,7 @@ export async function admitKeyrings(
   const newest = keyrings.at(-1);
   if (!newest) return;
   await ctx.transact(async ({ tx, tenantId }) => {
+    if (!(await store.isStillSo(tx, row, state.sessionEpoch))) throw logErrors.fenced();
     await expectEscrow(tx, { tenantId, deviceId }, newest);
     for (const { record, number: keyringNumber, slots } of keyrings) {
       const said = { archiveId, keyringNumber, keyringSha256: sha256(record), slots, nonce: systemRandom(16) };
@@ -211,7 +213,10 @@ export async function leaseReadableArchive(ctx: IoContext<StorageAdapters>, arch
   const own = await leaseOf(ctx, archiveId, deviceId);
   if (own) return own;
   const { tenantId } = ctx;
-  const mayRead = await ctx.transact(({ tx, now }) => mayReadToTakeOver(tx, { tenantId, archiveId, deviceId }, now));
+  const mayRead = await ctx.transact(async ({ tx, now }) => {
+    const ownerId = await store.deviceOfArchive(tx, tenantId, archiveId);
+    return ownerId !== undefined && mayReadToTakeOver(tx, { tenantId, archiveId, deviceId, ownerId }, now);
+  });
   const lease = mayRead ? await declaring(() => ctx.archives.lease(tenantId, archiveId)) : undefined;
   return lease ?? leaseNow(ctx, archiveId, deviceId);
 }

@@ -244,10 +244,31 @@ export class OpenArchive {
     const addedBytes = await this.#expectRoom(records, limits);
     const keyrings = records.flatMap((record) => (isNewKeyring(record) ? [record.bytes] : []));
     if (keyrings.length > 0) await limits.admit(keyrings);
-    await this.folder.append(examined);
+    await this.#whileOurs(() => this.folder.append(examined));
     this.#storedBytes += addedBytes;
     this.#noteLiveSets(records);
     return verdict.state;
+  }
+
+  /**
+   * Runs `write` while nobody can hand the archive on: whose it is was asked before the body came, which may take long.
+   *
+   * @throws log.fenced when it is another's by now, and nothing was written
+   */
+  async #whileOurs(write: () => Promise<unknown>): Promise<void> {
+    const { database, row } = this.#options;
+    let isWritten = false;
+    try {
+      await database.withTenant(row.tenant_id, async (tx) => {
+        if (!(await store.isStillSo(tx, row, this.#state.sessionEpoch))) throw logErrors.fenced();
+        await write();
+        isWritten = true;
+      });
+    } catch (error) {
+      // Written, and the lock lost before its end: what is in memory no longer says what is on the disk.
+      if (isWritten) this.#broken ??= { cause: error };
+      throw error;
+    }
   }
 
   #noteLiveSets(records: Examined): void {

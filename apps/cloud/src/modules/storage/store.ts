@@ -55,6 +55,28 @@ export async function deviceOfArchive(tx: TenantTx, tenantId: string, archiveId:
   return row?.device_id;
 }
 
+/**
+ * Whether an archive is still whose it was when its row was read, and no newer session has begun on another node; nobody
+ * hands it on until the transaction ends.
+ */
+export async function isStillSo(
+  tx: TenantTx,
+  opened: Pick<ArchiveRow, 'tenant_id' | 'archive_id' | 'device_id' | 'taken_over_at'>,
+  sessionEpoch: number,
+): Promise<boolean> {
+  const row = await db(tx)
+    .selectFrom('archives')
+    .select(['device_id', 'taken_over_at', 'session_epoch'])
+    .where('tenant_id', '=', opened.tenant_id)
+    .where('archive_id', '=', opened.archive_id)
+    .forShare()
+    .executeTakeFirst();
+  // It may have gone to another device and come back since.
+  const isSameHand =
+    row?.device_id === opened.device_id && row.taken_over_at?.getTime() === opened.taken_over_at?.getTime();
+  return row !== undefined && isSameHand && row.session_epoch <= sessionEpoch;
+}
+
 /** An archive that has a keyring, as it stands; nobody else changes its row until the transaction ends. */
 export async function lockArchiveToHandOn(tx: TenantTx, tenantId: string, archiveId: string) {
   const row = await db(tx)

@@ -78,6 +78,19 @@ export function findByProof(
     .executeTakeFirst();
 }
 
+/** How many takeovers of an archive a device has begun since an instant, done or not. */
+export async function countBegun(tx: TenantTx, of: DeviceAndArchive, since: Date): Promise<number> {
+  const { count } = await db(tx)
+    .selectFrom('takeovers')
+    .select(({ fn }) => fn.countAll<string>().as('count'))
+    .where('tenant_id', '=', of.tenantId)
+    .where('archive_id', '=', of.archiveId)
+    .where('new_device_id', '=', of.deviceId)
+    .where('begun_at', '>', since)
+    .executeTakeFirstOrThrow();
+  return Number(count);
+}
+
 /** Adds a takeover; false where its proof was used at this moment. */
 export async function insertTakeover(tx: TenantTx, row: Omit<TakeoverRow, 'completed_at'>): Promise<boolean> {
   const result = await db(tx)
@@ -104,14 +117,22 @@ export async function setCompleted(
 /** A device and an archive. */
 export type DeviceAndArchive = { readonly tenantId: string; readonly archiveId: string; readonly deviceId: string };
 
-/** Whether a device has proved that it may take an archive over, and may read it until it does or its time is up. */
-export async function mayReadToTakeOver(tx: TenantTx, of: DeviceAndArchive, now: Date): Promise<boolean> {
+/**
+ * Whether a device has proved that it may take an archive over, and may read it until it does, its time is up or the archive
+ * is no longer that of the device it was to be taken from. `ownerId`: whose it is now.
+ */
+export async function mayReadToTakeOver(
+  tx: TenantTx,
+  of: DeviceAndArchive & { readonly ownerId: string },
+  now: Date,
+): Promise<boolean> {
   const row = await db(tx)
     .selectFrom('takeovers')
     .select('takeover_id')
     .where('tenant_id', '=', of.tenantId)
     .where('archive_id', '=', of.archiveId)
     .where('new_device_id', '=', of.deviceId)
+    .where('old_device_id', '=', of.ownerId)
     .where('completed_at', 'is', null)
     .where('expires_at', '>', now)
     .executeTakeFirst();

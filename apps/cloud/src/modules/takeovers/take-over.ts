@@ -43,6 +43,9 @@ export type TakeoverDeps = { readonly installationId: string; readonly archives:
 
 /** How long a takeover may take from its proof to its end. */
 const COMPLETE_WITHIN_MS = 24 * 3_600_000;
+/** Takeovers of one archive that one device may begin in a day: each is a leaf that all devices of the tenant follow. */
+const MAX_BEGUN_A_DAY = 32;
+const DAY_MS = 24 * 3_600_000;
 /** A proof is dated by the server's clock as its maker knows it. */
 const CLOCK_SLACK_MS = 5 * 60_000;
 
@@ -50,7 +53,8 @@ const CLOCK_SLACK_MS = 5 * 60_000;
  * Begins a takeover: the device that asks has proved that it may take an archive over, and may read it.
  *
  * Sent again by the same device it is the same takeover, done or not.
- * @throws takeover.proof_invalid, takeover.proof_refused, takeover.proof_expired, takeover.proof_used, takeover.has_archive
+ * @throws takeover.proof_invalid, takeover.proof_refused, takeover.proof_expired, takeover.proof_used, takeover.has_archive,
+ * takeover.too_many
  */
 export async function beginTakeover(ctx: TxContext, deps: TakeoverDeps, proof: TakeoverProof): Promise<Takeover> {
   const { tx, tenantId, principal, now } = ctx;
@@ -66,6 +70,7 @@ export async function beginTakeover(ctx: TxContext, deps: TakeoverDeps, proof: T
     throw takeoverErrors.proof_refused({ field: 'expiresAt' });
   const entitled = await expectEntitled(tx, { tenantId, claim, archives: deps.archives, now });
   if (await deps.archives.hasArchive(tx, tenantId, principal.principalId)) throw takeoverErrors.has_archive();
+  await expectNotTooMany(ctx, entitled.archive);
   const row = {
     tenant_id: tenantId,
     takeover_id: newId<'takeover'>(now.getTime()),
@@ -81,6 +86,13 @@ export async function beginTakeover(ctx: TxContext, deps: TakeoverDeps, proof: T
   if (!(await store.insertTakeover(tx, row))) throw takeoverErrors.proof_used();
   await tell(ctx, { ...row, completed_at: null }, { step: 'begun', claim, writerKey: null });
   return describe({ ...row, completed_at: null }, claim, entitled);
+}
+
+/** Counts while the archive's row is locked: no two count at once. @throws takeover.too_many */
+async function expectNotTooMany({ tx, tenantId, principal, now }: TxContext, { archiveId }: ArchiveToHandOn) {
+  const of = { tenantId, archiveId, deviceId: principal.principalId };
+  const begun = await store.countBegun(tx, of, new Date(now.getTime() - DAY_MS));
+  if (begun >= MAX_BEGUN_A_DAY) throw takeoverErrors.too_many();
 }
 
 /** The takeover that this proof began before; the same device may go on with it, and nobody begins another by it. */
