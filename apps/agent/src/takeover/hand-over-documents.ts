@@ -16,15 +16,21 @@ import { takeoverErrors } from './errors.ts';
 
 const Key32 = z.string().regex(/^[\w-]{42}[AEIMQUYcgkosw048]$/);
 
+/** People read it on a screen and compare what stands beside it: it stays in its line, and shows as what it is. */
+const Shown = z
+  .string()
+  .max(255)
+  .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u);
+
 const Request = z.strictObject({
   type: z.literal('holdfast-takeover-request'),
   version: z.literal(1),
   installationId: z.uuid(),
   tenantUid: z.uuid(),
   /** The computer that is to be replaced, as a person named it. */
-  device: z.string().min(1).max(255),
+  device: Shown.min(1),
   /** The new computer: its name, its identifier, and the key that it enrolled with. */
-  name: z.string().max(255),
+  name: Shown,
   newDeviceUid: z.uuid(),
   newDeviceKey: Key32,
   /** X25519: the keys of the archive are sealed to it. */
