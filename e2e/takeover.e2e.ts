@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { appendFileSync, cpSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { parseKeyring, RecordKind, splitRecord } from '@holdfast/archive';
@@ -163,6 +163,12 @@ test('an old computer that still works hands its archive over, and introduces th
   const stranger = path.join(newFolder(t), 'state');
   await scene.invite();
   assert.equal(codeIn(await replace([...by, answer!, '--state', stranger])), 'agent_takeover.for_another');
+  const signatureIn = (file: string) => (JSON.parse(readFileSync(file, 'utf8')) as { signature: string }).signature;
+  const forged = path.join(papers, 'forged');
+  const genuine = JSON.parse(readFileSync(answer!, 'utf8')) as object;
+  writeFileSync(forged, JSON.stringify({ ...genuine, signature: signatureIn(late!) }));
+  assert.equal(codeIn(await replace([...by, forged])), 'agent_takeover.not_from_writer');
+  assert.equal(await isProtected(old), true, 'nothing has changed for the old computer');
   const taken = await replace([...by, answer!]);
   assert.equal(taken.status, 0, taken.text);
   await old.agent.stop();

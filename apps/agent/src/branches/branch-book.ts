@@ -84,7 +84,8 @@ export class BranchBook {
       state === 'open' && destinationId === found.destinationId && fork?.sha256 === found.fork?.sha256;
     const before = all.find(isSame);
     const branch = before?.branch ?? Math.max(0, ...all.map((each) => each.branch)) + 1;
-    const known: KnownBranch = { ...found, branch, foundAtMs: before?.foundAtMs ?? nowMs, state: 'open' };
+    const { foundAtMs = nowMs, since } = before ?? {};
+    const known: KnownBranch = { ...found, branch, foundAtMs, state: 'open', ...(since !== undefined && { since }) };
     this.#save([...all.filter((each) => each !== before), known]);
     return known;
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { ArchiveFolder, nodeDisk } from '@holdfast/archive/log';
@@ -158,6 +158,47 @@ test('a branch that is taken in is older versions, what is there now stays the n
   );
 });
 
+/** A branch of which one commit is known, where its folder has two by now. */
+async function startLonger(t: TestContext): Promise<BranchScene> {
+  const scene = await BranchScene.start(t);
+  const { agent } = scene;
+  const [shorter, longer] = ['shorter', 'longer'].map((name) => path.join(agent.folder, name));
+  const there = [
+    () => agent.write('shared', 'only there 1'),
+    () => {
+      cpSync(scene.folder, shorter!, { recursive: true, preserveTimestamps: true });
+      agent.write('shared', 'only there 2');
+    },
+  ];
+  await scene.part(there, [() => agent.write('shared', 'meanwhile')]);
+  renameSync(scene.folder, longer!);
+  renameSync(shorter!, scene.folder);
+  const [known] = await branchesOf(scene);
+  assert.deepEqual([known!['toCommit'], known!['versions']], [4, 1]);
+  renameSync(scene.folder, shorter!);
+  renameSync(longer!, scene.folder);
+  return scene;
+}
+
+test('a branch that went on since it was found is taken in as it is now, all of it', async (t) => {
+  const scene = await startLonger(t);
+  const taken = await scene.agent.ask('branch.take-in', { branch: 1 });
+  assert.deepEqual([taken['versions'], taken['toCommit'], taken['state']], [2, 5, 'taken_in']);
+  const contents = await contentsOf(scene, 'shared');
+  assert.deepEqual(contents.slice(-3), ['only there 1', 'only there 2', 'meanwhile']);
+});
+
+test('a branch that went on since it was found is not given up before it was looked at again', async (t) => {
+  const scene = await startLonger(t);
+  const { agent } = scene;
+  await assert.rejects(agent.ask('branch.give-up', { branch: 1 }), { code: 'branches.went_on' });
+  const [known] = await branchesOf(scene);
+  assert.deepEqual([known!['state'], known!['toCommit'], known!['versions']], ['open', 5, 2]);
+  assert.equal((await agent.ask('branch.give-up', { branch: 1 }))['state'], 'given_up');
+  await scene.backUp();
+  assert.deepEqual(await standingsOf(scene), { server: 'protected', folder: 'protected' });
+});
+
 test('a third destination that comes later gets the line, and nothing of the branch', async (t) => {
   const scene = await startParted(t);
   const { agent } = scene;
@@ -231,10 +272,12 @@ test('a destination takes live sets once nobody can want what a branch there alo
   book.change(branch, { state: 'taken_in' });
   assert.equal(book.mayTakeLiveSets(2, 2000), true);
 
-  // It went on since: the same branch, until somebody decided about it.
+  // It went on since: the same branch, and what began to be taken in goes on, until somebody decided about it.
   const longer = { ...found, head: { ...link, number: 10, sha256: '10' } };
   assert.equal(book.note(longer, 3000).branch, 2);
-  assert.equal(book.note({ ...longer, head: { ...link, number: 11, sha256: '11' } }, 4000).branch, 2);
+  book.change(2, { since: 7 });
+  const { branch: same, since } = book.note({ ...longer, head: { ...link, number: 11, sha256: '11' } }, 4000);
+  assert.deepEqual([same, since], [2, 7]);
   book.forget(2);
   assert.deepEqual(book.all(), []);
 });

@@ -37,9 +37,10 @@ export function answerBranchList(parts: AgentParts): Promise<object> {
 /** `branch.show`: the versions that the branch has and the line has not, as items, in the order in which they were made. */
 export function answerBranchShow(parts: AgentParts, { branch }: Named, { send, signal }: Asking): Promise<object> {
   const { branches, protector, archive } = parts;
-  const known = branches.get(branch);
+  branches.get(branch);
   const show = async () => {
     await protector.connect();
+    const known = branches.get(branch);
     return withBranch(parts, known, async (open) => {
       let versions = 0;
       for await (const { names, row, commit, isInLine, folders } of comparedVersions(
@@ -64,17 +65,21 @@ export function answerBranchShow(parts: AgentParts, { branch }: Named, { send, s
   return protector.exclusive(show, { isWholeNeeded: false });
 }
 
-/** `branch.take-in`: with `dryRun`, how much it would be. What could not be taken in is listed, and the branch stays open. */
+/**
+ * `branch.take-in`: with `dryRun`, how much it would be. What could not be taken in is listed, and the branch stays open. One
+ * that went on since it was found is taken in as it is now.
+ */
 export function answerBranchTakeIn(
   parts: AgentParts,
   { branch, dryRun = false }: Named & { readonly dryRun?: boolean | undefined },
   asking: Asking,
 ): Promise<object> {
   const { branches, protector, clock, log } = parts;
-  const known = branches.get(branch);
-  if (known.state !== 'open') throw branchErrors.decided({ branch, state: known.state });
+  const asked = undecided(parts, branch);
   const take = async () => {
     await protector.connect();
+    // What was known before may be shorter than what lies there now.
+    const known = undecided(parts, asked.branch);
     if (dryRun) return { dryRun, ...shownBranch(parts, await surveyed(parts, known)) };
     const send = throttled(asking, clock);
     const signal = AbortSignal.any([asking.signal, parts.signal]);
@@ -82,7 +87,7 @@ export function answerBranchTakeIn(
       takeInBranch(parts, known, { open, signal, onProgress: (progress) => send({ progress }) }),
     );
     if (taken.leftCount === 0) {
-      decide(parts, branch, 'taken_in', asking);
+      decide(parts, known, 'taken_in', asking);
       log.info('a branch was taken in', { branch, versions: taken.versions, storedBytes: taken.storedBytes });
     }
     await protector.connect();
@@ -91,13 +96,17 @@ export function answerBranchTakeIn(
   return protector.exclusive(take, { isWholeNeeded: false });
 }
 
-/** `branch.give-up`: its destination goes on with the line; the branch's records stay there for one hold at least. */
+/**
+ * `branch.give-up`: its destination goes on with the line; the branch's records stay there for one hold at least.
+ *
+ * @throws branches.went_on where the destination has more of it than was known when this was asked
+ */
 export function answerBranchGiveUp(parts: AgentParts, { branch }: Named, asking: Asking): Promise<object> {
   const { branches, protector, log } = parts;
-  const { state } = branches.get(branch);
-  if (state !== 'open') throw branchErrors.decided({ branch, state });
+  const asked = undecided(parts, branch);
   const giveUp = async () => {
-    decide(parts, branch, 'given_up', asking);
+    await protector.connect();
+    decide(parts, asked, 'given_up', asking);
     log.info('a branch was given up', { branch, uid: asking.caller.uid });
     await protector.connect();
     return shownBranch(parts, branches.get(branch));
@@ -116,7 +125,21 @@ export function answerBranchKeep(parts: AgentParts, { branch }: Named, asking: A
   return shownBranch(parts, branches.reopen(branch));
 }
 
-function decide(parts: AgentParts, branch: number, state: 'taken_in' | 'given_up', { caller }: Asking): void {
+/** As it is known now. @throws branches.decided */
+function undecided({ branches }: AgentParts, branch: number): KnownBranch {
+  const known = branches.get(branch);
+  if (known.state !== 'open') throw branchErrors.decided({ branch, state: known.state });
+  return known;
+}
+
+/** Takes down what becomes of a branch up to the head that was looked at. @throws branches.went_on where it has another now */
+function decide(
+  parts: AgentParts,
+  { branch, head }: KnownBranch,
+  state: 'taken_in' | 'given_up',
+  { caller }: Asking,
+): void {
+  if (undecided(parts, branch).head.sha256 !== head.sha256) throw branchErrors.went_on({ branch });
   parts.branches.change(branch, { state, decidedAtMs: Math.round(parts.clock.now()), decidedBy: caller.uid });
 }
 

@@ -10,6 +10,7 @@ export const takeoverErrors = defineErrors('agent_takeover', {
   keyrings_missing: ['corrupt', 'Keyrings of the archive are missing at the server'],
   document_invalid: ['invalid', 'The file is not what one computer gives the other to hand an archive over'],
   for_another: ['invalid', 'The file is for another computer, or another takeover than the one that was begun'],
+  not_from_writer: ['invalid', 'The hand-over is not from the computer that writes to the archive'],
   not_the_writer: ['conflict', 'This computer is not the one that writes to the archive now'],
   not_confirmed: ['conflict', 'Nothing was taken over: it was not confirmed'],
   unsettled: ['conflict', 'A takeover that was begun here may be done at the server, and is not finished here'],

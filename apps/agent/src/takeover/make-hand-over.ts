@@ -8,7 +8,7 @@ import type { Enrollment } from '../cloud/enrollment-store.ts';
 import { isRightfulWriter } from '../destinations/take-over.ts';
 import { writersOf } from '../keys/archive-keyring.ts';
 import { takeoverErrors } from './errors.ts';
-import { fingerprintOf, formatHandOver, type HandOverRequest } from './hand-over-documents.ts';
+import { fingerprintOf, formatHandOver, type HandOverMaking, type HandOverRequest } from './hand-over-documents.ts';
 
 /** A hand-over as its maker is shown it. */
 export type MadeHandOver = {
@@ -55,8 +55,11 @@ export function makeHandOver(
   } as const;
   const proof = signTakeoverProof(claim, (message) => sign(null, message, key));
   const { ring } = archive.stored.keys;
-  const introductions = introduce(archive, new Uint8Array(Buffer.from(request.writerKey, 'base64url')));
-  const document = formatHandOver({ proof, ring, introductions }, request.recipientKey, random);
+  const signAsWriter = writerOf(archive);
+  const writerKey = new Uint8Array(Buffer.from(request.writerKey, 'base64url'));
+  const introductions = introduce(archive, writerKey, signAsWriter);
+  const { recipientKey } = request;
+  const document = formatHandOver({ proof, ring, introductions }, { recipientKey, signAsWriter, random });
   return { document, fingerprint: fingerprintOf(request), expiresAt };
 }
 
@@ -66,14 +69,21 @@ function expectMeant(request: HandOverRequest, { installationId, tenantUid, devi
     throw takeoverErrors.for_another({ device: request.device, thisDevice: deviceUid });
 }
 
-function introduce({ archiveId, index, stored }: DeviceArchive, publicKey: Uint8Array): readonly Introduction[] {
+function writerOf({ stored }: DeviceArchive): HandOverMaking['signAsWriter'] {
   const der = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), stored.keys.signingSeed]);
   const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  return (message) => new Uint8Array(sign(null, message, key));
+}
+
+function introduce(
+  { archiveId, index, stored }: DeviceArchive,
+  publicKey: Uint8Array,
+  signAsWriter: HandOverMaking['signAsWriter'],
+): readonly Introduction[] {
   const number = writersOf(stored).at(-1)!.number + 1;
   const next = index.head().number + 1;
   return Array.from({ length: introducedCommits }, (_, place) => {
     const firstCommit = next + place;
-    const message = introductionMessage(archiveId, { number, publicKey, firstCommit });
-    return { firstCommit, signature: new Uint8Array(sign(null, message, key)) };
+    return { firstCommit, signature: signAsWriter(introductionMessage(archiveId, { number, publicKey, firstCommit })) };
   });
 }

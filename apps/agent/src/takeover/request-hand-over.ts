@@ -24,7 +24,8 @@ export function requestHandOver(
     installationId,
     tenantUid,
     device,
-    name,
+    // A computer may be called anything; a request says what shows as it is.
+    name: name.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '?'),
     newDeviceUid,
     newDeviceKey: deviceKey.x,
     recipientKey: Buffer.from(recipientOf(pending).publicKey).toString('base64url'),

@@ -23,7 +23,7 @@ import { KeyStore, type StoredKeys, type Successor } from '../keys/key-store.ts'
 import { AgentDatabase } from '../state/agent-database.ts';
 import { CloudShelf } from './cloud-shelf.ts';
 import { takeoverErrors } from './errors.ts';
-import { openHandOver } from './hand-over-documents.ts';
+import { openHandOver, type ReadHandOver } from './hand-over-documents.ts';
 import { choiceIn, type OpenedRing, openNewestRing, type RingAccess } from './open-ring.ts';
 import { type PendingTakeover, recipientOf, TakeoverStore, writerKeyOf } from './pending-takeover.ts';
 import { type ArchiveContents, readContents } from './read-sets.ts';
@@ -74,6 +74,7 @@ export async function takeOverArchive(request: TakeoverRequest): Promise<FoundAr
     const proven = await prove(request, store, pending);
     expectNoOtherArchive(keyStore, proven.takeover);
     const found = await look(client, proven);
+    expectFromWriter(proven, found);
     if (!(await request.confirm(found))) throw takeoverErrors.not_confirmed();
     await complete(client, found, store);
     settle({ database, keyStore }, found, successorOf(proven, pending));
@@ -88,12 +89,14 @@ type Proven = {
   readonly takeover: Takeover;
   readonly access: RingAccess;
   readonly introductions: Successor['introductions'];
+  /** Of a hand-over. */
+  readonly isFrom?: ReadHandOver['isFrom'] | undefined;
 };
 
 /** Shows the server the proof; one that was shown before it broke off is shown again, since it is worth something once. */
 async function prove(request: TakeoverRequest, store: TakeoverStore, pending: PendingTakeover): Promise<Proven> {
   const { client, means } = request;
-  const { access, introductions, proof: given } = readMeans(means, client, pending);
+  const { proof: given, ...read } = readMeans(means, client, pending);
   const { mayBeDone: _, ...begun } = pending;
   const isSameSigner = pending.proof && signerIn(pending.proof) === signerOf(means, given);
   if (pending.proof && (isSameSigner || pending.mayBeDone)) {
@@ -104,19 +107,19 @@ async function prove(request: TakeoverRequest, store: TakeoverStore, pending: Pe
     // It is this computer's by the proof before, which nothing else tells any more.
     if (again?.completedAt && !isSameSigner) throw store.unsettled(pending);
     if (!again?.completedAt) store.save(begun);
-    if (again && isSameSigner) return { takeover: again, access, introductions };
+    if (again && isSameSigner) return { ...read, takeover: again };
   }
   const proof = given ?? (await proofByCode(request));
   store.save({ ...begun, proof: { ...proof } });
-  return { takeover: await begin(client, proof), access, introductions };
+  return { ...read, takeover: await begin(client, proof) };
 }
 
 function readMeans(means: TakeoverMeans, client: CloudClient, pending: PendingTakeover) {
   if (means.kind === 'recovery_code') return { access: means, introductions: [], proof: undefined };
   if (means.kind === 'approval') return { access: means.access, introductions: [], proof: means.proof };
   const { deviceKey } = client.enrollment;
-  const { ring, introductions, proof } = openHandOver(means.text, recipientOf(pending), deviceKey.x);
-  return { access: { kind: 'ring', ring } as const, introductions, proof };
+  const { ring, ...read } = openHandOver(means.text, recipientOf(pending), deviceKey.x);
+  return { ...read, access: { kind: 'ring', ring } as const };
 }
 
 /** Whether a proof that was shown before can serve no more, and a new one may. */
@@ -174,6 +177,12 @@ async function look(client: CloudClient, { takeover, access }: Proven): Promise<
   assert(archiveId !== undefined, 'an archive is named by an identifier');
   const opened = await openNewestRing(shelf, { archiveId, access });
   return { takeover, opened, contents: await readContents(shelf, archiveId, opened) };
+}
+
+/** The keys of a hand-over are sealed to keys that its request names in the clear: who sealed them has to be the writer. */
+function expectFromWriter({ isFrom }: Proven, { opened }: FoundArchive): void {
+  const writer = opened.keyring.writers.at(-1);
+  if (isFrom && !(writer && isFrom(writer.publicKey))) throw takeoverErrors.not_from_writer();
 }
 
 /** @throws takeover.keyring_changed where the old computer made another keyring meanwhile: run it again */

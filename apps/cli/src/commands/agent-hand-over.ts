@@ -3,9 +3,9 @@ import type { Command } from 'commander';
 import { defineErrors } from '@holdfast/base';
 import { absolutePath, ask } from '../agent-socket.ts';
 import { confirm } from '../confirm.ts';
-import { timeText } from '../figures.ts';
 import { createOutput } from '../output.ts';
 import { writeNewFile } from './new-file.ts';
+import { askedText, handedText, type MadeHandOver } from './takeover-text.ts';
 
 const handOverErrors = defineErrors('hand_over', {
   file_unreadable: ['not_found', 'The request of the new computer cannot be read'],
@@ -15,13 +15,6 @@ const handOverErrors = defineErrors('hand_over', {
 });
 
 type Options = { readonly out: string; readonly yes?: boolean; readonly json?: boolean };
-
-type Made = {
-  readonly document: string;
-  readonly fingerprint: string;
-  readonly expiresAt: string;
-  readonly newDevice: { readonly name: string; readonly deviceUid: string };
-};
 
 /** `holdfast agent hand-over`: lets a new computer go on with this one's archive. */
 export function registerAgentHandOver(agent: Command): void {
@@ -34,16 +27,14 @@ export function registerAgentHandOver(agent: Command): void {
     .option('--yes', 'the fingerprint on the screen of the new computer is the one of this request')
     .action(async (request: string, options: Options) => {
       const output = createOutput(options.json ?? false);
-      const made = await ask<Made>('agent.hand-over', { document: readRequest(request) });
+      const made = await ask<MadeHandOver>('agent.hand-over', { document: readRequest(request) });
       const { document, fingerprint, expiresAt, newDevice } = made;
-      output.note(`${newDevice.name} (${newDevice.deviceUid}) asks for the archive of this computer.`);
-      output.note(`Its screen must show this fingerprint: ${fingerprint}`);
-      if (!options.yes && !(await confirm('Does it?'))) throw handOverErrors.not_confirmed({ fingerprint });
+      output.note(askedText(made));
+      if (!options.yes && !(await confirm(`Does its screen show ${fingerprint}?`)))
+        throw handOverErrors.not_confirmed({ fingerprint });
       const file = absolutePath(options.out);
       writeNewFile(file, document, handOverErrors);
-      const text = `The hand-over is ${file}. Carry it to ${newDevice.name}, and there: holdfast agent enroll --replace DEVICE --hand-over FILE
-It is of use once, until ${timeText(expiresAt)}. Until then this computer goes on; after that it backs up to this archive no more.`;
-      output.result({ file, fingerprint, expiresAt, newDevice }, text);
+      output.result({ file, fingerprint, expiresAt, newDevice }, handedText(file, made));
     });
 }
 

@@ -6,10 +6,10 @@ import type { Enrollment } from '@holdfast/agent/cloud';
 import { defineErrors } from '@holdfast/base';
 import { confirm } from '../confirm.ts';
 import { deviceFacts } from '../device-facts.ts';
-import { bytesText, timeText } from '../figures.ts';
 import type { Output } from '../output.ts';
 import { readAll, readPassword } from '../read-secret.ts';
 import { writeNewFile } from './new-file.ts';
+import { doneText, foundText } from './takeover-text.ts';
 
 const replaceErrors = defineErrors('agent_enroll', {
   means: ['invalid', 'To replace a computer takes one proof: a recovery code, a hand-over or an approval'],
@@ -146,29 +146,4 @@ function shownFacts({ takeover, contents, opened }: FoundArchive) {
     keepsSlots: opened.hasCarriedSlots,
     problems: opened.problems.map(({ problem }) => problem),
   };
-}
-
-function foundText({ takeover, contents, opened }: FoundArchive): string {
-  const { device, archiveId, storedBytes } = takeover;
-  const { head, sets, unreadSets } = contents;
-  const newest = head ? `${timeText(new Date(head.atMs).toISOString())}, number ${head.number}` : 'none yet';
-  const lines = [
-    `This is the archive of ${device.name} (${device.deviceUid}), last heard of ${timeText(device.lastSeenAt ?? undefined)}:`,
-    `  archive        ${archiveId}, ${bytesText(storedBytes)} stored`,
-    `  newest commit  ${newest}`,
-    ...sets.map(({ name, includes }) => `  backup set     ${name}: ${includes.join(', ')}`),
-    ...unreadSets.map((name) => `  backup set     ${name}: of a newer version, does not come along`),
-    ...opened.problems.map(({ problem }) => `  not proven     ${problem}`),
-    ...(opened.hasCarriedSlots
-      ? []
-      : ['  A password or custom key does not come along: set it again; so does the recovery code.']),
-    `From then on ${device.name} backs up to it no more.`,
-  ];
-  return lines.join('\n');
-}
-
-function doneText({ takeover, opened }: FoundArchive): string {
-  const byCode = takeover.proof === 'recovery_code' || !opened.hasCarriedSlots;
-  const code = byCode ? '\nThen make a new recovery code, since this one was used: holdfast key show-recovery' : '';
-  return `This computer goes on with the archive of ${takeover.device.name}. Start it: holdfast agent run${code}`;
 }

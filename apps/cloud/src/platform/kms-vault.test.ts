@@ -135,8 +135,9 @@ test('a Vault that binds nothing to secrets is refused, and one that does is not
   }
 });
 
-test('a key that could be taken out of the Vault is refused where keys are listed or changed, and others are not', async () => {
-  const kms = await open(nextFile());
+test('a key that could be taken out of the Vault is refused at the start and where keys are listed or changed, and others are not', async () => {
+  const file = nextFile();
+  const kms = await open(file);
   await kms.listKeys();
   const ofApi = (await kms.listKeys()).find(({ role }) => role === 'api')!;
   const name = `holdfast-${ofApi.keyId.split('-')[0]}-api`;
@@ -150,8 +151,10 @@ test('a key that could be taken out of the Vault is refused where keys are liste
     fake.keys.set(name, { ...key, ...weak });
     await assert.rejects(kms.listKeys(), { code: 'kms_remote.weak_key' });
     await assert.rejects(kms.addKeys(), { code: 'kms_remote.weak_key' });
+    await assert.rejects(open(file), { code: 'kms_remote.weak_key' });
     fake.keys.set(name, key);
     await kms.listKeys();
+    await open(file);
   }
 });
 

@@ -41,6 +41,7 @@ const KEY_TYPE = 'aes256-gcm96';
  * that its policy lets use one of them opens nothing of another role. Purpose and tenant are bound as associated data.
  *
  * The name of the keys and a secret that passwords follow from, wrapped, are kept beside at `filePath`; made with the first start.
+ * Keys of every role are looked at: kms_remote.weak_key where one can be taken out of the Vault.
  * @throws kms_remote.*, kms.bad_key_file, kms.exposed_key_file, kms.foreign_key_file
  */
 export async function openVaultKms(filePath: string, options: VaultKmsOptions): Promise<VaultKms> {
@@ -48,6 +49,8 @@ export async function openVaultKms(filePath: string, options: VaultKmsOptions): 
   const calls = callsOf(options);
   const file =
     (await readRemoteFile(filePath, FORMAT)) ?? (await createFile({ filePath, random, calls: calls('operator') }));
+  // Others may have changed them: one that can be taken out again is used for nothing.
+  for (const role of kmsRoles) await listVersions(calls('operator'), role, file.keySet);
   const operator = roleKms(calls('operator'), 'operator', file.keySet);
   const passwordSecret = await operator.unwrap(file.passwordSecret, passwordContext);
   await refuseUnbound(operator, file.passwordSecret);
