@@ -56,7 +56,9 @@ async function release(
   const about = ['--archive', 'laptop', '--reason', 'the disk is gone', '--epochs', epochs];
   const asked = await done(homeDir, ['key', 'release', 'request', '--key', asker.keyFile, ...about]);
   assert.equal(asked['state'], 'asked');
-  const name = String(asked['requestSha256']).slice(0, 16);
+  const name = String(asked['requestSha256']);
+  const part = ['key', 'release', 'approve', name.slice(0, 16), '--key', approver.keyFile];
+  assert.notEqual((await command(homeDir, part)).status, 0, 'a part of the hash is not enough to approve');
   const early = await command(homeDir, ['key', 'release', 'take', name, '--key', asker.keyFile, '--out', out]);
   assert.equal((early.value['error'] as unknown as { code: string }).code, 'releases.waiting');
   const approved = await done(homeDir, ['key', 'release', 'approve', name, '--key', approver.keyFile]);
@@ -170,6 +172,7 @@ test('a person of another tenant can do nothing, and neither toggled rules, the 
     'other',
     '--approvals',
     approvals,
+    '--yes',
   ];
   for (const approvals of ['0', '1', '0']) await done(homeDir, change(approvals));
   const again = await done(homeDir, wanted(ben.keyFile));

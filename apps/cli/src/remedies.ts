@@ -214,6 +214,7 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'key_release.not_asked_here': () => 'take it where it was asked for, with the same key; or ask anew',
   'key_release.not_logged': () => 'believe nothing of it, and ask who runs the server why the log does not have it',
   'key_release.other_log': () => 'believe nothing of it, and ask who runs the server: the log is signed by another key',
+  'key_release.other_document': () => 'approve nothing: ask who runs the server why it shows one document for another',
   'key_release.is_a_ring': () => 'it is taken where the computer is replaced: holdfast agent enroll --replace',
   'key_release.not_a_ring': () => 'ask for the whole ring: holdfast key release request --ring',
   'person_card.exists': () => 'choose another name',

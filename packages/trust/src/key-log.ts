@@ -63,9 +63,10 @@ const subjectsByKind: { readonly [K in KeyLogKind]: (leaf: Extract<KeyLogLeaf, {
     ...(archiveId === null ? [] : [subject.archive(archiveId)]),
     subject.keystore,
   ],
-  person_key_registered: ({ userUid }) => [subject.person(userUid), subject.keystore],
-  person_key_ended: ({ userUid }) => [subject.person(userUid), subject.keystore],
-  key_vouched: ({ holder, by }) => [subjectOf(holder), subjectOf(by), subject.keystore],
+  // Who may soon ask for the backups of all, or approve it, is shown to all.
+  person_key_registered: ({ userUid }) => [subject.person(userUid), subject.everyone, subject.keystore],
+  person_key_ended: ({ userUid }) => [subject.person(userUid), subject.everyone, subject.keystore],
+  key_vouched: ({ holder, by }) => [subjectOf(holder), subjectOf(by), subject.everyone, subject.keystore],
   keyring_added: ({ archiveId }) => [subject.archive(archiveId)],
   daily_heads: () => [subject.everyone],
   escrow_keys_set: () => [subject.everyone],

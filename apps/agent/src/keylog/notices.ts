@@ -1,8 +1,16 @@
+import type { KeyLogLeaf } from '@holdfast/trust';
 import type { KeyLogBook, OwnLeaf } from './key-log-book.ts';
 import { leafOf } from './read-leaves.ts';
 
 /** Kinds of leaves that whoever uses a computer has to see: somebody else could read its archive, or soon more easily. */
-const noticed = ['release', 'release_refused', 'release_rules'] as const;
+const noticed = [
+  'release',
+  'release_refused',
+  'release_rules',
+  'person_key_registered',
+  'person_key_ended',
+  'key_vouched',
+] as const;
 
 /** A leaf that was not seen by a person yet, as it is shown. */
 export type Notice = {
@@ -34,12 +42,34 @@ export function noticeOf({ logIndex, text }: OwnLeaf): Notice | undefined {
     const message = 'Somebody asked for keys that read the backups of this computer, and was refused';
     return { logIndex, at: leaf.at, kind: leaf.kind, message, details: { archiveId, code } };
   }
+  if (leaf && isAboutKeys(leaf)) return ofKeys(leaf, logIndex);
   if (leaf?.kind !== 'release_rules') return undefined;
   const { number, rules } = JSON.parse(leaf.change) as Record<string, unknown>;
   const message =
     'The rules by which keys of backups are released were changed; what is weaker counts a day later at the soonest';
   return { logIndex, at: leaf.at, kind: leaf.kind, message, details: { number, rules } };
 }
+
+type AboutKeys = Extract<KeyLogLeaf, { kind: keyof typeof keyMessages }>;
+
+function isAboutKeys(leaf: KeyLogLeaf): leaf is AboutKeys {
+  return Object.hasOwn(keyMessages, leaf.kind);
+}
+
+/** Whose key may ask for the backups of computers from then on, or approve it. */
+function ofKeys(leaf: AboutKeys, logIndex: number): Notice {
+  const { kind, at, publicKey } = leaf;
+  const about =
+    leaf.kind === 'key_vouched' ? { holder: leaf.holder, by: leaf.by, byKey: leaf.byKey } : { userUid: leaf.userUid };
+  const mayApprove = leaf.kind === 'person_key_registered' ? { mayApprove: leaf.mayApprove } : {};
+  return { logIndex, at, kind, message: keyMessages[kind], details: { ...about, publicKey, ...mayApprove } };
+}
+
+const keyMessages = {
+  person_key_registered: 'A person has a key, to ask for the keys of backups or to approve that others are given them',
+  person_key_ended: 'The key of a person was ended, which asked for the keys of backups or approved it',
+  key_vouched: 'A key need not wait to ask for the keys of backups, because an older one vouched for it',
+} as const;
 
 const messages = {
   own_restore: 'This computer was given keys that read its own backups',

@@ -13,6 +13,7 @@ export const releaseClientErrors = defineErrors('key_release', {
   ],
   not_logged: ['corrupt', 'The leaf of the release is not in the key log that the server shows'],
   other_log: ['corrupt', 'The head of the key log is not signed by the key that was pinned'],
+  other_document: ['corrupt', 'What the server shows of a document is not what its text says'],
   is_a_ring: ['conflict', 'The release gives the keys of a whole archive, for a computer that replaces another'],
   not_a_ring: ['conflict', 'The release reads epochs, and replaces no computer'],
 });

@@ -23,6 +23,7 @@ import {
 } from '@holdfast/trust';
 import { releaseClientErrors } from './errors.ts';
 import type { KeptRequest, KeptRequests } from './kept-requests.ts';
+import { expectHash, shownChange, shownRelease } from './shown-documents.ts';
 
 type Call = <R extends Route>(
   route: R,
@@ -109,29 +110,37 @@ export class ReleaseClient {
     );
     requests.add({ request, recipientSeed });
     recipientSeed.fill(0);
-    return send(releaseRoutes.request, { body: { request } });
+    return shownRelease(identity, await send(releaseRoutes.request, { body: { request } }));
   }
 
-  /** The releases that the caller may see, the newest first; the one alone that is named by its hash or its beginning. */
+  /**
+   * The releases that the caller may see, the newest first; the one alone that is named by its hash or its beginning.
+   *
+   * @throws releases.*, key_release.other_document where one is shown for another
+   */
   async list(beginning?: string): Promise<readonly ReleaseState[]> {
-    const { releases } = await this.#call(releaseRoutes.list, 'list', null);
+    const shown = (await this.#call(releaseRoutes.list, 'list', null)).releases;
+    const releases = shown.map((one) => shownRelease(this.#options.identity, one));
     return beginning === undefined ? releases : releases.filter((one) => one.requestSha256.startsWith(beginning));
   }
 
   /**
-   * Approves a release as it was read. The text that is approved is hashed here: the server cannot put another in its place.
+   * Approves the release of this hash, which is that of the text that was read: the server cannot put another in its place.
    *
-   * @throws releases.*
+   * @throws releases.*, key_release.other_document
    */
-  approve(release: Pick<ReleaseState, 'request'>): Promise<ReleaseState> {
+  async approve({ request, requestSha256 }: Pick<ReleaseState, 'request' | 'requestSha256'>): Promise<ReleaseState> {
     const { identity, call: send } = this.#options;
-    const { tenantUid } = identity;
-    return send(releaseRoutes.approve, { body: { tenantUid, approval: this.#approvalOf(release.request) } });
+    expectHash(requestSha256, request);
+    const body = { tenantUid: identity.tenantUid, approval: this.#approvalOf(request) };
+    const approved = shownRelease(identity, await send(releaseRoutes.approve, { body }));
+    expectHash(approved.requestSha256, request);
+    return approved;
   }
 
   /** Refuses a release for good. @throws releases.* */
-  refuse(requestSha256: string): Promise<ReleaseState> {
-    return this.#call(releaseRoutes.refuse, 'refuse', requestSha256);
+  async refuse(requestSha256: string): Promise<ReleaseState> {
+    return shownRelease(this.#options.identity, await this.#call(releaseRoutes.refuse, 'refuse', requestSha256));
   }
 
   /**
@@ -167,9 +176,10 @@ export class ReleaseClient {
     throw releaseClientErrors.not_a_ring({ request: requestSha256 });
   }
 
-  /** The rules in force, those that come, and the changes. @throws releases.* */
-  rules() {
-    return this.#call(releaseRoutes.rules, 'rules', null);
+  /** The rules in force, those that come, and the changes. @throws releases.*, key_release.other_document */
+  async rules() {
+    const found = await this.#call(releaseRoutes.rules, 'rules', null);
+    return { ...found, changes: found.changes.map((one) => shownChange(this.#options.identity, one)) };
   }
 
   /** Proposes a change of the rules, the next one, by approving it. @throws releases.*, release.malformed_rules */
@@ -180,9 +190,13 @@ export class ReleaseClient {
     return this.approveRules(formatRulesChange({ version: 1, installationId, tenantUid, number, rules }));
   }
 
-  /** Approves a change of the rules as it was read. @throws releases.* */
-  approveRules(change: string): Promise<RulesChangeState> {
-    return this.#options.call(releaseRoutes.changeRules, { body: { change, approval: this.#approvalOf(change) } });
+  /** Approves a change of the rules as it was read. @throws releases.*, key_release.other_document */
+  async approveRules(change: string): Promise<RulesChangeState> {
+    const { identity, call: send } = this.#options;
+    const body = { change, approval: this.#approvalOf(change) };
+    const approved = shownChange(identity, await send(releaseRoutes.changeRules, { body }));
+    expectHash(approved.changeSha256, change);
+    return approved;
   }
 
   /** Vouches for a newer key, so that it need not wait for a day before it asks. @throws releases.* */

@@ -51,8 +51,10 @@ const shownNotices = 5;
 function noticeLines(notices: readonly Notice[], strong: (text: string) => string): readonly string[] {
   if (notices.length === 0) return [];
   const lines = notices.slice(-shownNotices).flatMap(({ at, message, details, logIndex }) => {
-    const { reason, caseId, code } = details;
-    const words = [reason, caseId, code].filter((one) => typeof one === 'string').map((one) => String(shownOf(one)));
+    const { reason, caseId, code, userUid, publicKey } = details;
+    const words = [reason, caseId, code, userUid, publicKey]
+      .filter((one) => typeof one === 'string')
+      .map((one) => String(shownOf(one)));
     return [
       `${strong('key release')}  ${message} (${timeText(at)}, leaf ${logIndex})`,
       ...words.map((one) => `  ${one}`),

@@ -43,10 +43,14 @@ export function registerKeyRelease(key: Command): void {
     });
   release
     .command('approve <request>')
-    .description('approve one; with the last approval that is needed, and after the delay of the rules, it is opened')
+    .description(
+      'approve one, named by its whole hash as show says it; with the last approval that is needed, and after the delay of the rules, it is opened',
+    )
     .requiredOption(...personOption)
     .action(async (name: string, { key: file, json }: WithKey) => {
-      const state = await asPerson(file!, async (client) => client.approve(oneOf(await client.list(), name)));
+      const state = await asPerson(file!, async (client) =>
+        client.approve(oneOf(await client.list(), wholeHash(name, 'release show'))),
+      );
       createOutput(json ?? false).result(state, fullText(state));
     });
   release
@@ -153,6 +157,13 @@ export async function asPerson<T>(file: string, work: (client: ReleaseClient) =>
   return withPerson(absolutePath(file), { proxyEnv: proxyEnvironment() }, work);
 }
 
+/** What is approved is named by its whole hash: to a part of one a server could fit another document. */
+export function wholeHash(name: string, shownBy: string): string {
+  if (/^[0-9a-f]{64}$/i.test(name)) return name;
+  const remedy = `holdfast key ${shownBy} shows it in full with its hash: name all 64 characters`;
+  throw commandErrors.invalid({ reason: 'what is approved is named by its whole hash', remedy });
+}
+
 function oneOf(releases: readonly ReleaseState[], name: string): ReleaseState {
   const found = releases.filter(({ requestSha256 }) => name !== '' && requestSha256.startsWith(name.toLowerCase()));
   const remedy = 'holdfast key release list shows them: name enough of the beginning of one';
@@ -181,23 +192,26 @@ function lineOf(release: ReleaseState): string {
   return `${requestSha256.slice(0, 12)}  ${who} for ${String(shownOf(deviceName))}: ${stateText(release)}`;
 }
 
-/** What somebody reads before they approve: the request says it, as it was signed, not the server. */
+/** What somebody reads before they approve: the request as it was signed. Names are the server's word, and said to be. */
 function fullText(release: ReleaseState): string {
   const request = JSON.parse(release.request) as {
     reason: string;
     caseId: string | null;
     scope: string;
     epochs: unknown;
+    requesterKey: string;
+    archiveId: string;
+    expiresAt: string;
   };
-  const { reason, caseId, scope, epochs } = request;
+  const { reason, caseId, scope, epochs, requesterKey, archiveId, expiresAt } = request;
   const what =
     scope === 'ring'
       ? 'the whole ring'
       : `keys that read ${epochs === 'all' ? 'all epochs' : `epochs ${String(epochs)}`}`;
   return [
     `Request   ${release.requestSha256}`,
-    `Who asks  ${String(shownOf(release.requesterName))} (${release.requester.kind} ${release.requester.uid})`,
-    `For what  ${what} of the archive ${release.archiveId} of ${String(shownOf(release.deviceName))}: ${purposeTexts[release.purpose]}`,
+    `Who asks  the key ${requesterKey}; the server says: ${String(shownOf(release.requesterName))} (${release.requester.kind} ${release.requester.uid})`,
+    `For what  ${what} of the archive ${archiveId}, until ${timeText(expiresAt)}; the server says: of ${String(shownOf(release.deviceName))}, ${purposeTexts[release.purpose]}`,
     `Why       ${String(shownOf(reason))}${caseId === null ? '' : ` (${caseId})`}`,
     `Approved  ${release.approvals.map(({ username }) => String(shownOf(username))).join(', ') || 'by nobody'}; ${release.approvalsNeeded} needed`,
     `State     ${stateText(release)}`,

@@ -1,9 +1,10 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { RulesChangeState } from '@holdfast/contract';
+import { confirmed } from '../confirmed.ts';
 import { commandErrors } from '../errors.ts';
 import { timeText } from '../figures.ts';
 import { createOutput } from '../output.ts';
-import { asPerson } from './key-release.ts';
+import { asPerson, wholeHash } from './key-release.ts';
 
 type WithKey = { readonly key: string; readonly json?: boolean };
 type Rule = { readonly approvals: number; readonly delayHours: number; readonly notice: 'owner' | 'everyone' };
@@ -14,6 +15,7 @@ type Change = WithKey & {
   readonly delay?: number;
   readonly notice?: Rule['notice'];
   readonly dryRun?: boolean;
+  readonly yes?: boolean;
 };
 
 const purposes = { own: 'own_restore', other: 'admin_restore', replacement: 'replacement' } as const;
@@ -47,21 +49,22 @@ export function registerKeyRules(key: Command): void {
     .option('--delay <hours>', 'between the leaf in the key log and the release', wholeNumber(720))
     .option('--notice <who>', 'owner or everyone: whose computers are shown it', parseNotice)
     .option('--dry-run', 'say what the rules would be, and propose nothing')
+    .option('--yes', 'propose it without asking: all rules are signed, those too that the server says are there')
     .action(change);
   rules
     .command('approve <change>')
-    .description('approve a change that somebody proposed; the beginning of its hash is enough')
+    .description('approve a change that somebody proposed, named by its whole hash as rules show says it')
     .requiredOption(...personOption)
     .action(async (name: string, { key: file, json }: WithKey) => {
       const state = await asPerson(file, async (client) => {
         const { changes } = await client.rules();
-        return client.approveRules(oneOf(changes, name).change);
+        return client.approveRules(oneOf(changes, wholeHash(name, 'rules show')).change);
       });
       createOutput(json ?? false).result(state, changeText(state));
     });
 }
 
-async function change({ key: file, purpose, approvals, delay, notice, dryRun, json }: Change): Promise<void> {
+async function change({ key: file, purpose, approvals, delay, notice, dryRun, yes, json }: Change): Promise<void> {
   const output = createOutput(json ?? false);
   if (approvals === undefined && delay === undefined && notice === undefined) {
     const remedy = 'name what changes: --approvals, --delay, --notice';
@@ -78,6 +81,8 @@ async function change({ key: file, purpose, approvals, delay, notice, dryRun, js
     const rules = { ...next, [name]: rule };
     if (dryRun)
       return output.result({ dryRun: true, rules }, `Nothing was proposed. It would be:\n${rulesText(rules)}`);
+    // The other rules are what the server says: who signs them reads them first.
+    if (!yes) await confirmed(`All rules would be:\n${rulesText(rules)}\nPropose that?`, output);
     const state = await client.proposeRules(rules);
     return output.result(state, changeText(state));
   });
@@ -113,7 +118,7 @@ function changeText(state: RulesChangeState): string {
     state.state === 'logged'
       ? `leaf ${state.logIndex}`
       : `proposed, ${approvals.length} of ${approvalsNeeded} approvals`;
-  return `Change ${number} ${changeSha256.slice(0, 12)} of ${timeText(proposedAt)} (${how}):\n${rulesText(rules)}`;
+  return `Change ${number} ${changeSha256} of ${timeText(proposedAt)} (${how}):\n${rulesText(rules)}`;
 }
 
 function parsePurpose(text: string): Purpose {

@@ -1,6 +1,6 @@
 import { deviceErrors } from '@holdfast/contract';
 import type { TenantTx } from '../../platform/postgres.ts';
-import { devicePermissions, isUserActive, type PrincipalState } from '../identity/index.ts';
+import { devicePermissions, isUserActive, readUserState, type PrincipalState } from '../identity/index.ts';
 import * as store from './store.ts';
 
 /**
@@ -24,4 +24,11 @@ export async function readDeviceState(
   const proof = device.deauthorization === null ? {} : { statement: device.deauthorization };
   const refusal = () => deviceErrors.deauthorized(proof);
   return { name: device.name, isActive, grants, ...(isOurs ? {} : { refusal }) };
+}
+
+/** Whether a device may have keys of archives: it is neither ended nor blocked, nor is its user. */
+export async function mayDeviceRead(tx: TenantTx, tenantId: string, deviceId: string): Promise<boolean> {
+  const device = await store.findDevice(tx, tenantId, deviceId);
+  if (device?.state !== 'active' || device.blocked) return false;
+  return device.user_id === null || ((await readUserState(tx, tenantId, device.user_id))?.isActive ?? false);
 }

@@ -5,7 +5,7 @@
  * never have one key; an invitation is kept as a hash and works as often and as long as it says.
  * Not guaranteed: that a deauthorised device has removed its keys. It does so at its next contact.
  */
-export { readDeviceState } from './device-state.ts';
+export { mayDeviceRead, readDeviceState } from './device-state.ts';
 export { addEnrollmentToken, type NewEnrollmentToken, type ServerFacts } from './enrollment-tokens.ts';
 export { mountDevices } from './routes.ts';
 export { findDevice, findDeviceByKey, insertDevice, tables as deviceTables, updateDeviceState } from './store.ts';

@@ -7,4 +7,5 @@
  */
 export { learn, readKnowledge, type Knowledge } from './knowledge.ts';
 export { addPersonKey, endPersonKey, listPersonKeys, personErrors, type PersonKey } from './person-keys.ts';
+export { isInGoodStanding } from './standing.ts';
 export { vouchForKey } from './vouch-for-key.ts';

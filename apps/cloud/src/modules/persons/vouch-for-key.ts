@@ -9,6 +9,7 @@ import { appendKeyLogLeaf } from '../keylog/index.ts';
 import { isTenantActive } from '../tenants/index.ts';
 import { readKnowledge } from './knowledge.ts';
 import type { PersonDeps } from './person-keys.ts';
+import { isInGoodStanding } from './standing.ts';
 
 /** An older key vouches for a newer one: the signature is the proof. */
 export type Vouch = {
@@ -36,7 +37,7 @@ export async function vouchForKey(
     const tenant = { tenantUid: tenantId, installationId };
     const { keys } = await readKnowledge(tx, tenant, [vouch.publicKey, vouch.byKey]);
     const by = keys.find(({ publicKey }) => publicKey === vouch.byKey)?.holder;
-    if (!by) throw releasesErrors.unknown_key();
+    if (!by || !(await isInGoodStanding(tx, tenantId, by))) throw releasesErrors.unknown_key();
     const known = keys.find(({ publicKey }) => publicKey === vouch.publicKey);
     if (known?.isTrustedAtOnce) throw releasesErrors.refused({ reason: 'persons.vouched' });
     const fact = { kind: 'key_vouched', ...vouch, by } as const;

@@ -18,7 +18,7 @@ import type { Kms } from '../../platform/kms.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Database, TenantTx } from '../../platform/postgres.ts';
 import { appendKeyLogLeaf } from '../keylog/index.ts';
-import { readKnowledge, type Knowledge } from '../persons/index.ts';
+import { isInGoodStanding, readKnowledge, type Knowledge } from '../persons/index.ts';
 import { isTenantActive } from '../tenants/index.ts';
 import * as store from './store.ts';
 
@@ -78,7 +78,7 @@ export function openApproval(signed: SignedText): ReleaseApproval {
 /**
  * Whose key this is, in the caller's own transaction. A key that has ended is known, and may do nothing but ask to be refused.
  *
- * @throws releases.unknown_key: the same for a tenant that is not there, and for a key that is another's
+ * @throws releases.unknown_key: the same for a tenant that is not there, for a key that is another's, and for who is blocked
  */
 export async function findCaller(
   tx: TenantTx,
@@ -90,6 +90,7 @@ export async function findCaller(
   const key = knowledge.keys.find((one) => one.publicKey === publicKey);
   if (key === undefined) throw releasesErrors.unknown_key();
   const { holder } = key;
+  if (!(await isInGoodStanding(tx, tenantId, holder))) throw releasesErrors.unknown_key();
   const name = (await store.namesOf(tx, tenantId, [holder.uid])).get(holder.uid) ?? holder.uid;
   return { tenantId, holder, name, publicKey, knowledge };
 }

@@ -8,7 +8,6 @@ import {
   type ReleaseRequest,
   type SignedText,
 } from '@holdfast/trust';
-import { keystoreErrors } from '../../keystore/errors.ts';
 import { countApprovals } from '../../keystore/judge-approvals.ts';
 import { expectEscrowSlot, readKeyring } from '../../keystore/read-keyring.ts';
 import type { TenantTx } from '../../platform/postgres.ts';
@@ -18,6 +17,7 @@ import { readKnowledge, type Knowledge } from '../persons/index.ts';
 import { ownerSignatureFor } from './archive-owner.ts';
 import { logRefusal, type ReleaseDeps } from './callers.ts';
 import { askKeystore } from './follow-keystore.ts';
+import { isPassing } from './passing.ts';
 import * as store from './store.ts';
 
 /** Which request, and when. */
@@ -194,23 +194,6 @@ async function release(
     await settle(deps, due, logged, { code: error.code });
   }
   return {};
-}
-
-/** What may be otherwise the next time: the release stays as it is. */
-const passing: readonly string[] = [
-  keystoreErrors.away.code,
-  keystoreErrors.busy.code,
-  keystoreErrors.fault.code,
-  keystoreErrors.not_followed.code,
-  keystoreErrors.older_head.code,
-  keystoreErrors.forked_log.code,
-  // By its clock, which may have seen the key some seconds later.
-  keystoreErrors.young_key.code,
-  keystoreErrors.young_approver.code,
-];
-
-function isPassing({ code, kind }: CodedError): boolean {
-  return kind === 'unavailable' || passing.includes(code);
 }
 
 async function settle(
