@@ -2,7 +2,10 @@ import { CodedError } from '@holdfast/base';
 import { releasesErrors, type ReleaseState } from '@holdfast/contract';
 import type { SignedText } from '@holdfast/trust';
 import { countApprovals } from '../../keystore/judge-approvals.ts';
+import { keystoreErrors } from '../../keystore/errors.ts';
 import type { OpenContext } from '../../platform/context.ts';
+import type { TenantTx } from '../../platform/postgres.ts';
+import { findDevice } from '../devices/index.ts';
 import {
   actorOf,
   findCaller,
@@ -39,7 +42,8 @@ export async function approveRelease(
     if (await hasAskedEnough(tx, { tenantId, uid: caller.holder.uid, at })) throw releasesErrors.too_many();
     const outcomes = await store.listOutcomes(tx, tenantId, [requestSha256]);
     if (outcomes.length > 0 || row.expires_at.getTime() <= nowMs) throw releasesErrors.settled();
-    const refusedBy = refusalOf(caller, { row, signed, nowMs });
+    const isOwnRequest = await isUserOfRequester(tx, caller, row);
+    const refusedBy = isOwnRequest ? keystoreErrors.self_approval.code : refusalOf(caller, { row, signed, nowMs });
     const by = { by: caller.holder, name: caller.name };
     if (refusedBy !== undefined) {
       const refused = { archiveId: row.archive_id, requestSha256, ...by, code: refusedBy };
@@ -58,6 +62,13 @@ export async function approveRelease(
   if (code !== undefined) throw releasesErrors.refused({ reason: code });
   await grantWhatIsDue(deps, { tenantId, requestSha256, nowMs });
   return deps.database.withTenant(tenantId, (tx) => readState(tx, deps, { tenantId, requestSha256, nowMs }));
+}
+
+/** Whether the computer that asks is that of the person who approves: the two are one. The keystore cannot know it. */
+async function isUserOfRequester(tx: TenantTx, { tenantId, holder }: Caller, row: store.RequestRow): Promise<boolean> {
+  const requester = requesterOf(row);
+  if (requester.kind !== 'device') return false;
+  return (await findDevice(tx, tenantId, requester.uid))?.user_id === holder.uid;
 }
 
 /** Why an approval does not count, as the keystore would judge it. */

@@ -122,12 +122,23 @@ async function judgeRequest(
     if (isReleaseExpired(request, nowMs)) throw keystoreErrors.expired();
     if (Date.parse(expiresAt) > nowMs + LONGEST_REQUEST_MS) throw keystoreErrors.expires_late();
     if (!record) throw keystoreErrors.other_keyring();
+    if (caller.holder.kind === 'device') await expectOwn(tx, caller, request);
     await expectOurs(tx, caller.tenantId, { record, slotId: request.slotId });
     return { purpose: await purposeOf(tx, caller, { request, record }) };
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     return { code: error.code };
   }
+}
+
+/**
+ * Expects that a computer asks to read its own archive: who uses one could else ask by it, and approve it in person.
+ *
+ * @throws releases.not_person
+ */
+async function expectOwn(tx: TenantTx, { tenantId, holder }: Caller, request: ReleaseRequest): Promise<void> {
+  const [archive] = await store.listArchivesCalled(tx, tenantId, request.archiveId);
+  if (request.scope !== 'read' || archive?.device_id !== holder.uid) throw releasesErrors.not_person();
 }
 
 /** Expects a slot that is sealed to keys of the tenant. @throws keystore.no_escrow_slot, escrow.other_key */

@@ -6,6 +6,7 @@ import {
   approveAs,
   callOf,
   exampleArchive,
+  makeDevice,
   makePerson,
   makeWorld,
   releaseDevice,
@@ -37,15 +38,16 @@ const unknown = { code: 'releases.unknown_key' };
 
 type Change = {
   readonly table: 'users' | 'devices';
-  readonly column: 'active' | 'blocked' | 'state';
+  readonly column: 'active' | 'blocked' | 'state' | 'user_id';
   readonly value: boolean | string;
 };
 
+const nameColumns = { users: 'user_id', devices: 'device_id' } as const;
+
 /** Changes a user or a device, as administering does. */
 async function set({ tenant }: TenantWorld, uid: string, { table, column, value }: Change): Promise<void> {
-  const name = table === 'users' ? 'user_id' : 'device_id';
   await cloud.system.withTenant(tenant.tenantUid, (tx) =>
-    sql`update ${sql.table(table)} set ${sql.ref(column)} = ${value} where ${sql.ref(name)} = ${uid}`.execute(
+    sql`update ${sql.table(table)} set ${sql.ref(column)} = ${value} where ${sql.ref(nameColumns[table])} = ${uid}`.execute(
       tx.withTables<Record<string, never>>(),
     ),
   );
@@ -106,4 +108,30 @@ test('a computer that is blocked, or whose user is, is given no keys of its own 
     await set(world, uid, { table, column, value: back });
     assert.equal((await ask()).state, 'granted', `${table} ${column}`);
   }
+});
+
+test('a computer asks to read its own archive alone, and its user does not approve that', async () => {
+  const world = await makeWorld(cloud, 'one-person');
+  const first = await makePerson(world, 'first', true);
+  const device = await releaseDevice(world);
+  await exampleArchive(world);
+  await vouchFor(first, device);
+  const ask = async (change: Parameters<typeof requestOf>[1] = {}, by = device) => {
+    const request = await requestOf(by, change);
+    return { request, state: await releasesOf(world).request({ body: { request } }) };
+  };
+  const refusedFor = (reason: string) => (error: { code?: string; details?: { reason?: string } }) =>
+    error.code === 'releases.refused' && error.details?.reason === reason;
+  await assert.rejects(ask({ scope: 'ring', epochs: 'all' }), refusedFor('releases.not_person'));
+  // Nobody has said yet whose it is, so it needs an approval; the server knows it for this computer's.
+  const { request, state } = await ask();
+  assert.deepEqual([state.purpose, state.state], ['admin_restore', 'asked']);
+  await set(world, device.holder.uid, { table: 'devices', column: 'user_id', value: first.holder.uid });
+  await assert.rejects(approveAs(first, request), refusedFor('keystore.self_approval'));
+  await set(world, device.holder.uid, { table: 'devices', column: 'user_id', value: world.member.userId });
+  assert.equal((await approveAs(first, request)).state, 'granted');
+  const other = { ...(await releaseDevice({ ...world, device: await makeDevice(world, null) })), world };
+  await vouchFor(first, other);
+  await assert.rejects(ask({}, other), refusedFor('releases.not_person'));
+  assert.equal((await ask()).state.state, 'asked');
 });
