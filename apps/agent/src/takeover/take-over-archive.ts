@@ -98,20 +98,31 @@ async function prove(request: TakeoverRequest, store: TakeoverStore, pending: Pe
   const { client, means } = request;
   const { proof: given, ...read } = readMeans(means, client, pending);
   const { mayBeDone: _, ...begun } = pending;
-  const isSameSigner = pending.proof && signerIn(pending.proof) === signerOf(means, given);
-  if (pending.proof && (isSameSigner || pending.mayBeDone)) {
-    const again = await begin(client, pending.proof).catch((error: unknown) => {
-      if (!isOver(error)) throw error;
-      return undefined;
-    });
-    // It is this computer's by the proof before, which nothing else tells any more.
-    if (again?.completedAt && !isSameSigner) throw store.unsettled(pending);
-    if (!again?.completedAt) store.save(begun);
-    if (again && isSameSigner) return { ...read, takeover: again };
-  }
+  const again = await proveAgain(client, pending, { signer: signerOf(means, given), store });
+  if (again) return { ...read, takeover: again };
   const proof = given ?? (await proofByCode(request));
   store.save({ ...begun, proof: { ...proof } });
   return { ...read, takeover: await begin(client, proof) };
+}
+
+/** Shows a proof that was shown before, where the signer still is the same or it may have been done. */
+async function proveAgain(
+  client: CloudClient,
+  pending: PendingTakeover,
+  { signer, store }: { readonly signer: string; readonly store: TakeoverStore },
+): Promise<Takeover | undefined> {
+  const { proof, mayBeDone, ...kept } = pending;
+  if (!proof) return undefined;
+  const isSameSigner = signerIn(proof) === signer;
+  if (!isSameSigner && !mayBeDone) return undefined;
+  const again = await begin(client, proof).catch((error: unknown) => {
+    if (!isOver(error)) throw error;
+    return undefined;
+  });
+  // It is this computer's by the proof before, which nothing else tells any more.
+  if (again?.completedAt && !isSameSigner) throw store.unsettled(pending);
+  if (!again?.completedAt) store.save({ ...kept, proof });
+  return isSameSigner ? again : undefined;
 }
 
 function readMeans(means: TakeoverMeans, client: CloudClient, pending: PendingTakeover) {

@@ -16,8 +16,7 @@ import { appendKeyLogLeaf } from '../keylog/index.ts';
 import { readKnowledge, type Knowledge } from '../persons/index.ts';
 import { ownerSignatureFor } from './archive-owner.ts';
 import { logRefusal, type ReleaseDeps } from './callers.ts';
-import { askKeystore } from './follow-keystore.ts';
-import { isPassing } from './passing.ts';
+import { askKeystore, isPassing } from './follow-keystore.ts';
 import * as store from './store.ts';
 
 /** Which request, and when. */

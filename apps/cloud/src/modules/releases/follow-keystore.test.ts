@@ -4,7 +4,7 @@ import { keystoreErrors } from '../../keystore/errors.ts';
 import { remoteErrors } from '../../platform/kms-remote.ts';
 import { kmsErrors } from '../../platform/kms.ts';
 import { passphraseErrors } from '../../platform/master-key-file.ts';
-import { isPassing } from './passing.ts';
+import { isPassing } from './follow-keystore.ts';
 
 test('that keys do not open just now settles no release, and a judgement of the keystore does', () => {
   const operators = [...Object.values(kmsErrors), ...Object.values(remoteErrors), ...Object.values(passphraseErrors)];
