@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { systemClock, type Clock } from '@holdfast/base';
-import { defaultReleaseRules, releaseRequestSha256, type KeyLogLeaf } from '@holdfast/trust';
+import { defaultReleaseRules, parseReleaseRequest, releaseRequestSha256, type KeyLogLeaf } from '@holdfast/trust';
+import { sql } from 'kysely';
 import {
   approveAs,
   callOf,
@@ -57,6 +58,19 @@ const refusals = (leaves: readonly { leaf: KeyLogLeaf }[]) =>
 async function logged(world: TenantWorld, archiveId?: string) {
   return leavesOf(world, archiveId);
 }
+
+/** The requests that the keystore has granted. */
+async function usedOf({ tenant: { tenantUid } }: TenantWorld): Promise<readonly string[]> {
+  const keystore = cloud.testDatabase.open('hf_keystore');
+  const { rows } = await keystore.withTenant(tenantUid, (tx) =>
+    sql<{ id: string }>`select request_id as id from keystore.used_requests`.execute(
+      tx.withTables<Record<string, never>>(),
+    ),
+  );
+  return rows.map(({ id }) => id);
+}
+
+const idOf = ({ text }: { readonly text: string }) => parseReleaseRequest(text).requestId;
 
 /** Shows the keystore what is new, as the server does every half minute. */
 async function follow(world: TenantWorld): Promise<void> {
@@ -250,6 +264,8 @@ test('a release waits for its delay, a person may refuse it until then, and the 
   clock.advance(HOUR_MS + 1_000);
   assert.equal((await takeAs(asker, kept)).opened.keys.scope, 'read');
   await assert.rejects(takeAs(asker, refused), refusedFor('releases.refused'));
+  assert.equal((await releasesOf(world).request({ body: { request: refused } })).state, 'refused');
+  assert.deepEqual(await usedOf(world), [idOf(kept)], 'what is refused the keystore is never asked to open');
   const late = { call: callOf(first, 'refuse', releaseRequestSha256(kept.text)) };
   await assert.rejects(releasesOf(world).refuse({ body: late }), { code: 'releases.settled' });
 });

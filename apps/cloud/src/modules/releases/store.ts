@@ -207,6 +207,32 @@ export function listRuleChanges(tx: TenantTx, tenantId: string, limit: number) {
     .execute();
 }
 
+/** The changes of the rules that stand in the log, and were not refused. */
+export function listLoggedChanges(tx: TenantTx, tenantId: string) {
+  return db(tx)
+    .selectFrom('release_rule_changes as c')
+    .innerJoin('release_outcomes as o', (join) =>
+      join.onRef('o.tenant_id', '=', 'c.tenant_id').onRef('o.document_sha256', '=', 'c.change_sha256'),
+    )
+    .select(['c.number', 'c.change_sha256', 'o.log_index'])
+    .where('c.tenant_id', '=', tenantId)
+    .where('o.outcome', '=', 'logged')
+    .where((not) =>
+      not.not(
+        not.exists((inner) =>
+          inner
+            .selectFrom('release_outcomes as r')
+            .select('r.outcome')
+            .whereRef('r.tenant_id', '=', 'c.tenant_id')
+            .whereRef('r.document_sha256', '=', 'c.change_sha256')
+            .where('r.outcome', '=', 'refused'),
+        ),
+      ),
+    )
+    .orderBy('c.number')
+    .execute();
+}
+
 /** Keeps what became of a document. */
 export async function insertOutcome(
   tx: TenantTx,

@@ -54,18 +54,19 @@ export async function takeRelease(deps: ReleaseDeps, ctx: OpenContext, call: Sig
 const MOST_LISTED = 100;
 
 /** Releases, the newest first: for a person those of the tenant, for a device its own; one alone where the call names it. */
-export function listReleases(
+export async function listReleases(
   deps: ReleaseDeps,
   ctx: OpenContext,
   call: SignedText,
 ): Promise<{ releases: ReleaseState[] }> {
-  return withCaller(deps, ctx, { call, name: 'list' }, async (tx, { tenantId, holder }, { about }) => {
+  const found = await withCaller(deps, ctx, { call, name: 'list' }, async (tx, { tenantId, holder }, { about }) => {
     const requesterUid = holder.kind === 'device' ? holder.uid : undefined;
     const named = about === null ? undefined : await store.findRequest(tx, tenantId, about);
     const own = named && (requesterUid === undefined || named.requester_uid === requesterUid) ? [named] : [];
     const rows = about === null ? await store.listRequests(tx, { tenantId, requesterUid, limit: MOST_LISTED }) : own;
-    return { releases: [...(await readStates(tx, deps, { tenantId, nowMs: ctx.nowMs(), rows }))] };
+    return { tenantId, rows };
   });
+  return { releases: [...(await readStates(deps, { ...found, nowMs: ctx.nowMs() }))] };
 }
 
 /** What a request for keys of an archive has to name; the call says which archive, by its id or its computer. */
