@@ -83,10 +83,10 @@ export const ReleaseAsked = z.strictObject({
   inner: bytes(80, 80),
 });
 
-/** Keys, sealed to the recipient of the request (base64url); or when the same is to be asked again (RFC 3339). */
+/** Keys, sealed to the recipient of the request (base64url); or since when its leaf waits, and when to ask again (RFC 3339). */
 export const ReleaseAnswer = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('granted'), sealed: z.base64url() }),
-  z.strictObject({ status: z.literal('waiting'), opensAt: z.iso.datetime() }),
+  z.strictObject({ status: z.literal('waiting'), since: z.iso.datetime(), opensAt: z.iso.datetime() }),
 ]);
 
 /** Slots that a leaf announces as tried, and what is opened with each. */

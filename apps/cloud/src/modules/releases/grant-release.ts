@@ -42,8 +42,15 @@ type Logged = {
  */
 export async function grantWhatIsDue(deps: ReleaseDeps, due: Due): Promise<{ readonly opensAt?: string }> {
   const { tenantId } = due;
-  const row = await deps.database.withTenant(tenantId, (tx) => findOpen(tx, due));
-  const fetched = row && (await fetchFor(deps, row));
+  const open = await deps.database.withTenant(tenantId, (tx) => findOpen(tx, due));
+  const rules = open && (await findRules(deps, tenantId));
+  if (!rules) return {};
+  const { row, sinceMs } = open;
+  const { delayHours } = rules.rulesAt(due.nowMs)[row.purpose as ReleasePurpose];
+  const opensAtMs = sinceMs === undefined ? -Infinity : sinceMs + delayHours * HOUR_MS;
+  // Asking costs the keystore as much as opening.
+  if (due.nowMs < opensAtMs) return { opensAt: new Date(opensAtMs).toISOString() };
+  const fetched = await fetchFor(deps, row, rules);
   if (!fetched) return {};
   const logged = await deps.database.withTenant(tenantId, (tx) => logAndOpen(tx, deps, { due, row, fetched }));
   if (!logged) return {};
@@ -54,11 +61,13 @@ export async function grantWhatIsDue(deps: ReleaseDeps, due: Due): Promise<{ rea
   }
 }
 
-/** A request that is neither settled nor expired. */
-async function findOpen(tx: TenantTx, { tenantId, requestSha256, nowMs }: Due): Promise<store.RequestRow | undefined> {
+const HOUR_MS = 3_600_000;
+
+/** A request that is neither settled nor expired, and since when the keystore has it wait. */
+async function findOpen(tx: TenantTx, { tenantId, requestSha256, nowMs }: Due) {
   const row = await store.findRequest(tx, tenantId, requestSha256);
-  if (!row) return undefined;
-  return isOpen(row, await store.listOutcomes(tx, tenantId, [requestSha256]), nowMs) ? row : undefined;
+  if (!row || !isOpen(row, await store.listOutcomes(tx, tenantId, [requestSha256]), nowMs)) return undefined;
+  return { row, sinceMs: (await store.findWait(tx, tenantId, requestSha256))?.since_at.getTime() };
 }
 
 /** Whether a request may still be granted. */
@@ -67,15 +76,14 @@ function isOpen(row: store.RequestRow, outcomes: readonly store.OutcomeRow[], no
   return !isSettled && row.expires_at.getTime() > nowMs;
 }
 
-async function fetchFor(deps: ReleaseDeps, row: store.RequestRow): Promise<Fetched | undefined> {
+async function fetchFor(deps: ReleaseDeps, row: store.RequestRow, rules: KeystoreRules): Promise<Fetched | undefined> {
   const { tenant_id: tenantId, archive_id: archiveId } = row;
   const { keyringSha256, slotId } = parseReleaseRequest(row.request);
   const record = await deps.readKeyring({ tenantId, archiveId }, keyringSha256);
   if (!record) return undefined;
   const slot = expectEscrowSlot(readKeyring(record), new Uint8Array(Buffer.from(slotId, 'hex')));
   const keyId = Buffer.from(parseEscrowParameters(slot).outerKeyId).toString('hex');
-  const rules = await findRules(deps, tenantId);
-  return rules && { record, rules, logKey: await openLogSealingKey(deps, tenantId, keyId) };
+  return { record, rules, logKey: await openLogSealingKey(deps, tenantId, keyId) };
 }
 
 /** The rules that the keystore will judge by; undefined where it does not say: then nothing is logged that it might refuse. */
@@ -197,7 +205,12 @@ async function release(
   const request = { text: row.request, signature: row.signature };
   try {
     const answer = await askKeystore(deps, { tenantId: due.tenantId, logIndex, request, keyring: record, inner });
-    if (answer.status === 'waiting') return { opensAt: answer.opensAt };
+    if (answer.status === 'waiting') {
+      const { tenantId, requestSha256 } = due;
+      const wait = { tenant_id: tenantId, document_sha256: requestSha256, since_at: new Date(answer.since) };
+      await deps.database.withTenant(tenantId, (tx) => store.insertWait(tx, wait));
+      return { opensAt: answer.opensAt };
+    }
     await settle(deps, due, logged, { sealed: new Uint8Array(Buffer.from(answer.sealed, 'base64url')) });
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;

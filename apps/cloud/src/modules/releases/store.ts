@@ -59,6 +59,7 @@ export const tables = {
     code: text,
     at: instant,
   },
+  release_waits: { tenant_id: uuid, document_sha256: text, since_at: instant },
   archive_owners: { tenant_id: uuid, archive_id: uuid, signature: text, stated_at: instant },
 } as const satisfies Readonly<Record<string, Columns>>;
 
@@ -261,6 +262,28 @@ export function listOutcomes(tx: TenantTx, tenantId: string, documents: readonly
     .where('tenant_id', '=', tenantId)
     .where('document_sha256', 'in', [...documents, ''])
     .execute();
+}
+
+/** Keeps since when a release waits at the keystore; what is known stays. */
+export async function insertWait(
+  tx: TenantTx,
+  row: { readonly tenant_id: string; readonly document_sha256: string; readonly since_at: Date },
+): Promise<void> {
+  await db(tx)
+    .insertInto('release_waits')
+    .values(row)
+    .onConflict((c) => c.doNothing())
+    .execute();
+}
+
+/** Since when a release waits at the keystore, as it said itself. */
+export function findWait(tx: TenantTx, tenantId: string, documentSha256: string) {
+  return db(tx)
+    .selectFrom('release_waits')
+    .select('since_at')
+    .where('tenant_id', '=', tenantId)
+    .where('document_sha256', '=', documentSha256)
+    .executeTakeFirst();
 }
 
 /** Keeps that somebody was refused something. */
