@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { releasesErrors, type ReleaseState } from '@holdfast/contract';
 import { openReleaseCall, type SignedText } from '@holdfast/trust';
 import { slotKinds } from '@holdfast/archive/keyring';
+import { keystoreErrors } from '../../keystore/errors.ts';
+import { ANSWER_AGAIN_MS } from '../../keystore/judge-release.ts';
 import { readKeyring } from '../../keystore/read-keyring.ts';
 import type { OpenContext } from '../../platform/context.ts';
 import { showLeaf } from '../keylog/index.ts';
@@ -19,7 +21,8 @@ export type TakenRelease = {
 };
 
 /**
- * Gives the requester what was released to it. One that is logged and not opened yet is asked for once more first.
+ * Gives the requester what was released to it, for a day and no longer than the request counts. One that is logged and not opened
+ * yet is asked for once more first.
  *
  * @throws releases.not_found, releases.not_requester, releases.refused, releases.waiting, and those of a call
  */
@@ -39,10 +42,13 @@ export async function takeRelease(deps: ReleaseDeps, ctx: OpenContext, call: Sig
   const { row, outcomes } = isSettled ? before : await find();
   const refused = outcomes.find(({ outcome }) => outcome === 'refused');
   if (refused) throw releasesErrors.refused({ reason: refused.code });
+  // As the keystore would say, which answers again for as long: who steals the recipient's key later is given nothing here.
+  const nowMs = ctx.nowMs();
+  if (row.expires_at.getTime() <= nowMs) throw releasesErrors.refused({ reason: keystoreErrors.expired.code });
   const granted = outcomes.find(({ outcome }) => outcome === 'granted');
+  if (granted && nowMs >= granted.at.getTime() + ANSWER_AGAIN_MS)
+    throw releasesErrors.refused({ reason: keystoreErrors.used.code });
   if (!granted?.sealed) {
-    const isExpired = row.expires_at.getTime() <= ctx.nowMs();
-    if (isExpired) throw releasesErrors.refused({ reason: 'keystore.expired' });
     throw releasesErrors.waiting({ for: outcomes.length > 0 ? 'the keystore' : 'approvals', opensAt });
   }
   const { treeSize, note } = await signHead(deps, { tenantId, log: 'key' });
