@@ -165,6 +165,8 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'agent_takeover.document_invalid': () => 'have it made again, and carry it over as it is',
   'agent_takeover.for_another': () =>
     'make the request again on the new computer, with the identifier that holdfast status shows on the old one, and answer that one',
+  'agent_takeover.not_from_writer': () =>
+    'run holdfast agent hand-over again on the computer that backs up the archive now, and carry its file over yourself',
   'agent_takeover.not_the_writer': () => 'do it on the computer that backs up this archive: holdfast status',
   'agent_takeover.not_confirmed': () => 'run it again, and answer yes; without a terminal: --yes',
   'agent_takeover.unsettled': ({ device, file }) =>
@@ -312,6 +314,7 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'destinations.not_found': () => 'holdfast destination list shows those there are',
   'branches.not_found': () => 'holdfast branch list shows those there are',
   'branches.decided': () => 'holdfast branch list shows what was decided',
+  'branches.went_on': ({ branch }) => `holdfast branch show ${String(branch)}, then decide again`,
   'branches.undecided': () => 'holdfast branch list shows what was decided',
   'branches.let_go': () => 'what is still there is read with holdfast recover from a copy of the folder',
   'branches.unreadable': () => 'holdfast recover gives what opens of the folder; then give the branch up',

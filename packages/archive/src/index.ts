@@ -1,5 +1,6 @@
 /** The engine: from files to an archive and back. What is stored is described in docs/formats/archive-v1.md. */
-export { type BackupReport, type BackupRequest, runBackup } from './backup/backup.ts';
+export type { BackupReport, BackupRequest } from './backup/backup-request.ts';
+export { runBackup } from './backup/backup.ts';
 export { type CommitClock, type CommitInstant, wallCommitClock } from './backup/commit-clock.ts';
 export type { Destination, ReadableDestination } from './backup/destination.ts';
 export { compileGlob, type GlobMatcher } from './backup/glob.ts';

@@ -10,6 +10,7 @@ import { CodedError, Semaphore } from '@holdfast/base';
 import type { Connected } from '../destinations/connected.ts';
 import { type NumberedSet, selectedSet } from '../sets/backup-set.ts';
 import { setErrors } from '../sets/errors.ts';
+import { type Asked, AskedPasses, scopeOf } from './asked-passes.ts';
 import { noteComplete, readyConfigs } from './completeness.ts';
 import { type Due, isPaused, minuteOf, nextDue } from './due.ts';
 import { protectionErrors } from './errors.ts';
@@ -19,18 +20,10 @@ import { newSettings, type PassPorts, type PassProgress, type PassScope, runPass
 import { TreeWatch } from './tree-watch.ts';
 import { UnreadBook } from './unread-book.ts';
 import { unmountedPlaces } from './unmounted.ts';
-
-type Waiting = {
-  /** The only set that is asked for. */
-  readonly set: number | undefined;
-  readonly resolve: (report: BackupReport) => void;
-  readonly reject: (error: unknown) => void;
-};
+import { Upkeep, upkeepMs } from './upkeep.ts';
 
 const dayMs = 24 * 3600 * 1000;
 const coldIntervalMs = 15 * 60_000;
-const upkeepMs = 10_000;
-const clockJumpMs = 30_000;
 const retryDelaysMs = [2000, 10_000, 60_000, 300_000];
 
 /** The protection of a device; `run` until its signal ends it. */
@@ -41,9 +34,7 @@ export class Protector {
   #selection: Selection;
   #poke: () => void = () => undefined;
   #stopPass: AbortController | undefined;
-  #waiting: Waiting[] = [];
-  #tellAll: () => void = () => undefined;
-  #listeners = new Set<(progress: PassProgress) => void>();
+  readonly #asked = new AskedPasses();
   #held: Uint8Array[] = [];
   /** Sets that the last whole pass left out, since no destination of theirs was there. */
   #skipped: readonly number[] = [];
@@ -59,7 +50,7 @@ export class Protector {
   readonly #unread = new UnreadBook();
   readonly #mounts = new MountWatch(() => this.#selection.roots());
   #unmounted: readonly Uint8Array[] = [];
-  #lastUpkeep = { monotonic: 0, wall: 0 };
+  readonly #upkeepBook: Upkeep;
   #view: ProtectionView = nothingYet;
 
   constructor(ports: PassPorts) {
@@ -70,7 +61,7 @@ export class Protector {
       selection: () => this.#selection,
       onChange: () => this.#onChange(),
     });
-    this.#lastUpkeep = this.#clocks();
+    this.#upkeepBook = new Upkeep(ports.clock);
   }
 
   get selection(): Selection {
@@ -105,17 +96,16 @@ export class Protector {
     }
     signal.removeEventListener('abort', stop);
     await this.#turn.use(async () => this.#watch.close());
-    this.#refuseAll(protectionErrors.stopping());
+    this.#asked.refuseAll(protectionErrors.stopping());
   }
 
   /** Looks at everything now, or at one set; resolves with the report of a pass over it that began after the call. */
   backupNow(onProgress?: (progress: PassProgress) => void, set?: number): Promise<BackupReport> {
-    if (onProgress) this.#listeners.add(onProgress);
-    const report = new Promise<BackupReport>((resolve, reject) => this.#waiting.push({ set, resolve, reject }));
+    const report = this.#asked.ask(set, onProgress);
     if (set === undefined) this.#isWholeWanted = true;
     this.#notBeforeMs = 0;
     this.#poke();
-    return report.finally(() => onProgress && this.#listeners.delete(onProgress));
+    return report;
   }
 
   /**
@@ -154,7 +144,7 @@ export class Protector {
       return await this.#turn.use(work);
     } finally {
       this.#selection = this.#newSelection();
-      if (this.#ports.database.sets().length === 0) this.#refuseAll(setErrors.none());
+      if (this.#ports.database.sets().length === 0) this.#asked.refuseAll(setErrors.none());
       if (isWholeNeeded) {
         this.#isWholeWanted = true;
         this.#areSettingsDue = true;
@@ -162,15 +152,6 @@ export class Protector {
       this.#notBeforeMs = 0;
       this.#poke();
     }
-  }
-
-  #refuseAll(error: CodedError): void {
-    this.#refuse(this.#waiting, error);
-  }
-
-  #refuse(refused: readonly Waiting[], error: CodedError): void {
-    this.#waiting = this.#waiting.filter((each) => !refused.includes(each));
-    for (const { reject } of refused) reject(error);
   }
 
   /** Stops watching; for an agent that never came to run. */
@@ -195,14 +176,13 @@ export class Protector {
       changedAtMs: this.#changedAtMs,
       committedAtMs: this.#committedAtMs,
       commitIntervalMs: Math.min(900_000, ...intervals),
-      isWholeWanted: this.#isWholeWanted || this.#waiting.length > 0,
+      isWholeWanted: this.#isWholeWanted || this.#asked.isAny,
       notBeforeMs: this.#notBeforeMs,
       dailyAtMs: this.#wholeEndedAtMs + dayMs,
       coldAtMs: this.#watch.coldCount > 0 ? this.#coldEndedAtMs + coldIntervalMs : undefined,
       retryAtMs: destinations.retryAtMs,
     });
-    const isAsked = this.#waiting.length > 0;
-    const isHeld = due.what !== 'connect' && !isAsked && this.#isHeld(due, sets);
+    const isHeld = due.what !== 'connect' && !this.#asked.isAny && this.#isHeld(due, sets);
     return sets.length === 0 || isHeld ? { what: 'connect', atMs: clock.monotonic() + upkeepMs } : due;
   }
 
@@ -227,7 +207,7 @@ export class Protector {
   async #act(due: Due): Promise<void> {
     const { destinations } = this.#ports;
     // Who asks while destinations are being tried is owed another try of them.
-    const asked = [...this.#waiting];
+    const asked = this.#asked.now();
     if (asked.length > 0) destinations.retryNow();
     try {
       this.#set({ activity: 'connecting' });
@@ -248,8 +228,7 @@ export class Protector {
       await this.#fail(error, asked);
     } finally {
       this.#set({ activity: 'idle', progress: undefined });
-      this.#tellAll();
-      this.#tellAll = () => undefined;
+      this.#asked.tell();
     }
   }
 
@@ -260,7 +239,7 @@ export class Protector {
     if (isTakenOver || areBindingsChanged) this.#areSettingsDue = true;
   }
 
-  async #fail(error: unknown, asked: readonly Waiting[] = []): Promise<void> {
+  async #fail(error: unknown, asked: readonly Asked[] = []): Promise<void> {
     const { destinations, clock, log } = this.#ports;
     // Whether a commit under way arrived is settled when the destinations are opened again.
     await destinations.closeAll();
@@ -271,10 +250,10 @@ export class Protector {
     const declared = this.#declared(error);
     log.error('the pass did not come to its end', declared, error);
     if (this.#hasGotOn(declared)) this.#failures = 0;
-    this.#refuse(asked, declared);
+    this.#asked.refuse(asked, declared);
     const delayMs = retryDelaysMs[Math.min(this.#failures++, retryDelaysMs.length - 1)]!;
     // Who asked meanwhile need not wait.
-    this.#notBeforeMs = this.#waiting.length > 0 ? 0 : clock.monotonic() + delayMs;
+    this.#notBeforeMs = this.#asked.isAny ? 0 : clock.monotonic() + delayMs;
     this.#set({ failure: declared });
   }
 
@@ -294,7 +273,7 @@ export class Protector {
     return isCommitted || (kind === 'unavailable' && (this.#view.progress?.sentBytes ?? 0) > 0);
   }
 
-  async #pass(what: 'whole' | 'changes' | 'cold', asked: readonly Waiting[]): Promise<void> {
+  async #pass(what: 'whole' | 'changes' | 'cold', asked: readonly Asked[]): Promise<void> {
     const { clock } = this.#ports;
     const waiting = what === 'whole' ? asked : [];
     const scope = what === 'whole' ? scopeOf(waiting) : { directories: this.#directoriesFor(what) };
@@ -308,7 +287,7 @@ export class Protector {
     await this.#take(report, isWhole);
     // What was asked for is complete, whatever of other sets has to be looked at.
     if (onlySets && this.#changedAtMs === undefined) this.#setComplete(report.sets);
-    this.#answer(waiting, report);
+    this.#asked.answer(waiting, report);
     if (what === 'cold' || isWhole) this.#endCold();
   }
 
@@ -320,11 +299,6 @@ export class Protector {
   async #look(scope: PassScope, isWhole: boolean): Promise<BackupReport> {
     if (isWhole) await this.#beginWhole();
     return this.#backup(scope);
-  }
-
-  #answer(waiting: readonly Waiting[], report: BackupReport): void {
-    this.#waiting = this.#waiting.filter((each) => !waiting.includes(each));
-    this.#tellAll = () => waiting.forEach(({ resolve }) => resolve(report));
   }
 
   async #beginWhole(): Promise<void> {
@@ -381,7 +355,7 @@ export class Protector {
 
   #onProgress(progress: PassProgress): void {
     this.#set({ progress });
-    for (const listener of this.#listeners) listener(progress);
+    this.#asked.hear(progress);
   }
 
   async #take(report: BackupReport, isWhole: boolean): Promise<void> {
@@ -422,14 +396,10 @@ export class Protector {
 
   /** Every few seconds: volumes that came or went, and a machine that slept. Returns whether it was time. */
   #upkeep(): boolean {
-    const now = this.#clocks();
-    const elapsedMs = now.monotonic - this.#lastUpkeep.monotonic;
-    if (elapsedMs < upkeepMs - 1000) return false;
-    const jumpedMs = now.wall - this.#lastUpkeep.wall - elapsedMs;
-    this.#lastUpkeep = now;
+    const { isDue, hasSlept } = this.#upkeepBook.look();
+    if (!isDue) return false;
     this.#lookForMounts();
-    // A machine that slept has a wall clock ahead of the monotonic one; events may be missing.
-    if (jumpedMs >= clockJumpMs) this.#isWholeWanted = true;
+    if (hasSlept) this.#isWholeWanted = true;
     return true;
   }
 
@@ -438,20 +408,9 @@ export class Protector {
     if (this.#mounts.look()) this.#isWholeWanted = true;
   }
 
-  #clocks() {
-    const { clock } = this.#ports;
-    return { monotonic: clock.monotonic(), wall: clock.now() };
-  }
-
   #set(changed: Partial<ProtectionView>): void {
     this.#view = { ...this.#view, ...changed };
   }
-}
-
-/** Everything, or only the sets that are asked for where nobody asks for more. */
-function scopeOf(waiting: readonly Waiting[]): PassScope {
-  const onlySets = waiting.flatMap(({ set }) => (set === undefined ? [] : [set]));
-  return onlySets.length > 0 && onlySets.length === waiting.length ? { onlySets } : {};
 }
 
 function numbersOf(sets: readonly NumberedSet[]): readonly number[] {

@@ -5,105 +5,29 @@
  * in is one that the next backup goes on from: nothing is known before it was acknowledged, no ordinal is used twice.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { Clock } from '@holdfast/base';
-import { BlockLookup, type OwnedRecords } from '../index/block-table.ts';
+import type { OwnedRecords } from '../index/block-table.ts';
 import { deriveKeyRing } from '../format/keys.node.ts';
-import type { MapEntry } from '../format/tree-node.ts';
-import type { LocalIndex } from '../index/local-index.ts';
-import { readState } from '../index/read-state.ts';
 import type { ArchiveKeys } from '../keyring/archive-keys.ts';
-import type { LoadRecord } from '../tree/tree-reader.ts';
+import type { BackupReport, BackupRequest, Chores } from './backup-request.ts';
 import { isCheckpointDue, writeCheckpoint } from './checkpoint.ts';
-import { type CommitClock, wallCommitClock } from './commit-clock.ts';
+import { doChores } from './chores.ts';
+import { wallCommitClock } from './commit-clock.ts';
 import { CommitWriter } from './commit-writer.ts';
-import type { Destination } from './destination.ts';
-import { ContentStore } from './content-store.ts';
 import { backupErrors } from './errors.ts';
 import { FragmentRouter } from './fragment-router.ts';
 import { FragmentWriter } from './fragment-writer.ts';
-import { LocalPieces } from './local-pieces.ts';
 import type { Problem, WorkerSetup } from './messages.ts';
+import { OrdinalLease } from './ordinal-lease.ts';
 import { Pass } from './pass.ts';
-import type { LookedAt, PassCounts } from './pass-ports.ts';
-import type { MissingInclude } from './pass-roots.ts';
+import type { PassCounts } from './pass-ports.ts';
 import { type EpochSecrets, RecordSealer } from './record-sealer.ts';
 import { type RoutePlan, Routes } from './routes.ts';
-import { type ExclusionRule, type SelectedSet, Selection } from './selection.ts';
+import { Selection } from './selection.ts';
 import { SharedControl } from './shared-control.ts';
 import { spreadRecords } from './spread-records.ts';
-import { type ClosedPast, closePast, type ClosePastRequest } from './close-past.ts';
-import { type Resealed, type ResealRequest, resealStretch } from './reseal.ts';
-import { type LostRecords, storeAgain, type StoredAgain } from './store-again.ts';
-import { type BranchContent, takeIn, type TakenIn } from './take-in.ts';
-import type { Source } from './source.ts';
-import { type LostDestination, Uploader } from './uploader.ts';
-import { type StartWorker, WorkerPool } from './worker-pool.ts';
+import { Uploader } from './uploader.ts';
+import { WorkerPool } from './worker-pool.ts';
 
-/** What to back up, with what, to where. */
-export type BackupRequest = {
-  readonly index: LocalIndex;
-  readonly keys: ArchiveKeys;
-  /** Sessions that are open, with the index's head as their newest commit. */
-  readonly destinations: readonly Destination[];
-  readonly source: Source;
-  readonly sets: readonly SelectedSet[];
-  /** The destinations of the archive, and what sets are bound to; all go to all that are open where left out. */
-  readonly routes?: Omit<RoutePlan, 'ready'>;
-  /** Look only at what these sets select. Sets none of whose destinations is open are never looked at. */
-  readonly onlySets?: readonly number[];
-  /** Paths that are never read: the agent's own state, local destinations. */
-  readonly never: readonly ExclusionRule[];
-  /** Look only at these directories and what is new below them; everything where left out. */
-  readonly directories?: readonly Uint8Array[];
-  /** Settings to be put with the last commit; what they are says the format document. */
-  readonly settings?: readonly MapEntry[];
-  /** Records that are lost: what lay in them is stored again first, as far as it can be had. */
-  readonly lost?: LostRecords;
-  /** A branch whose versions are taken in first. */
-  readonly branch?: BranchContent;
-  /** A stretch of the past to be sealed again in the newest epoch. */
-  readonly reseal?: ResealRequest;
-  /** What was sealed again is to be needed no more under its older numbers. */
-  readonly closePast?: ClosePastRequest;
-  /** Hears of each directory right before it is looked at: what changes in it from then on may be missed. */
-  readonly onDirectory?: (directory: LookedAt) => void;
-  readonly startWorker: StartWorker;
-  /** Number of worker threads. */
-  readonly workers: number;
-  /** Reads a tree node that the index does not keep. */
-  readonly load: LoadRecord;
-  readonly clock: Clock;
-  /** What time commits bear; the wall clock's when left out. */
-  readonly commitClock?: CommitClock;
-  /** The last verified head of the key log, at this moment: a signed note, which each commit has. */
-  readonly keyLogHead?: () => string | undefined;
-  readonly signal?: AbortSignal;
-  /** Hears at once of a destination that failed under way. */
-  readonly onLost?: (lost: LostDestination) => void;
-  readonly onProgress?: (counts: Readonly<PassCounts> & { readonly sentBytes: number }) => void;
-};
-
-/** What a backup did. */
-export type BackupReport = Readonly<PassCounts> & {
-  readonly sentBytes: number;
-  /** Number of the newest commit. */
-  readonly head: number;
-  readonly problems: readonly Problem[];
-  /** Problems that did not fit the list. */
-  readonly moreProblems: number;
-  readonly missing: readonly MissingInclude[];
-  /** Numbers of the sets that were looked at. */
-  readonly sets: readonly number[];
-  readonly lostDestinations: readonly LostDestination[];
-  /** What became of the records that were lost; left out where none were named. */
-  readonly storedAgain?: StoredAgain;
-  /** What became of the versions of a branch; left out where none was named. */
-  readonly takenIn?: TakenIn;
-  readonly resealed?: Resealed;
-  readonly closedPast?: ClosedPast;
-};
-
-const leasedOrdinals = 65_536;
 const maxListedProblems = 1000;
 const commitAfterNewBytes = 64 * 1024 * 1024;
 const commitAfterMs = 30_000;
@@ -127,6 +51,7 @@ export async function runBackup(request: BackupRequest): Promise<BackupReport> {
 class BackupRun {
   readonly #request: BackupRequest;
   readonly #control = new SharedControl();
+  readonly #lease: OrdinalLease;
   readonly #routes: Routes;
   readonly #activeSets: readonly number[];
   readonly #uploader: Uploader;
@@ -137,7 +62,6 @@ class BackupRun {
   readonly #pass: Pass;
   readonly #problems: Problem[] = [];
   #moreProblems = 0;
-  #leasedTo = 0;
   #committedAtMs: number;
   #committedSentBytes = 0;
   readonly #counts: PassCounts = {
@@ -179,7 +103,7 @@ class BackupRun {
     };
     const ports = { control, uploader, clock: commitClock, load, ...(keyLogHead && { keyLogHead }) };
     this.#commits = new CommitWriter(index, identity, ports);
-    this.#lease();
+    this.#lease = new OrdinalLease(index, control);
     const { sets, never } = request;
     const activeSets = this.#activeSets.length < sets.length ? this.#activeSets : undefined;
     this.#pool = this.#startPool({
@@ -204,7 +128,7 @@ class BackupRun {
       control: this.#control,
       uploader: this.#uploader,
       onReply: (worker, reply) => {
-        this.#extendLease();
+        this.#lease.extend();
         this.#pass.hear(worker, reply);
       },
       onProgress: (bytes) => this.#progress(bytes),
@@ -241,10 +165,7 @@ class BackupRun {
     signal?.addEventListener('abort', stop);
     try {
       signal?.throwIfAborted();
-      const storedAgain = await this.#storeAgain();
-      const takenIn = await this.#takeIn();
-      const resealed = await this.#reseal();
-      const closedPast = await this.#closePast();
+      const chores = await this.#doChores();
       const missing = await (directories ? this.#pass.runSome(directories) : this.#pass.runWhole());
       await this.#uploader.drained();
       await this.#commits.correctTimes();
@@ -257,10 +178,7 @@ class BackupRun {
         missing,
         sets: this.#activeSets,
         lostDestinations: this.#uploader.lost,
-        ...(storedAgain && { storedAgain }),
-        ...(takenIn && { takenIn }),
-        ...(resealed && { resealed }),
-        ...(closedPast && { closedPast }),
+        ...chores,
       };
     } catch (error) {
       // Why the destinations failed says more than that the workers were stopped.
@@ -276,6 +194,23 @@ class BackupRun {
     await this.#pool.close();
   }
 
+  #doChores(): Promise<Chores> {
+    return doChores(this.#request, {
+      sealer: this.#sealer,
+      flush: () => void this.#fragments.flush(),
+      room: () => this.#room(),
+      leasedRoom: async () => {
+        this.#lease.extend();
+        await this.#room();
+      },
+      routes: this.#routes,
+      commits: this.#commits,
+      destinations: () => this.#uploader.destinations,
+      afterCommit: () => this.#afterCommit(),
+      spread: (owned) => this.#spread(owned),
+    });
+  }
+
   async #afterCommit(): Promise<void> {
     const { index, clock, load } = this.#request;
     if (!isCheckpointDue(index, clock.now())) return;
@@ -289,107 +224,10 @@ class BackupRun {
     });
   }
 
-  async #storeAgain(): Promise<StoredAgain | undefined> {
-    const { lost, index, source, sets, never, load, signal } = this.#request;
-    if (!lost || lost.ordinals.size === 0) return undefined;
-    return storeAgain(lost, {
-      index,
-      local: new LocalPieces(index, source, new Selection(sets, never).roots()),
-      ...this.#ownPorts(),
-      load,
-      signal,
-    });
-  }
-
-  async #reseal(): Promise<Resealed | undefined> {
-    const { reseal, index, load, keys, clock, signal } = this.#request;
-    if (!reseal) return undefined;
-    return resealStretch(reseal, {
-      index,
-      ...this.#ownPorts(),
-      load,
-      keys: { archiveId: keys.archiveId, ring: deriveKeyRing(keys.archiveId, keys.ring.epochs) },
-      destinations: () => this.#uploader.destinations,
-      monotonicMs: () => clock.monotonic(),
-      signal,
-    });
-  }
-
-  async #closePast(): Promise<ClosedPast | undefined> {
-    const { closePast: request, index, load, clock, signal } = this.#request;
-    if (!request) return undefined;
-    const { room } = this.#ownPorts();
-    return closePast(request, {
-      index,
-      sealer: this.#sealer,
-      room,
-      flush: () => void this.#fragments.flush(),
-      commits: this.#commits,
-      load,
-      sendLive: (open) => this.#commits.sendLive(open),
-      nowMs: clock.now(),
-      signal,
-    });
-  }
-
-  /** What the main thread's own records are made with. */
-  #ownPorts() {
-    return {
-      own: this.#sealer,
-      flushOwn: () => void this.#fragments.flush(),
-      room: () => this.#leasedRoom(),
-      routes: this.#routes,
-      commits: this.#commits,
-      afterCommit: () => this.#afterCommit(),
-    };
-  }
-
-  async #takeIn(): Promise<TakenIn | undefined> {
-    const { branch, index, keys, load, signal } = this.#request;
-    if (!branch) return undefined;
-    const ring = { archiveId: keys.archiveId, ring: deriveKeyRing(keys.archiveId, keys.ring.epochs) };
-    const known = new BlockLookup(index.path);
-    try {
-      return await takeIn(branch, {
-        own: this.#sealer,
-        content: new ContentStore(this.#sealer, known, this.#routes),
-        flushOwn: () => void this.#fragments.flush(),
-        room: () => this.#leasedRoom(),
-        commits: this.#commits,
-        spread: (owned) => this.#spread(owned),
-        afterCommit: () => this.#afterCommit(),
-        state: () => readState(index, ring, load),
-        newDirectory: () => keys.writerNumber * 2 ** 32 + index.lease('directories', 1) + 1,
-        signal,
-      });
-    } finally {
-      known.close();
-    }
-  }
-
-  async #leasedRoom(): Promise<void> {
-    this.#extendLease();
-    await this.#room();
-  }
-
   /** Waits until the main thread may hand over more; workers are to get their jobs meanwhile. */
   async #room(): Promise<void> {
     await setImmediate();
     if (this.#control.isFull) await this.#uploader.drained();
-  }
-
-  /** Ordinals are leased on stable storage before any is used: after a crash they are burnt, never used again. */
-  #lease(): void {
-    const first = this.#request.index.lease('ordinals', leasedOrdinals);
-    this.#leasedTo = first + leasedOrdinals;
-    this.#control.startLease(first, this.#leasedTo);
-  }
-
-  #extendLease(): void {
-    if (this.#control.remaining > leasedOrdinals / 2) return;
-    this.#request.index.lease('ordinals', leasedOrdinals);
-    this.#leasedTo += leasedOrdinals;
-    this.#control.extendLease(this.#leasedTo);
   }
 
   #sendOwn(fragment: Uint8Array): void {

@@ -136,7 +136,12 @@ async function listing(archive: OpenedArchive, commit: number): Promise<object[]
 
 async function open(name: string, access: ReadAccess = { entropy: goldenEntropy }) {
   const source = await folderSource(join(goldenFolder, name, 'archive'), (await expectedOf(name)).archiveId);
-  return { source, archive: await openArchive(source, access, fixedTools) };
+  try {
+    return { source, archive: await openArchive(source, access, fixedTools) };
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
 }
 
 async function keyFileOf(name: string): Promise<ReadAccess> {
