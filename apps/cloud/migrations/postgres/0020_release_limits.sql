@@ -18,4 +18,14 @@ alter table keystore.used_requests add column requester_key text not null defaul
 alter table keystore.used_requests drop constraint used_requests_pkey;
 alter table keystore.used_requests add primary key (tenant_id, request_id, requester_key);
 
+-- The newest head of each key log that the keystore has followed, with its signature: what computers compare with the log that
+-- they are shown.
+create table key_log_followed_heads (
+  tenant_id uuid primary key references tenants,
+  tree_size bigint not null check (tree_size >= 1),
+  note text not null check (octet_length(note) <= 4096)
+);
+select isolate_by_tenant('key_log_followed_heads');
+grant select, insert, update (tree_size, note) on key_log_followed_heads to hf_api;
+
 -- Guarantees: no login changes or removes an act that was counted; a request of a requester is used under one leaf.
