@@ -260,6 +260,7 @@ export class OpenArchive {
     let isWritten = false;
     try {
       await database.withTenant(row.tenant_id, async (tx) => {
+        await store.endUnsynced(tx);
         if (!(await store.isStillSo(tx, row, this.#state.sessionEpoch))) throw logErrors.fenced();
         await write();
         isWritten = true;

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { FolderPosition, LogState } from '@holdfast/archive/log';
 import type { TenantTx } from '../../platform/postgres.ts';
 import { bigint, instant, json, nullable, text, uuid, type Columns, type Rows } from '../../platform/table.ts';
@@ -53,6 +54,11 @@ export async function deviceOfArchive(tx: TenantTx, tenantId: string, archiveId:
     .where('archive_id', '=', archiveId)
     .executeTakeFirst();
   return row?.device_id;
+}
+
+/** Lets a transaction that only locks end without waiting for the disk: nothing of it has to outlive the server. */
+export async function endUnsynced(tx: TenantTx): Promise<void> {
+  await sql`select set_config('synchronous_commit', 'off', true)`.execute(db(tx));
 }
 
 /**
