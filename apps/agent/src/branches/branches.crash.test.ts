@@ -58,7 +58,7 @@ test('taking in goes on wherever it was cut off, shows nothing of the branch as 
     assert.deepEqual(await contentsOf(scene, name), [text(name)]);
   const listed = await agent.items('ls', { path: path.join(agent.tree, 'many'), deleted: true });
   assert.equal(listed.length, manyFiles, 'all that was taken into a folder that is no more is there together');
-  const last = path.join(agent.tree, names.toSorted().at(-1)!);
+  const last = path.join(agent.tree, names.toSorted().at(-1) ?? '');
   const [cameIn] = (await agent.ask('versions', { path: last }))['versions'] as { readonly from: string }[];
   const then = await agent.items('ls', { path: path.join(agent.tree, 'many'), at: cameIn!.from });
   assert.equal(

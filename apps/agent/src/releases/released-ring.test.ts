@@ -137,7 +137,8 @@ function clientOf(answers: Readonly<Record<string, unknown>>, sent: unknown[] = 
     sent.push(body);
     return Promise.resolve(answers[route.path]);
   };
-  const requests = { add: () => assert.fail('no key of a ring is kept'), find: () => undefined };
+  const none = () => undefined;
+  const requests = { add: () => assert.fail('no key of a ring is kept'), find: none, forget: none };
   const identity = { ...pinned, publicKey: requesterKey, sign: signAsPerson };
   return new ReleaseClient({ identity, requests, call: call as unknown as ReleaseClientOptions['call'] });
 }
