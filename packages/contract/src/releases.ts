@@ -224,7 +224,7 @@ export const releaseRoutes = {
     }),
     status: 200,
     reply: z.object({ logIndex: z.number().int() }),
-    errors: [...known, releasesErrors.refused],
+    errors: [...known, releasesErrors.refused, releasesErrors.too_many],
   }),
   own: defineRoute({
     method: 'POST',
