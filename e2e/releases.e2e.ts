@@ -45,7 +45,11 @@ async function kindsOf(tenant: AdministeredTenant): Promise<readonly string[]> {
 }
 
 type Notices = {
-  readonly keyLog?: { readonly notices: readonly { readonly kind: string; readonly message: string }[] };
+  readonly keyLog?: {
+    readonly followedByKeystore?: number;
+    readonly faults?: readonly unknown[];
+    readonly notices: readonly { readonly kind: string; readonly message: string }[];
+  };
 };
 
 /** Somebody asks, somebody approves, and the first takes it into a file. */
@@ -100,6 +104,11 @@ test('a request that a person approves is a leaf, gives keys that recover exactl
   };
   const isShown = async () => (await notices()).some(({ kind }) => kind === 'release');
   await until(isShown, 'the release on the screen of its owner', Math.max(1, releasedAtMs + 60_000 - Date.now()));
+  // What released them signs how far it has followed the log that this computer sees.
+  const keyLog = async () => ((await holdfastJson(socketPath, ['status'])).value as Notices).keyLog;
+  const isFollowed = async () => ((await keyLog())?.followedByKeystore ?? 0) > 3;
+  await until(isFollowed, 'the head that the keystore signed', 90_000);
+  assert.deepEqual((await keyLog())?.faults, []);
   const shown = await holdfast(socketPath, ['status']);
   assert.match(shown.stdout, /key release\s+Somebody else was given keys that read the backups of this computer/);
   assert.match(shown.stdout, /the disk is gone/);

@@ -28,13 +28,13 @@ export class RunningAgentProcess {
   child: ChildProcess | undefined;
   log = '';
 
-  /** `productDir`: the checkout that is run, where it is not this one. */
-  constructor(t: TestContext, { productDir = rootDir } = {}) {
+  /** `productDir`: the checkout that is run, where it is not this one; `tree`: a folder of another computer to protect. */
+  constructor(t: TestContext, { productDir = rootDir, tree }: { productDir?: string; tree?: string } = {}) {
     this.#launcher = [nodeOf(productDir), path.join(productDir, 'apps/cli/bin/holdfast.mjs')];
     this.folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'holdfast agent ')));
     chmodSync(this.folder, 0o755);
-    this.tree = path.join(this.folder, 'tree');
-    mkdirSync(this.tree);
+    this.tree = tree ?? path.join(this.folder, 'tree');
+    mkdirSync(this.tree, { recursive: true });
     this.stateDir = path.join(this.folder, 'home', 'agent');
     this.socketPath = path.join(this.stateDir, 'agent.sock');
     afterwards(t, async () => {

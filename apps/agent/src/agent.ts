@@ -4,7 +4,6 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { BackupRequest, CommitClock, ExclusionRule } from '@holdfast/archive';
 import { type Clock, type Random, systemClock, systemRandom } from '@holdfast/base';
-import type { CosignedKeyLogHead } from '@holdfast/contract';
 import type { EscrowKeys } from '@holdfast/trust';
 import { DeviceArchive } from './archive/device-archive.ts';
 import { BranchBook } from './branches/branch-book.ts';
@@ -24,7 +23,9 @@ import { settleEscrow } from './keys/change-keys.ts';
 import { EscrowPolicy, type EscrowSetting } from './keys/escrow-policy.ts';
 import { ownerStatement, type OwnerStatement } from './keys/owner-statement.ts';
 import { ShownRecoveryCode } from './keys/recovery-code.ts';
-import { hearCosigned } from './keylog/hear-cosigned.ts';
+import { hearSigned } from './keylog/hear-signed.ts';
+import { KeystoreFollowing } from './keylog/keystore-following.ts';
+import type { SignedByOthers } from './keylog/follow-key-log.ts';
 import { headToCarry, hearHead } from './keylog/hear-head.ts';
 import type { KeyLogBook } from './keylog/key-log-book.ts';
 import { KeyWitnesses } from './keylog/key-witnesses.ts';
@@ -68,6 +69,8 @@ export type AgentOptions = {
   /** Opens what an enrolled agent knows of its tenant's key log, once no other agent can run on the state folder. */
   readonly keyLog?: () => KeyLogBook;
   readonly escrow?: EscrowOfTenant;
+  /** The key by which the keystore of the tenant signs how far it has followed the key log, as a note verifier. */
+  readonly keystoreVerifier?: string;
   /** Of an enrolled agent: the way to the keys that its server releases. */
   readonly releases?: ReleaseClient;
   readonly random?: Random;
@@ -83,8 +86,8 @@ export type RunningAgent = {
   settleEscrow(setting: EscrowSetting): Promise<void>;
   /** States with the key of the archive's writer that the archive is the device's (Ed25519, base64url). */
   stateOwner(deviceKey: string): OwnerStatement;
-  /** Takes in the heads of the key log that witnesses cosigned. */
-  readonly hearCosigned: (heads: readonly CosignedKeyLogHead[]) => void;
+  /** Takes in the heads of the key log that others than the log signed. */
+  readonly hearSigned: (heads: SignedByOthers) => void;
   /** Ends it: what is under way stops where it is, and goes on the next time. */
   stop(): Promise<void>;
   /** Resolves when it has ended; rejects where a fault ended it. */
@@ -109,6 +112,7 @@ export type AgentParts = {
   /** Where the agent is enrolled. */
   readonly keyLog: KeyLogBook | undefined;
   readonly keyWitnesses: KeyWitnesses | undefined;
+  readonly keystoreFollowing: KeystoreFollowing | undefined;
   readonly escrow: EscrowPolicy;
   readonly releases: ReleaseClient | undefined;
   readonly random: Random;
@@ -137,7 +141,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       ended,
       settleEscrow: (setting) => settleEscrow(parts, setting),
       stateOwner: (deviceKey) => ownerStatement(parts.archive.stored, deviceKey),
-      hearCosigned: (heads) => hearCosigned(parts, heads),
+      hearSigned: (heads) => hearSigned(parts, heads),
       stop: () => {
         stopping.abort();
         return ended;
@@ -177,7 +181,7 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
   const gaps = new GapBook(database, archive.index);
   const { releases } = options;
   keyLog = options.keyLog?.();
-  const keyWitnesses = keyLog && new KeyWitnesses(database, keyLog);
+  const signers = signersOf(database, keyLog, options);
   const onKeyLogHead = (note: string) => keyLog && hearHead(keyLog, note, clock.now());
   if (options.escrow?.loggedUpTo !== undefined) onKeyLogHead(options.escrow.loggedUpTo);
   const branches = new BranchBook(database);
@@ -203,12 +207,23 @@ function open(options: AgentOptions, signal: AbortSignal, resources: AsyncDispos
     makePlace,
     stateDir,
     keyLog,
-    keyWitnesses,
+    ...signers,
     escrow,
     releases,
     random,
     signal,
   };
+}
+
+/** Who signs heads of the key log besides the log itself. */
+function signersOf(
+  database: AgentDatabase,
+  keyLog: KeyLogBook | undefined,
+  { keystoreVerifier }: AgentOptions,
+): Pick<AgentParts, 'keyWitnesses' | 'keystoreFollowing'> {
+  const keystoreFollowing =
+    keyLog && keystoreVerifier ? new KeystoreFollowing(database, keyLog, keystoreVerifier) : undefined;
+  return { keyWitnesses: keyLog && new KeyWitnesses(database, keyLog), keystoreFollowing };
 }
 
 function escrowPolicyOf(

@@ -31,8 +31,9 @@ export class TestAgent {
     this.options = { stateDir, socketPath, socketMode: 0o600, protect: [this.tree], ...more };
   }
 
-  async start(more: Partial<AgentOptions> = {}): Promise<void> {
+  async start(more: Partial<AgentOptions> = {}): Promise<RunningAgent> {
     this.#running = await startAgent({ ...this.options, ...more });
+    return this.#running;
   }
 
   async stop(): Promise<void> {

@@ -172,6 +172,12 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'agent_takeover.unsettled': ({ device, file }) =>
     `finish it by the same code or file as before: holdfast agent enroll --replace ${String(device)}; or remove ${String(file)}, which gives that archive up if it is this computer's by now`,
   'agent_takeover.state_damaged': ({ file }) => `remove ${String(file)}, and begin again with a new proof`,
+  'new_computer.request_unreadable': () =>
+    'name the file that it wrote: holdfast agent enroll --replace DEVICE --request FILE',
+  'new_computer.not_confirmed': () =>
+    'compare the fingerprints, run it again, and answer yes; without a terminal: --yes',
+  'takeover_approval.exists': () => 'choose another name',
+  'takeover_approval.not_written': () => 'name a file in a folder that you may write to',
   'takeover.proof_invalid': () => 'have it made again, and carry it over as it is',
   'takeover.proof_refused': () =>
     'see that the computer is named as the archive has it now, that the code is its newest one and that the old computer was not deauthorised or blocked',
@@ -218,7 +224,10 @@ const remedies: Readonly<Record<string, Remedy>> = {
   'key_release.other_log': () => 'believe nothing of it, and ask who runs the server: the log is signed by another key',
   'key_release.other_document': () => 'approve nothing: ask who runs the server why it shows one document for another',
   'key_release.is_a_ring': () => 'it is taken where the computer is replaced: holdfast agent enroll --replace',
-  'key_release.not_a_ring': () => 'ask for the whole ring: holdfast key release request --ring',
+  'key_release.not_a_ring': () => 'ask for the whole ring: holdfast key release request --ring REQUEST',
+  'key_release.ring_file_invalid': () => 'take it again, and carry it over as it is: holdfast key release take',
+  'key_release.for_another': () =>
+    'use what was asked for with the request of this computer, for the same DEVICE: holdfast agent enroll --replace DEVICE --request FILE',
   'person_card.exists': () => 'choose another name',
   'person_card.not_written': () => 'name a file in a folder that you may write to; - is standard output',
   'persons.not_found': () => 'holdfast cloud person list shows the keys there are',

@@ -14,7 +14,7 @@ type Registered = { readonly key: PersonKey; readonly card: PersonCard };
  * @throws tenants.not_found, persons.key_taken
  */
 export async function registerPersonKey(
-  { bootstrap: { system, clock }, server }: Operator,
+  { bootstrap: { system, clock }, server }: Pick<Operator, 'bootstrap' | 'server'>,
   wanted: {
     readonly slug: string;
     readonly username: string;

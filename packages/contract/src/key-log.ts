@@ -3,7 +3,7 @@ import { defineRoute } from './route.ts';
 import { Instant, queryNumber } from './shapes.ts';
 import { ArchiveId } from './storage.ts';
 
-/** A head of the key log that witnesses cosigned. */
+/** A head of the key log that others than the log signed, too. */
 export const CosignedKeyLogHead = z.object({
   treeSize: z.number().int(),
   /** A signed note: origin, size, root hash, the signature of the log, those of the witnesses. */
@@ -21,6 +21,8 @@ export const KeyLogHead = z.object({
   verifier: z.string(),
   /** The newest head that each witness of the server cosigned; none is longer. */
   cosigned: z.array(CosignedKeyLogHead).max(16),
+  /** The newest head that the keystore has followed, with its signature; none where it has signed none yet. */
+  followed: CosignedKeyLogHead.optional(),
 });
 export type KeyLogHead = z.infer<typeof KeyLogHead>;
 

@@ -102,9 +102,13 @@ export const releaseRoutes = {
       deviceName: z.string(),
       keyringNumber: z.number().int(),
       keyringSha256: Sha256Hex,
-      slotId: z.string().regex(/^[0-9a-f]{32}$/),
+      /** Null where it has none. */
+      slotId: z
+        .string()
+        .regex(/^[0-9a-f]{32}$/)
+        .nullable(),
     }),
-    errors: [...called, releasesErrors.archive_not_found, releasesErrors.archive_ambiguous, releasesErrors.no_escrow],
+    errors: [...called, releasesErrors.archive_not_found, releasesErrors.archive_ambiguous],
   }),
   request: defineRoute({
     ...asked,
@@ -220,7 +224,7 @@ export const releaseRoutes = {
     }),
     status: 200,
     reply: z.object({ logIndex: z.number().int() }),
-    errors: [...known, releasesErrors.refused],
+    errors: [...known, releasesErrors.refused, releasesErrors.too_many],
   }),
   own: defineRoute({
     method: 'POST',

@@ -4,13 +4,15 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { BranchScene, contentsOf } from './branch-scene-testing.ts';
 
+/** So many, and of so long names, that they are taken in by several commits. */
 const manyFiles = 3500;
+const longName = 'of a long name '.repeat(8).trim();
 const text = (name: string) => `${name}, only there`;
 
 test('taking in goes on wherever it was cut off, shows nothing of the branch as the newest, and takes nothing in twice', async (t) => {
   const scene = await BranchScene.start(t);
   const { agent } = scene;
-  const names = Array.from({ length: manyFiles }, (_, place) => `many/file ${place}`);
+  const names = Array.from({ length: manyFiles }, (_, place) => `many/${place} ${longName}`);
   const there = [
     () => {
       agent.write('shared', 'only there 1');
@@ -39,7 +41,10 @@ test('taking in goes on wherever it was cut off, shows nothing of the branch as 
     const to = path.join(agent.folder, `now ${left}`);
     await agent.ask('restore', { paths: [path.join(agent.tree, 'shared')], to });
     assert.equal(readFileSync(path.join(to, 'shared'), 'utf8'), 'meanwhile');
-    if (!(taken instanceof Error)) break;
+    if (!(taken instanceof Error)) {
+      assert.ok(Number(taken['knownVersions']) > 1000, 'most came in by a commit before the last cut');
+      break;
+    }
     cuts++;
   }
   assert.ok(cuts >= 3, `it was cut off ${cuts} times`);
@@ -53,6 +58,14 @@ test('taking in goes on wherever it was cut off, shows nothing of the branch as 
     assert.deepEqual(await contentsOf(scene, name), [text(name)]);
   const listed = await agent.items('ls', { path: path.join(agent.tree, 'many'), deleted: true });
   assert.equal(listed.length, manyFiles, 'all that was taken into a folder that is no more is there together');
+  const last = path.join(agent.tree, names.toSorted().at(-1) ?? '');
+  const [cameIn] = (await agent.ask('versions', { path: last }))['versions'] as { readonly from: string }[];
+  const then = await agent.items('ls', { path: path.join(agent.tree, 'many'), at: cameIn!.from });
+  assert.equal(
+    then.length,
+    manyFiles,
+    'and is one folder at the time when the last of it came in, by whichever commit',
+  );
   const verified = await agent.ask('verify', { full: true });
   for (const found of verified['destinations'] as Readonly<Record<string, unknown>>[]) {
     assert.deepEqual([found['isCurrent'], found['damagedCount']], [true, 0]);

@@ -74,8 +74,8 @@ async function startWithCloud(options: EnrolledAgentOptions, enrollment: Enrollm
   const stopping = new AbortController();
   const { signal } = stopping;
   const { agentVersion, os } = options;
-  const { hearCosigned: onCosigned } = running;
-  const followed = { client, book: keyLog, ...whoIs(enrollment, running), onCosigned, clock, signal };
+  const { hearSigned: onSigned } = running;
+  const followed = { client, book: keyLog, ...whoIs(enrollment, running), onSigned, clock, signal };
   const following = beside(follower(followed, log));
   let asked: EscrowSetting = 'off';
   const settling = beside(() => settle(running, asked, log));
@@ -153,18 +153,19 @@ async function start(options: AgentOptions, { enrollment, clock, resources }: Kn
 const FIRST_WORD_MS = 10_000;
 
 /**
- * The keys for escrow slots that the enrolment has; before an archive is made, what the organisation asks of it, and whether
+ * The keys for escrow slots and of the keystore that the enrolment has; before an archive is made, what the organisation asks of it, and whether
  * the key log has those keys. Where that is not known in time the archive begins without escrow, which comes when it is.
  */
 async function escrowOf(
   { stateDir, agentVersion, os, log = silentLog }: EnrolledAgentOptions,
   { client, enrollment }: { readonly client: CloudClient; readonly enrollment: Enrollment },
-): Promise<Pick<AgentOptions, 'escrow'>> {
+): Promise<Pick<AgentOptions, 'escrow' | 'keystoreVerifier'>> {
   const { escrowKeys: text } = enrollment;
+  const { keystoreVerifier } = parseEscrowKeys(text);
   const keys = sealingKeysOf(text);
   const given = givenEscrowKeys(text);
   const { sha256 } = given;
-  if (existsSync(path.join(stateDir, 'keys.json'))) return { escrow: { keys, sha256 } };
+  if (existsSync(path.join(stateDir, 'keys.json'))) return { keystoreVerifier, escrow: { keys, sha256 } };
   const body = { agentVersion, os };
   const word = await client
     .call(deviceRoutes.heartbeat, { body, signal: AbortSignal.timeout(FIRST_WORD_MS) })
@@ -173,13 +174,13 @@ async function escrowOf(
       return undefined;
     });
   const setting = word?.settings.escrow;
-  if (setting === undefined || setting === 'off') return { escrow: { keys, sha256, setting } };
+  if (setting === undefined || setting === 'off') return { keystoreVerifier, escrow: { keys, sha256, setting } };
   const options = { client, signal: AbortSignal.timeout(FIRST_WORD_MS) };
   const loggedUpTo = await lookForEscrowKeys(options, pinnedLog(enrollment), given).catch((error: unknown) => {
     log.warn('the keys for escrow were not seen in the key log yet', { error: String(error) });
     return undefined;
   });
-  return { escrow: { keys, sha256, setting, loggedUpTo } };
+  return { keystoreVerifier, escrow: { keys, sha256, setting, loggedUpTo } };
 }
 
 /** Number and hash of the escrow keys that this computer was given. */

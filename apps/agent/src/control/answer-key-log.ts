@@ -43,12 +43,17 @@ export async function answerKeyLogHead({ keyLog }: AgentParts, _given: object, {
 /** What is known of the key log: for everybody, since a log that lies concerns whoever uses this computer. */
 export function shownKeyLog(
   book: KeyLogBook,
-  { clock, keyWitnesses }: Pick<AgentParts, 'clock' | 'keyWitnesses'>,
+  { clock, keyWitnesses, keystoreFollowing }: Pick<AgentParts, 'clock' | 'keyWitnesses' | 'keystoreFollowing'>,
 ): object {
   const nowMs = clock.now();
-  const late = [...latenessOf(book, nowMs), ...(keyWitnesses?.lateness(nowMs) ?? [])];
+  const late = [
+    ...latenessOf(book, nowMs),
+    ...(keyWitnesses?.lateness(nowMs) ?? []),
+    ...(keystoreFollowing?.lateness() ?? []),
+  ];
   return {
     leaves: book.head()?.tree.size ?? 0,
+    ...(keystoreFollowing && { followedByKeystore: keystoreFollowing.followedSize() }),
     checkedAt: book.head() && instantOf(book.checkedAtMs()),
     late: late.map(({ error, sinceMs }) => ({ ...shownError(error), since: instantOf(sinceMs) })),
     faults: book.faults().map(shownFault),

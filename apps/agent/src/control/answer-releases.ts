@@ -28,7 +28,7 @@ export async function answerReleaseRequest(
 ): Promise<object> {
   const client = expectEnrolled(releases);
   if (dryRun) return { dryRun: true, ...(await client.describe()) };
-  return client.request({ ...wanted, scope: 'read' });
+  return client.request(wanted);
 }
 
 /** `key.release-list`: what this computer asked for. */

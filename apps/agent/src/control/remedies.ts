@@ -123,6 +123,7 @@ const remedies: Readonly<Record<string, string>> = {
   'key_log.leaf_altered': compareHeads,
   'key_log.leaf_hidden': compareHeads,
   'key_log.cosignature_false': compareHeads,
+  'key_log.keystore_unsigned': compareHeads,
   'key_log.foreign_key':
     'ask who runs the server who enrolled it; if nobody knows: deauthorise this device, and enrol it anew with holdfast agent enroll',
   'key_log.foreign_escrow_keys':
@@ -133,6 +134,8 @@ const remedies: Readonly<Record<string, string>> = {
   'key_log.unchecked': 'see that this computer reaches the server; it is tried again by itself',
   'key_log.unwitnessed':
     'ask who runs the witness whether it sees the log, then who runs the server why this computer is not shown what it cosigned; what it did: holdfast key witness list',
+  'key_log.unfollowed':
+    'ask who runs the server whether its keystore answers: holdfast cloud doctor says so; and why it is not shown the key log',
   'key_log.daily_missing':
     'where the server was off for days, wait an hour; else ask who runs it whether this computer is shown the log of now',
   'destinations.away': connect,

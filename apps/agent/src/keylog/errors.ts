@@ -24,11 +24,19 @@ export const keyLogErrors = defineErrors('key_log', {
     'corrupt',
     'The server showed a head of the key log with a false cosignature of a witness that this computer demands',
   ],
+  keystore_unsigned: [
+    'corrupt',
+    'The server showed a head of the key log as followed by the keystore, and the keystore of this tenant did not sign it',
+  ],
   withheld: ['unavailable', 'The server showed a head of the key log, and not all leaves up to it'],
   unchecked: ['unavailable', 'The key log could not be checked'],
   unwitnessed: [
     'unavailable',
     'A witness that this computer demands has cosigned nothing of the key log for a day, and it has grown',
+  ],
+  unfollowed: [
+    'unavailable',
+    'The keystore has not followed for a day what the key log has: it may not know that a key has ended',
   ],
   daily_missing: ['unavailable', 'The key log has no new leaf over the heads of all archives, which comes every day'],
 });

@@ -1,5 +1,5 @@
 import { CodedError, systemClock, type Clock } from '@holdfast/base';
-import { ownKeyLogRoutes, type CosignedKeyLogHead } from '@holdfast/contract';
+import { ownKeyLogRoutes, type KeyLogHead } from '@holdfast/contract';
 import {
   emptyTree,
   openCheckpoint,
@@ -22,11 +22,14 @@ export type FollowKeyLogOptions = Omit<ReadLeavesOptions, 'onPage'> & {
   /** Who this computer is; its key as in a leaf: 32 bytes, base64url. */
   readonly device: EnrolledDevice;
   readonly clock?: Clock;
-  /** Told the heads that witnesses cosigned, once the log was followed as far as it could be. */
-  readonly onCosigned?: (heads: readonly CosignedKeyLogHead[]) => void;
+  /** Told the heads that others than the log signed, once the log was followed as far as it could be. */
+  readonly onSigned?: (heads: SignedByOthers) => void;
   /** Stops it; what was read until then is read again. */
   readonly signal: AbortSignal;
 };
+
+/** Heads that witnesses cosigned, and the one that the keystore has followed. */
+export type SignedByOthers = Pick<KeyLogHead, 'cosigned' | 'followed'>;
 
 /** How it went: nothing new, so many new leaves, or a fault, which was kept. */
 export type Followed =
@@ -51,8 +54,8 @@ const KEPT_HASH_BYTES = 32 * 4_096;
  * are asked for, so that one whose leaves never come is known. @throws what asking the server throws
  */
 export async function followKeyLog(options: FollowKeyLogOptions): Promise<Followed> {
-  const { client, book, clock = systemClock, onCosigned, signal } = options;
-  const { note, cosigned } = await client.call(ownKeyLogRoutes.head, { signal });
+  const { client, book, clock = systemClock, onSigned, signal } = options;
+  const { note, cosigned, followed } = await client.call(ownKeyLogRoutes.head, { signal });
   const shown: Shown = { note, ...nothingElse };
   try {
     return await goOn({ ...options, clock }, shown);
@@ -62,7 +65,7 @@ export async function followKeyLog(options: FollowKeyLogOptions): Promise<Follow
     if (error.code === keyLogErrors.book_damaged.code) return { status: 'fault', error, isFirst: true };
     return { status: 'fault', error, isFirst: book.noteFault(error, { ...shown, atMs: clock.now() }) };
   } finally {
-    onCosigned?.(cosigned);
+    onSigned?.({ cosigned, ...(followed && { followed }) });
   }
 }
 

@@ -104,6 +104,8 @@ export type Shown = {
   readonly proof?: readonly Uint8Array[];
   /** Heads that witnesses cosigned, as notes. */
   readonly cosigned?: readonly string[];
+  /** The head that the keystore has followed, as a note. */
+  readonly followed?: string | undefined;
   /** What is answered in place of leaves. */
   readonly withheld?: (reply: ServerResponse) => void;
 };
@@ -192,7 +194,8 @@ export class Scene {
     if (pathname.endsWith('/head')) {
       const text = signCheckpoint({ origin: name, treeSize, root: rootOf(tree.state) }, [by]);
       const cosigned = (this.shown.cosigned ?? []).map((each) => ({ treeSize, note: each }));
-      return { treeSize, signedAt: at, note: note(text), verifier: formatVerifierKey(by.key), cosigned };
+      const followed = this.shown.followed === undefined ? {} : { followed: { treeSize, note: this.shown.followed } };
+      return { treeSize, signedAt: at, note: note(text), verifier: formatVerifierKey(by.key), cosigned, ...followed };
     }
     if (pathname.endsWith('/consistency')) {
       const hashes = proof ?? (await proveConsistency(memorySource(tree.nodes), number('fromSize'), number('toSize')));

@@ -4,6 +4,7 @@ import { test, type TestContext } from 'node:test';
 import { appendLeaves, emptyTree, formatWitnessKey, outlineHash, rootOf, signCheckpoint } from '@holdfast/trust';
 import { newCosigner } from '@holdfast/trust/testing';
 import { AgentDatabase } from '../state/agent-database.ts';
+import type { FollowKeyLogOptions } from './follow-key-log.ts';
 import { type Entry, genuine, leaf, newSigner, origin, Scene, signer } from './key-log-scene.fixture.ts';
 import { KeyWitnesses } from './key-witnesses.ts';
 
@@ -28,9 +29,9 @@ async function start(t: TestContext) {
   const witnesses = new KeyWitnesses(database, scene.book);
   const first: string[] = [];
   const show = async (entries: readonly Entry[], notes: readonly string[] = []) => {
-    const onCosigned = (heads: Parameters<KeyWitnesses['hear']>[0]) =>
+    const onSigned: FollowKeyLogOptions['onSigned'] = ({ cosigned: heads }) =>
       void first.push(...witnesses.hear(heads, scene.nowMs).map(({ code }) => code));
-    await scene.follow({ entries, cosigned: notes }, { onCosigned });
+    await scene.follow({ entries, cosigned: notes }, { onSigned });
   };
   const faults = () => scene.book.faults().map(({ code }) => code);
   const late = (ms = 0) => witnesses.lateness(scene.nowMs + ms).map(({ error }) => error.code);

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { appendLeaves, emptyTree, leafHash, rootOf } from '@holdfast/trust';
+import { appendLeaves, emptyTree, formatVerifierKey, leafHash, noteSigner, rootOf } from '@holdfast/trust';
 import { startAgent } from '../agent.ts';
 import { TestAgent } from '../testing.ts';
 import { keyLogErrors } from './errors.ts';
@@ -11,6 +12,7 @@ import { KeyLogBook } from './key-log-book.ts';
 type Said = { readonly code: string; readonly at: string; readonly remedy?: string; readonly count: number };
 type KeyLog = {
   readonly leaves: number;
+  readonly followedByKeystore?: number;
   readonly checkedAt?: string;
   readonly faults: readonly Said[];
   readonly late: readonly (Omit<Said, 'at'> & { readonly since: string })[];
@@ -65,6 +67,30 @@ test('a head whose leaves never come, and a log that is not checked, are said in
   const page = { before: emptyTree, hashes: Buffer.concat(leaves), own: [] };
   book.advance({ note: 'head', tree, verifiedAtMs: Date.now() }, [page], { subjects: [] });
   assert.deepEqual(await codes(), []);
+});
+
+test('what the keystore signed, and that it follows nothing, are said in status with what to do', async (t) => {
+  const { agent, book } = agentWithLog(t);
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const keystoreVerifier = formatVerifierKey(noteSigner('keystore', privateKey).key);
+  const hashes = [leafHash(Buffer.from('one'))];
+  const tree = appendLeaves(emptyTree, hashes).state;
+  const page = { before: emptyTree, hashes: Buffer.concat(hashes), own: [] };
+  const running = await agent.start({ keyLog: () => book, keystoreVerifier });
+  const shown = async () => ((await agent.ask('status')) as { keyLog?: KeyLog }).keyLog;
+  book.advance({ note: 'head', tree, verifiedAtMs: Date.now() }, [page], { subjects: [] });
+  running.hearSigned({ cosigned: [] });
+  const before = await shown();
+  assert.deepEqual([before?.followedByKeystore, before?.late, before?.faults], [0, [], []]);
+  running.hearSigned({ cosigned: [], followed: { treeSize: 1, note: 'head' } });
+  book.noteChecked(Date.now() + 25 * 3_600_000);
+  const { faults = [], late = [] } = (await shown()) ?? {};
+  assert.deepEqual(
+    faults.map(({ code }) => code),
+    ['key_log.keystore_unsigned'],
+  );
+  const unfollowed = late.find(({ code }) => code === 'key_log.unfollowed');
+  assert.ok(unfollowed?.remedy && faults[0]?.remedy);
 });
 
 test('a second agent on the same folder is refused before it opens what the first knows of the key log', async (t) => {

@@ -16,4 +16,6 @@ export const releaseClientErrors = defineErrors('key_release', {
   other_document: ['corrupt', 'What the server shows of a document is not what its text says'],
   is_a_ring: ['conflict', 'The release gives the keys of a whole archive, for a computer that replaces another'],
   not_a_ring: ['conflict', 'The release reads epochs, and replaces no computer'],
+  ring_file_invalid: ['invalid', 'The file is not one of a ring that was released'],
+  for_another: ['invalid', 'What was released is for another computer, or another takeover than the one begun here'],
 });

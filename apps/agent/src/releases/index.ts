@@ -8,9 +8,11 @@ export { releaseClientErrors } from './errors.ts';
 export { deviceReleases } from './device-releases.ts';
 export { keptRequestsIn, type KeptRequest, type KeptRequests } from './kept-requests.ts';
 export { acceptCard, makePersonKey, readCard, readPersonKey, withPerson, type PersonKey } from './person-key.ts';
+export { formatReleasedRing, openReleasedRing, type ReleasedRing, type SealedRing } from './released-ring.ts';
 export {
   ReleaseClient,
   type ReleaseClientOptions,
   type ReleaseIdentity,
   type WantedRelease,
+  type WantedTakeover,
 } from './release-client.ts';

@@ -1,28 +1,38 @@
 import { CodedError, parseUuid, systemClock, systemRandom, type Clock, type Random } from '@holdfast/base';
-import { releaseRoutes, type ReleaseState, type Route, type RulesChangeState } from '@holdfast/contract';
+import {
+  releaseRoutes,
+  releasesErrors,
+  type ReleaseState,
+  type Route,
+  type RulesChangeState,
+} from '@holdfast/contract';
 import type { call } from '@holdfast/sdk';
 import {
   formatRulesChange,
   importHpkeKey,
-  keyLogOrigin,
-  openCheckpoint,
   openRelease,
-  parseVerifierKey,
+  outlineHash,
+  parseKeyLogLeaf,
   releaseRequestSha256,
   signKeyVouch,
   signReleaseApproval,
   signReleaseCall,
   signReleaseRequest,
-  verifyInclusion,
+  signTakeoverProof,
+  takeoverProofLifeMs,
+  writeKeyLogLeaf,
   type KeyHolder,
   type OpenedRelease,
   type ReleaseCallName,
   type ReleaseRequest,
   type ReleaseRules,
   type Sign,
+  type TakeoverProof,
 } from '@holdfast/trust';
 import { releaseClientErrors } from './errors.ts';
 import type { KeptRequest, KeptRequests } from './kept-requests.ts';
+import { expectLogged, type PinnedLog } from './logged-leaf.ts';
+import type { SealedRing } from './released-ring.ts';
 import { expectHash, shownChange, shownRelease } from './shown-documents.ts';
 
 type Call = <R extends Route>(
@@ -31,14 +41,10 @@ type Call = <R extends Route>(
 ) => Promise<Awaited<ReturnType<typeof call<R>>>>;
 
 /** Somebody with a registered key: a person with its key file, or a device with its enrolment. */
-export type ReleaseIdentity = {
-  readonly installationId: string;
-  readonly tenantUid: string;
+export type ReleaseIdentity = PinnedLog & {
   /** Ed25519, 32 bytes, base64url. */
   readonly publicKey: string;
   readonly sign: Sign;
-  /** Verifier of the tenant's log, as it was pinned. */
-  readonly logKey: string;
 };
 
 /** What asking for releases needs. */
@@ -55,10 +61,20 @@ export type ReleaseClientOptions = {
 export type WantedRelease = {
   /** The archive's id, or the id or the name of its computer; a device asks about its own where it is left out. */
   readonly archive?: string | undefined;
-  readonly scope: ReleaseRequest['scope'];
   readonly epochs: ReleaseRequest['epochs'];
   readonly reason: string;
   readonly caseId: string | null;
+  readonly days: number;
+  /** The whole ring instead, for the computer with this key (X25519, base64url), which replaces another. */
+  readonly ringFor?: string | undefined;
+};
+
+/** The computer that an administrator lets take an archive over. */
+export type WantedTakeover = {
+  /** As `WantedRelease.archive`. */
+  readonly archive: string;
+  /** The key that the new computer enrolled with. */
+  readonly newDeviceKey: string;
   readonly days: number;
 };
 
@@ -80,13 +96,16 @@ export class ReleaseClient {
   }
 
   /**
-   * Asks for keys. The request is kept with its recipient key before it is sent: without it what comes opens to nobody.
+   * Asks for keys. The request is kept with its recipient key before it is sent: without it what comes opens to nobody. Of a
+   * ring the new computer has that key, and nobody else.
    *
    * @throws releases.*, key_release.not_written
    */
   async request(wanted: WantedRelease): Promise<ReleaseState> {
     const { identity, random, requests, call: send } = this.#options;
     const found = await this.describe(wanted.archive);
+    if (found.slotId === null) throw releasesErrors.no_escrow();
+    const { ringFor } = wanted;
     const recipientSeed = random(32);
     const { installationId, tenantUid, publicKey } = identity;
     const request = signReleaseRequest(
@@ -97,18 +116,18 @@ export class ReleaseClient {
         archiveId: found.archiveId,
         keyringSha256: found.keyringSha256,
         slotId: found.slotId,
-        scope: wanted.scope,
-        epochs: wanted.epochs,
+        scope: ringFor === undefined ? 'read' : 'ring',
+        epochs: ringFor === undefined ? wanted.epochs : 'all',
         caseId: wanted.caseId,
         reason: wanted.reason,
         requesterKey: publicKey,
-        recipientKey: base64Url(importHpkeKey(recipientSeed).publicKey),
+        recipientKey: ringFor ?? base64Url(importHpkeKey(recipientSeed).publicKey),
         expiresAt: new Date(this.#nowMs() + wanted.days * DAY_MS).toISOString(),
         requestId: base64Url(random(16)),
       },
       identity.sign,
     );
-    requests.add({ request, recipientSeed });
+    if (ringFor === undefined) requests.add({ request, recipientSeed });
     recipientSeed.fill(0);
     return shownRelease(identity, await send(releaseRoutes.request, { body: { request } }));
   }
@@ -160,7 +179,7 @@ export class ReleaseClient {
     const { leaf, head, sealed } = await this.#call(releaseRoutes.take, 'take', requestSha256);
     const opened = this.#open(kept, { leafText: leaf.text, sealed });
     try {
-      this.#expectLogged(opened, { ...leaf, head });
+      expectLogged(this.#options.identity, opened.leafHash, { ...leaf, head });
       return opened;
     } catch (error) {
       opened.wipe();
@@ -169,16 +188,37 @@ export class ReleaseClient {
   }
 
   /**
-   * Takes the whole ring that was released for a computer that replaces another: its raw bytes, as in a keyring (format
-   * document, section 5), and its archive. Whoever calls wipes it.
+   * Takes the whole ring that was released for another computer, as it is sealed to that one: nothing of it can be read here.
    *
-   * @throws what `take` does, and key_release.not_a_ring
+   * @throws releases.waiting, releases.refused, key_release.not_a_ring, key_release.other_document, key_release.not_logged
    */
-  async takeRing(requestSha256: string): Promise<{ archiveId: Uint8Array; ring: Uint8Array; wipe: () => void }> {
-    const { keys, leaf, wipe } = await this.take(requestSha256);
-    if (keys.scope === 'ring') return { archiveId: parseUuid(leaf.archiveId)!, ring: keys.ring, wipe };
-    wipe();
-    throw releaseClientErrors.not_a_ring({ request: requestSha256 });
+  async takeSealedRing(requestSha256: string): Promise<SealedRing> {
+    const { leaf: shown, head, sealed } = await this.#call(releaseRoutes.take, 'take', requestSha256);
+    const leaf = parseKeyLogLeaf(shown.text);
+    if (leaf.kind !== 'release') throw releaseClientErrors.other_document({ requestSha256 });
+    expectHash(requestSha256, leaf.request.text);
+    if (leaf.purpose !== 'replacement') throw releaseClientErrors.not_a_ring({ request: requestSha256 });
+    expectLogged(this.#options.identity, outlineHash(writeKeyLogLeaf(leaf).outline), { ...shown, head });
+    return { leaf: { ...shown, head }, sealed };
+  }
+
+  /**
+   * Signs that a new computer may go on with an archive. The server learns of it when that one shows it.
+   *
+   * @throws releases.*, key_release.other_document where the server names another computer than the one that was meant
+   */
+  async approveTakeover({ archive, newDeviceKey, days }: WantedTakeover) {
+    const { identity, random } = this.#options;
+    const { archiveId, deviceUid, deviceName } = await this.describe(archive);
+    if (isUuid(archive) && ![archiveId, deviceUid].includes(archive.toLowerCase()))
+      throw releaseClientErrors.other_document({ archive, archiveId, deviceUid });
+    const { installationId, tenantUid, publicKey: signerKey, sign } = identity;
+    const lifeMs = Math.min(days * DAY_MS, takeoverProofLifeMs.approval);
+    const expiresAt = new Date(this.#nowMs() + lifeMs).toISOString();
+    const named = { installationId, tenantUid, archiveId, device: deviceUid, newDeviceKey, signerKey };
+    const claim = { kind: 'approval', ...named, expiresAt, proofId: base64Url(random(16)) } as const;
+    const proof: TakeoverProof = signTakeoverProof(claim, sign);
+    return { proof, archiveId, deviceUid, deviceName, expiresAt };
   }
 
   /** The rules in force, those that come, and the changes. @throws releases.*, key_release.other_document */
@@ -222,17 +262,6 @@ export class ReleaseClient {
     }
   }
 
-  #expectLogged(
-    { leafHash }: OpenedRelease,
-    shown: { readonly logIndex: number; readonly inclusion: readonly string[]; readonly head: string },
-  ): void {
-    const { installationId, tenantUid, logKey } = this.#options.identity;
-    const head = openHead(shown.head, keyLogOrigin(installationId, tenantUid), logKey);
-    const proof = shown.inclusion.map((hash) => new Uint8Array(Buffer.from(hash, 'base64url')));
-    const claim = { leafHash, leafIndex: shown.logIndex, treeSize: head.treeSize, root: head.root };
-    if (!verifyInclusion(claim, proof)) throw releaseClientErrors.not_logged({ logIndex: shown.logIndex });
-  }
-
   #approvalOf(text: string) {
     const { publicKey: approverKey, sign } = this.#options.identity;
     const at = new Date(this.#nowMs()).toISOString();
@@ -263,12 +292,8 @@ export class ReleaseClient {
   }
 }
 
-function openHead(note: string, origin: string, logKey: string) {
-  try {
-    return openCheckpoint(note, origin, [parseVerifierKey(logKey)]);
-  } catch (error) {
-    throw releaseClientErrors.other_log({}, error);
-  }
+function isUuid(text: string): boolean {
+  return parseUuid(text) !== undefined;
 }
 
 function base64Url(bytes: Uint8Array): string {

@@ -78,7 +78,8 @@ export async function openNewestRing(
     const keyRecords = await lineRecords(shelf, { archiveId, line: keys.line });
     const ring = await opener.ringOf(keys.keyring, keyRecords.at(-1)!);
     if (!ring) throw takeoverErrors.does_not_open();
-    const hasCarriedSlots = areAllIntroduced(keys.keyring, archiveId);
+    const areKeysKnown = ring.slotKeys.length > 0 || keys.keyring.slots.length === 0;
+    const hasCarriedSlots = areKeysKnown && areAllIntroduced(keys.keyring, archiveId);
     const carried = hasCarriedSlots ? ring : { ...ring, slotKeys: [] };
     const { keyring, sha256: keyringSha256 } = keys;
     return { ring: carried, keyRecords, keyring, keyringSha256, problems, hasCarriedSlots };

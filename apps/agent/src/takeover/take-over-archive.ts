@@ -9,8 +9,10 @@ import { sign } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { assert, CodedError, formatUuid, parseUuid, type Random, systemRandom } from '@holdfast/base';
+import { parseRing } from '@holdfast/archive';
 import { deviceRoutes, type Takeover, takeoverErrors as serverErrors, takeoverRoutes } from '@holdfast/contract';
 import {
+  openTakeoverProof,
   signTakeoverProof,
   takeoverKeyOf,
   takeoverProofLifeMs,
@@ -20,6 +22,7 @@ import {
 import type { CloudClient } from '../cloud/cloud-client.ts';
 import type { AgentFacts } from '../cloud/heartbeat.ts';
 import { KeyStore, type StoredKeys, type Successor } from '../keys/key-store.ts';
+import { openReleasedRing } from '../releases/released-ring.ts';
 import { AgentDatabase } from '../state/agent-database.ts';
 import { CloudShelf } from './cloud-shelf.ts';
 import { takeoverErrors } from './errors.ts';
@@ -34,8 +37,12 @@ export type TakeoverMeans =
   | { readonly kind: 'recovery_code'; readonly secret: Uint8Array }
   /** The text of the old computer's document: both. */
   | { readonly kind: 'hand_over'; readonly text: string }
-  /** An administrator's proof; the keys come from elsewhere. */
-  | { readonly kind: 'approval'; readonly proof: TakeoverProof; readonly access: RingAccess };
+  /** An administrator's proof; the keys come from elsewhere, among them the text of a ring released to this computer. */
+  | {
+      readonly kind: 'approval';
+      readonly proof: TakeoverProof;
+      readonly access: RingAccess | { readonly kind: 'released_ring'; readonly text: string };
+    };
 
 /** What taking over needs. */
 export type TakeoverRequest = AgentFacts & {
@@ -127,10 +134,30 @@ async function proveAgain(
 
 function readMeans(means: TakeoverMeans, client: CloudClient, pending: PendingTakeover) {
   if (means.kind === 'recovery_code') return { access: means, introductions: [], proof: undefined };
-  if (means.kind === 'approval') return { access: means.access, introductions: [], proof: means.proof };
+  if (means.kind === 'approval') {
+    const { proof } = means;
+    return { access: readAccess(means, client, pending), introductions: [], proof };
+  }
   const { deviceKey } = client.enrollment;
   const { ring, ...read } = openHandOver(means.text, recipientOf(pending), deviceKey.x);
   return { ...read, access: { kind: 'ring', ring } as const };
+}
+
+/** @throws agent_takeover.other_archive, and what opening a released ring throws */
+function readAccess(
+  { access, proof }: Extract<TakeoverMeans, { readonly kind: 'approval' }>,
+  { enrollment }: CloudClient,
+  pending: PendingTakeover,
+): RingAccess {
+  if (access.kind !== 'released_ring') return access;
+  const { archiveId, ring, wipe } = openReleasedRing(access.text, recipientOf(pending), enrollment);
+  try {
+    if (openTakeoverProof(proof).archiveId !== formatUuid(archiveId)) throw takeoverErrors.other_archive();
+    // Who has read keys of before can seal such a ring, too: keyrings are sealed to none of the slots that it names.
+    return { kind: 'ring', ring: { ...parseRing(ring.slice()), slotKeys: [] } };
+  } finally {
+    wipe();
+  }
 }
 
 /** Whether a proof that was shown before can serve no more, and a new one may. */

@@ -36,11 +36,12 @@ export function registerAgentEnroll(agent: Command): void {
       'prove it with the recovery code of its archive; it is asked for, or read as one line of standard input',
     )
     .option('--hand-over <file>', 'prove it with what the old computer answered: holdfast agent hand-over')
-    .option('--approval <file>', 'prove it with what an administrator signed; one of the next three opens the archive')
+    .option('--approval <file>', 'prove it with what an administrator signed; one of the next four opens the archive')
     .option('--with-password', 'its archive key password, asked for or one line of standard input')
     .option('--with-custom-key', 'its custom key, on standard input')
     .option('--key-file <file>', 'a key file of it: holdfast key export')
-    .option('--request <file>', 'write a request for the old computer, a new file, and do no more')
+    .option('--ring <file>', 'what was released from escrow for this computer: holdfast key release take')
+    .option('--request <file>', 'write a request for the old computer or an administrator, a new file, and do no more')
     .option('--yes', 'do not ask before it is taken over')
     .option('--dry-run', 'say what would be taken over, and leave it where it is')
     .option(

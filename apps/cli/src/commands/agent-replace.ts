@@ -1,7 +1,7 @@
 /** `holdfast agent enroll --replace`: a new computer goes on with the archive of an old one. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { FoundArchive, RingAccess, TakeoverMeans } from '@holdfast/agent/takeover';
+import type { FoundArchive, TakeoverMeans } from '@holdfast/agent/takeover';
 import type { Enrollment } from '@holdfast/agent/cloud';
 import { defineErrors } from '@holdfast/base';
 import { confirm } from '../confirm.ts';
@@ -27,6 +27,7 @@ export type ReplaceOptions = {
   readonly withPassword?: boolean;
   readonly withCustomKey?: boolean;
   readonly keyFile?: string;
+  readonly ring?: string;
   readonly request?: string;
   readonly yes?: boolean;
   readonly dryRun?: boolean;
@@ -34,9 +35,9 @@ export type ReplaceOptions = {
 
 /** Which one of the ways it is. @throws agent_enroll.means before anything was done */
 export function expectOneWay(options: ReplaceOptions): void {
-  const { recoveryCode, handOver, approval, request, withPassword, withCustomKey, keyFile } = options;
+  const { recoveryCode, handOver, approval, request, withPassword, withCustomKey, keyFile, ring } = options;
   const ways = [recoveryCode, handOver, approval, request].filter((way) => way !== undefined).length;
-  const keys = [withPassword, withCustomKey, keyFile].filter((key) => key !== undefined).length;
+  const keys = [withPassword, withCustomKey, keyFile, ring].filter((key) => key !== undefined).length;
   if (ways !== 1 || keys !== (approval === undefined ? 0 : 1)) throw replaceErrors.means();
 }
 
@@ -100,7 +101,9 @@ async function writeRequest(
   const fingerprint = fingerprintOf(request);
   const text = `The request is ${path.resolve(file)}, its fingerprint ${fingerprint}.
 Carry it to the old computer, and there: holdfast agent hand-over FILE --out ANSWER
-Then here: holdfast agent enroll --replace ${about.device} --hand-over ANSWER`;
+Then here: holdfast agent enroll --replace ${about.device} --hand-over ANSWER
+Or to an administrator, and there: holdfast key takeover approve FILE --key KEY --out APPROVAL
+Then here: holdfast agent enroll --replace ${about.device} --approval APPROVAL, with what opens the archive`;
   about.output.result({ file: path.resolve(file), fingerprint, deviceUid: request.newDeviceUid }, text);
 }
 
@@ -116,7 +119,10 @@ async function readMeans(options: ReplaceOptions): Promise<TakeoverMeans> {
   return { kind: 'approval', proof: openApproval(readFile(approval)), access: await readAccess(options) };
 }
 
-async function readAccess({ withPassword, keyFile }: ReplaceOptions): Promise<RingAccess> {
+type ApprovalAccess = Extract<TakeoverMeans, { readonly kind: 'approval' }>['access'];
+
+async function readAccess({ withPassword, keyFile, ring }: ReplaceOptions): Promise<ApprovalAccess> {
+  if (ring !== undefined) return { kind: 'released_ring', text: readFile(ring) };
   if (keyFile !== undefined) return { kind: 'key_file', text: readFile(keyFile) };
   if (withPassword) return { kind: 'password', password: await readPassword({ ask: 'Archive key password: ' }) };
   const { parseCustomKey } = await import('@holdfast/trust');

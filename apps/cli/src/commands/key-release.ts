@@ -1,12 +1,13 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import type { ReleaseState } from '@holdfast/contract';
+import type { PersonCard, ReleaseState } from '@holdfast/contract';
 import type { ReleaseClient } from '@holdfast/agent/releases';
 import { shownOf } from '@holdfast/sdk';
 import { absolutePath, ask } from '../agent-socket.ts';
 import { proxyEnvironment } from '../config.ts';
 import { commandErrors } from '../errors.ts';
 import { timeText } from '../figures.ts';
-import { createOutput } from '../output.ts';
+import { createOutput, type Output } from '../output.ts';
+import { confirmedRequest } from './new-computer.ts';
 import { writeNewFile } from './new-file.ts';
 
 type WithKey = { readonly key?: string; readonly json?: boolean };
@@ -76,7 +77,8 @@ type Asked = WithKey & {
   readonly case?: string;
   readonly epochs: readonly number[] | 'all';
   readonly days: number;
-  readonly ring?: boolean;
+  readonly ring?: string;
+  readonly yes?: boolean;
   readonly dryRun?: boolean;
 };
 
@@ -89,35 +91,54 @@ function registerRequest(release: Command): void {
     .option('--epochs <numbers>', 'which epochs, as 0,2,3 (all)', parseEpochs, 'all')
     .option('--case <id>', 'of the legal case or ticket it is for')
     .option('--days <number>', 'how long the request counts', parseDays, 14)
-    .option('--ring', 'the whole ring instead, for a computer that replaces another; for a person')
+    .option(
+      '--ring <file>',
+      'the whole ring instead, for the computer that wrote this request: holdfast agent enroll --replace DEVICE --request FILE; for a person',
+    )
+    .option('--yes', 'the fingerprint on the screen of that computer is the one of its request')
     .option('--dry-run', 'say what would be asked for, and ask for nothing')
     .option(...keyOption)
-    .action(async (options: Asked) => {
-      const { reason, days, epochs, case: caseId = null, dryRun, archive, key: file, ring } = options;
-      const output = createOutput(options.json ?? false);
-      if (file === undefined && (archive !== undefined || ring)) {
-        const remedy = 'name the key of the person who asks: --key FILE';
-        throw commandErrors.invalid({ reason: 'a computer asks for its own archive alone, to read it', remedy });
-      }
-      const wanted = { reason, days, epochs: ring ? ('all' as const) : epochs, caseId };
-      const asked: ReleaseState | Described =
-        file === undefined
-          ? await ask('key.release-request', { ...wanted, ...(dryRun && { dryRun }) })
-          : await asPerson<ReleaseState | Described>(file, (client) =>
-              dryRun ? client.describe(archive) : client.request({ ...wanted, archive, scope: ring ? 'ring' : 'read' }),
-            );
-      if ('state' in asked) return output.result(asked, fullText(asked));
-      const text = `Nothing was asked for. It would be the archive ${asked.archiveId} of ${String(shownOf(asked.deviceName))}, keyring ${asked.keyringNumber}`;
-      return output.result({ dryRun: true, ...asked }, text);
-    });
+    .action(requestRelease);
+}
+
+async function requestRelease(options: Asked): Promise<void> {
+  const { archive, key: file, ring } = options;
+  const output = createOutput(options.json ?? false);
+  if (file === undefined && (archive !== undefined || ring !== undefined)) {
+    const remedy = 'name the key of the person who asks: --key FILE';
+    throw commandErrors.invalid({ reason: 'a computer asks for its own archive alone, to read it', remedy });
+  }
+  const asked = file === undefined ? await askAsComputer(options) : await askAs(file, options, output);
+  if ('state' in asked) return output.result(asked, fullText(asked));
+  const text = `Nothing was asked for. It would be the archive ${asked.archiveId} of ${String(shownOf(asked.deviceName))}, keyring ${asked.keyringNumber}`;
+  output.result({ dryRun: true, ...asked }, text);
+}
+
+function askAsComputer(options: Asked): Promise<ReleaseState | Described> {
+  const { reason, days, epochs, case: caseId = null, dryRun } = options;
+  const wanted = { reason, days, epochs, caseId, ...(dryRun && { dryRun }) };
+  return ask<ReleaseState | Described>('key.release-request', wanted);
+}
+
+async function askAs(file: string, options: Asked, output: Output): Promise<ReleaseState | Described> {
+  const { reason, days, epochs, case: caseId = null, ring } = options;
+  const newComputer = ring === undefined ? undefined : await confirmedRequest(ring, options, output);
+  const archive = options.archive ?? newComputer?.device;
+  const wanted = { reason, days, epochs, caseId, archive, ringFor: newComputer?.recipientKey };
+  return asPerson<ReleaseState | Described>(file, (client) =>
+    options.dryRun ? client.describe(archive) : client.request(wanted),
+  );
 }
 
 type Described = { readonly archiveId: string; readonly deviceName: string; readonly keyringNumber: number };
 type Taken = { readonly archiveId: string; readonly epochs: readonly number[]; readonly readKeys: string };
 
-async function take(name: string, { key: file, out, json }: WithKey & { readonly out: string }): Promise<void> {
+async function take(name: string, options: WithKey & { readonly out: string }): Promise<void> {
+  const { key: file, out, json } = options;
   const { releaseClientErrors } = await import('@holdfast/agent/releases');
-  const { requestSha256 } = oneOf(await listed(file), name);
+  const one = oneOf(await listed(file), name);
+  if (file !== undefined && one.purpose === 'replacement') return takeRing(one, { ...options, key: file });
+  const { requestSha256 } = one;
   const { archiveId, epochs, readKeys } =
     file === undefined
       ? await ask<Taken>('key.release-take', { requestSha256 })
@@ -133,6 +154,19 @@ async function take(name: string, { key: file, out, json }: WithKey & { readonly
     { file: written, archiveId, epochs },
     `The keys are in ${written}. ${what}\n${next}`,
   );
+}
+
+async function takeRing(
+  { requestSha256, archiveId }: ReleaseState,
+  { key, out, json }: { readonly key: string; readonly out: string; readonly json?: boolean },
+): Promise<void> {
+  const { formatReleasedRing, releaseClientErrors } = await import('@holdfast/agent/releases');
+  const sealed = await asPerson(key, (client) => client.takeSealedRing(requestSha256));
+  const file = absolutePath(out);
+  writeNewFile(file, formatReleasedRing(sealed), releaseClientErrors);
+  const text = `The ring of the archive ${archiveId} is in ${file}, sealed to the new computer: it opens for that one alone.
+Carry it there, with the approval: holdfast agent enroll --replace DEVICE --approval FILE --ring FILE`;
+  createOutput(json ?? false).result({ file, archiveId }, text);
 }
 
 async function takenBy(client: ReleaseClient, requestSha256: string): Promise<Taken> {
@@ -155,7 +189,10 @@ async function listed(file: string | undefined): Promise<readonly ReleaseState[]
 }
 
 /** Does something with a person's key. */
-export async function asPerson<T>(file: string, work: (client: ReleaseClient) => Promise<T>): Promise<T> {
+export async function asPerson<T>(
+  file: string,
+  work: (client: ReleaseClient, card: PersonCard) => Promise<T>,
+): Promise<T> {
   const { withPerson } = await import('@holdfast/agent/releases');
   return withPerson(absolutePath(file), { proxyEnv: proxyEnvironment() }, work);
 }

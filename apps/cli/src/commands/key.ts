@@ -9,6 +9,7 @@ import { registerKeyReseal } from './key-reseal.ts';
 import { registerKeySetPassword } from './key-set-password.ts';
 import { registerKeyShowRecovery } from './key-show-recovery.ts';
 import { registerKeyUseCustom } from './key-use-custom.ts';
+import { registerKeyTakeover } from './key-takeover.ts';
 import { registerKeyWitness } from './key-witness.ts';
 import { registerKeyUseStandard } from './key-use-standard.ts';
 
@@ -26,5 +27,6 @@ export function registerKey(program: Command): void {
   registerKeyPerson(key);
   registerKeyRelease(key);
   registerKeyRules(key);
+  registerKeyTakeover(key);
   registerKeyWitness(key);
 }

@@ -17,6 +17,35 @@ export function askedText({ fingerprint, newDevice }: MadeHandOver): string {
 It calls itself ${oneLine(newDevice.name)} (${oneLine(newDevice.deviceUid)}), and asks for the archive of this computer.`;
 }
 
+/** Who asks to replace a computer, before somebody signs for it; the fingerprint goes first, as above. */
+export function newComputerText(request: {
+  readonly fingerprint: string;
+  readonly name: string;
+  readonly newDeviceUid: string;
+  readonly device: string;
+}): string {
+  const { fingerprint, name, newDeviceUid, device } = request;
+  return `The screen of the new computer must show this fingerprint: ${fingerprint}
+It calls itself ${oneLine(name)} (${oneLine(newDeviceUid)}), and asks for the archive of ${oneLine(device)}.`;
+}
+
+/** Where an approval is, what it is for, and what to do with it. */
+export function approvedText(
+  file: string,
+  approved: {
+    readonly archiveId: string;
+    readonly deviceUid: string;
+    readonly deviceName: string;
+    readonly expiresAt: string;
+    readonly name: string;
+  },
+): string {
+  const { archiveId, deviceUid, deviceName, expiresAt, name } = approved;
+  return `The approval is ${file}: for ${oneLine(name)}, once, until ${timeText(expiresAt)}. It opens nothing.
+It is for the archive ${archiveId}; the server says: of ${oneLine(deviceName)} (${deviceUid}), which backs up to it no more from then on.
+Carry it there, and there: holdfast agent enroll --replace ${deviceUid} --approval FILE, with what opens the archive`;
+}
+
 /** Where the hand-over is, and what to do with it. */
 export function handedText(file: string, { expiresAt, newDevice }: MadeHandOver): string {
   return `The hand-over is ${file}. Carry it to ${oneLine(newDevice.name)}, and there: holdfast agent enroll --replace DEVICE --hand-over FILE

@@ -6,6 +6,7 @@ import {
   defaultReleaseRules,
   noteSigner,
   outlineOf,
+  parseReleaseRequest,
   signReleaseRequest,
   subject,
   writeKeyLogLeaf,
@@ -82,8 +83,9 @@ test('a device has its own archive by itself, others and a replacement by an app
     assert.deepEqual([grant.recipientKey, grant.keyring], [scene.recipient.publicKey, archive.record]);
     assert.deepEqual([grant.scope, grant.epochs], plan === replacing ? ['ring', 'all'] : ['read', [0, 2]]);
     assert.deepEqual(keep.head, keyLog.head());
-    const { requestId } = JSON.parse(facts.request.text) as { requestId: string };
-    assert.deepEqual(keep.use, { requestId, leafHash: Buffer.from(grant.leafHash).toString('hex'), usedMs: nowMs });
+    const { requestId, requesterKey } = parseReleaseRequest(facts.request.text);
+    const leafHash = Buffer.from(grant.leafHash).toString('hex');
+    assert.deepEqual(keep.use, { requestId, requesterKey, leafHash, usedMs: nowMs });
   }
 });
 
@@ -172,6 +174,9 @@ test('a request that is forged, of another tenant, expired, too long or used rel
   const twice = { ...relogged, request: granted.request };
   await refuses('used', { ...twice, used }, { ...granted, used });
   await refuses('used', { ...twice, used }, withFacts(own, { used }));
+  // Another's request of the same number is another one; what was kept before that was known stands for everybody's.
+  const byAnother = [{ ...use, requesterKey: 'B'.repeat(43) }];
+  await refuses('used', { ...twice, used: [{ ...use, requesterKey: '' }] }, { ...twice, used: byAnother });
 });
 
 test('a request that was granted is answered again under its leaf for a day, as long as it would be granted anew', async () => {

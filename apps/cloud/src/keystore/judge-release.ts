@@ -34,6 +34,8 @@ export type WaitingLeaf = {
 /** A request that was granted. */
 export type UsedRequest = {
   readonly requestId: string;
+  /** Whose it is: another's of the same number is another request. Empty where it was kept before that was known: everybody's. */
+  readonly requesterKey: string;
   /** Of the one leaf that it counts under; hex. */
   readonly leafHash: string;
   /** By the keystore's own clock (milliseconds since 1970). */
@@ -110,7 +112,7 @@ export function judgeRelease(facts: ReleaseFacts): ReleaseVerdict {
   const sinceMs = facts.waiting.find((one) => one.leafHash === name)?.sinceMs ?? nowMs;
   const opensAtMs = sinceMs + rule.delayHours * 3_600_000;
   if (nowMs < opensAtMs) return { status: 'waiting', opensAtMs, keep: { head, waiting: { leafHash: name, sinceMs } } };
-  const use = before ? undefined : { requestId: request.requestId, leafHash: name, usedMs: nowMs };
+  const use = before ? undefined : usedNow(request, name, nowMs);
   const grant = grantOf(request, { purpose, keyring: facts.keyring, leafHash });
   return { status: 'granted', grant, keep: { head, use } };
 }
@@ -128,11 +130,16 @@ function judgeRequest(
   const { expiresAt, requestId } = request;
   if (isReleaseExpired(request, nowMs)) throw keystoreErrors.expired({ expiresAt });
   if (Date.parse(expiresAt) > nowMs + LONGEST_REQUEST_MS) throw keystoreErrors.expires_late({ expiresAt });
-  const before = used.find((one) => one.requestId === requestId);
+  const isOfRequester = ({ requesterKey }: UsedRequest) => ['', request.requesterKey].includes(requesterKey);
+  const before = used.find((one) => one.requestId === requestId && isOfRequester(one));
   // The same keys to the same recipient, as the log says already: whoever lost the answer, and whoever has it, learns nothing new.
   const isAgain = before?.leafHash === leafHash && nowMs < before.usedMs + ANSWER_AGAIN_MS;
   if (before && !isAgain) throw keystoreErrors.used({ requestId });
   return { request, before };
+}
+
+function usedNow({ requestId, requesterKey }: ReleaseRequest, leafHash: string, usedMs: number): UsedRequest {
+  return { requestId, requesterKey, leafHash, usedMs };
 }
 
 function expectSame(asked: SignedText, logged: SignedText): void {

@@ -69,7 +69,7 @@ async function fillReleaseTables(client: pg.Client, tenantUid: string): Promise<
   await insert('keystore.followed_logs', [tenantUid, 1, [hash], at]);
   await insert('keystore.key_states', [tenantUid, key, 0, 'device', tenantUid, at, true, null, null]);
   await insert('keystore.release_rules', [tenantUid, 1, 0, '{}', at]);
-  await insert('keystore.used_requests', [tenantUid, key.slice(0, 22), hash, at]);
+  await insert('keystore.used_requests', [tenantUid, key.slice(0, 22), hash, at, '']);
   await insert('keystore.waiting_leaves', [tenantUid, hash, at]);
   await client.query('commit');
 }

@@ -74,7 +74,7 @@ export function publicKeysOf(row: { number: number; sealing_key: Buffer; verifie
 }
 
 /** DER of an Ed25519 private key up to its 32 bytes (RFC 8410). */
-const pkcs8Head = Uint8Array.fromHex('302e020100300506032b657004220420');
+export const pkcs8Head = Uint8Array.fromHex('302e020100300506032b657004220420');
 
 /** Makes both keys; the private halves leave this function wrapped only, and are overwritten. */
 async function makeKeys(kms: Kms, random: Random, { tenantId, name }: { tenantId: string; name: string }) {

@@ -158,6 +158,7 @@ test("with all that the api has, rows, secrets and the socket of the keystore, o
   const answers = [
     await keystore.publicKeys({ tenantUid }),
     await keystore.followed({ tenantUid }),
+    await keystore.cosignHead({ tenantUid, note: (await tenant.bring()).note }),
     await keystore.releaseRules({ tenantUid }),
   ];
   const [fromApi, fromKeystore] = [await secretsOf(ofApi, answers), await secretsOf(ofKeystore, answers)];

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { cosignHead } from './cosign-head.ts';
 import { follow } from './follow.ts';
 import { followed } from './followed.ts';
 import { makeTenantKeys } from './make-tenant-keys.ts';
@@ -13,6 +14,7 @@ export const operations = {
   publicKeys,
   followed,
   follow,
+  cosignHead,
   release,
   prove,
   releaseRules,

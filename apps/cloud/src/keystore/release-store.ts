@@ -39,7 +39,13 @@ export const releaseTables = {
     change: text,
     known_since: instant,
   },
-  'keystore.used_requests': { tenant_id: uuid, request_id: text, leaf_hash: bytea, used_at: instant },
+  'keystore.used_requests': {
+    tenant_id: uuid,
+    request_id: text,
+    leaf_hash: bytea,
+    used_at: instant,
+    requester_key: text,
+  },
   'keystore.waiting_leaves': { tenant_id: uuid, leaf_hash: bytea, since_at: instant },
 } as const satisfies Readonly<Record<string, Columns>>;
 
@@ -179,16 +185,17 @@ export async function insertRules(
   await db(tx).insertInto('keystore.release_rules').values(rows).execute();
 }
 
-/** The use of a request; none or one. */
+/** The uses of requests of a number: one for each requester at most. */
 export async function listUses(tx: TenantTx, tenantId: string, requestId: string): Promise<readonly UsedRequest[]> {
   const rows = await db(tx)
     .selectFrom('keystore.used_requests')
-    .select(['request_id', 'leaf_hash', 'used_at'])
+    .select(['request_id', 'requester_key', 'leaf_hash', 'used_at'])
     .where('tenant_id', '=', tenantId)
     .where('request_id', '=', requestId)
     .execute();
   return rows.map((row) => ({
     requestId: row.request_id,
+    requesterKey: row.requester_key,
     leafHash: row.leaf_hash.toString('hex'),
     usedMs: row.used_at.getTime(),
   }));
@@ -197,7 +204,8 @@ export async function listUses(tx: TenantTx, tenantId: string, requestId: string
 /** Keeps the use of a request. */
 export async function insertUse(tx: TenantTx, tenantId: string, use: UsedRequest): Promise<void> {
   const leafHash = Buffer.from(use.leafHash, 'hex');
-  const row = { tenant_id: tenantId, request_id: use.requestId, leaf_hash: leafHash, used_at: new Date(use.usedMs) };
+  const { requestId: request_id, requesterKey: requester_key, usedMs } = use;
+  const row = { tenant_id: tenantId, request_id, requester_key, leaf_hash: leafHash, used_at: new Date(usedMs) };
   await db(tx).insertInto('keystore.used_requests').values(row).execute();
 }
 

@@ -78,6 +78,19 @@ export function listSealingKeys(tx: TenantTx, tenantId: string) {
     .execute();
 }
 
+/** The newest key with which a tenant's keystore signs, wrapped. @throws keystore.tenant_unknown */
+export async function findSigningKey(tx: TenantTx, tenantId: string) {
+  const row = await db(tx)
+    .selectFrom('keystore.tenant_keys')
+    .select('wrapped_signing_key')
+    .where('tenant_id', '=', tenantId)
+    .orderBy('number', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  if (row === undefined) throw keystoreErrors.tenant_unknown();
+  return row;
+}
+
 /** The verifier key of a tenant's log. @throws keystore.tenant_unknown */
 export async function expectLogVerifier(tx: TenantTx, tenantId: string): Promise<string> {
   const logVerifier = await findLogVerifier(tx, tenantId);

@@ -11,5 +11,13 @@ export { approvesSince } from './approvers.ts';
 export { compareHead, type HeadVerdict } from './compare-head.ts';
 export { writeDailyHeads } from './daily-heads.ts';
 export { mountKeyLog } from './routes.ts';
-export { bringKeystore, showLeaf, underFollowedHead, type ShowDeps, type ShownLeaf } from './show-keystore.ts';
+export {
+  bringKeystore,
+  keepFollowedHead,
+  showLeaf,
+  underFollowedHead,
+  type CosignDeps,
+  type ShowDeps,
+  type ShownLeaf,
+} from './show-keystore.ts';
 export { listJudgingLeaves, sayKeyringAdded, tables as keyLogTables } from './store.ts';

@@ -11,13 +11,17 @@ export type HeadDeps = Omit<SigningDeps, 'log'> & { readonly witnessKeys: readon
 
 /**
  * The head as it is now, signed at this moment where the log has grown: who waits for a leaf need not wait for a minute. And
- * the newest that each witness cosigned; never one that is longer.
+ * the newest that each witness cosigned, and that the keystore has followed; never one that is longer.
  */
 export async function readHead(ctx: IoContext<HeadDeps>): Promise<KeyLogHead> {
   const { tenantId, witnessKeys } = ctx;
-  const cosigned = await ctx.transact(({ tx }) => listCosignedHeads(tx, tenantId, witnessKeys));
+  const { cosigned, kept } = await ctx.transact(async ({ tx }) => ({
+    cosigned: await listCosignedHeads(tx, tenantId, witnessKeys),
+    kept: await store.findFollowedHead(tx, tenantId),
+  }));
+  const followed = kept && { treeSize: kept.tree_size, note: kept.note };
   const { treeSize, signedAt, note, verifier } = await signHead(ctx, { tenantId, log: 'key' });
-  return { treeSize, signedAt: signedAt.toISOString(), note, verifier, cosigned };
+  return { treeSize, signedAt: signedAt.toISOString(), note, verifier, cosigned, ...(followed && { followed }) };
 }
 
 /** A page of whole leaves, in their order. */

@@ -56,6 +56,24 @@ export async function bringKeystore(deps: ShowDeps, tenantId: string): Promise<S
   return head;
 }
 
+/** What keeping the head that the keystore has followed needs, too. */
+export type CosignDeps = ShowDeps & { readonly keystore: ShowDeps['keystore'] & Pick<Keystore, 'cosignHead'> };
+
+/**
+ * Shows the keystore all of a tenant's key log, and keeps the head with its signature, for the tenant's computers.
+ *
+ * @throws what `bringKeystore` throws, keystore.older_head, keystore.not_followed where the log outran it each time; kms.*
+ */
+export async function keepFollowedHead(deps: CosignDeps, tenantId: string): Promise<void> {
+  await underFollowedHead(deps, tenantId, async ({ treeSize, note: shown }) => {
+    const known = await deps.database.withTenant(tenantId, (tx) => store.findFollowedHead(tx, tenantId));
+    if (treeSize === 0 || known?.tree_size === treeSize) return;
+    const { note } = await deps.keystore.cosignHead({ tenantUid: tenantId, note: shown });
+    const row = { tenant_id: tenantId, tree_size: treeSize, note };
+    await deps.database.withTenant(tenantId, (tx) => store.keepFollowedHead(tx, row));
+  });
+}
+
 /** A leaf of the log, shown under a head of this size. @throws where there is none at that place */
 export async function showLeaf(
   tx: TenantTx,

@@ -15,6 +15,7 @@ export const tables = {
     keyring_sha256: generated(nullable(text)),
   },
   key_log_subjects: { tenant_id: uuid, subject: text, log_index: bigint },
+  key_log_followed_heads: { tenant_id: uuid, tree_size: bigint, note: text },
   key_log_daily_heads: { tenant_id: uuid, day: text, heads: text },
 } as const satisfies Readonly<Record<string, Columns>>;
 
@@ -189,6 +190,32 @@ export async function listArchiveHeads(tx: TenantTx, tenantId: string) {
   return rows.flatMap(({ archive_id: archiveId, log_state: { head } }) =>
     head ? [{ archiveId, commitNumber: head.number, commitSha256: head.sha256 }] : [],
   );
+}
+
+/** The newest head that the keystore has followed and signed. */
+export function findFollowedHead(tx: TenantTx, tenantId: string) {
+  return db(tx)
+    .selectFrom('key_log_followed_heads')
+    .select(['tree_size', 'note'])
+    .where('tenant_id', '=', tenantId)
+    .executeTakeFirst();
+}
+
+/** Keeps such a head in place of a shorter one. */
+export async function keepFollowedHead(
+  tx: TenantTx,
+  row: { readonly tenant_id: string; readonly tree_size: number; readonly note: string },
+): Promise<void> {
+  await db(tx)
+    .insertInto('key_log_followed_heads')
+    .values(row)
+    .onConflict((c) =>
+      c
+        .column('tenant_id')
+        .doUpdateSet({ tree_size: row.tree_size, note: row.note })
+        .where('key_log_followed_heads.tree_size', '<', row.tree_size),
+    )
+    .execute();
 }
 
 /** Keeps the heads of a day; false when the day has some already. */

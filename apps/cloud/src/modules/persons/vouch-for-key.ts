@@ -1,9 +1,9 @@
 import { CodedError } from '@holdfast/base';
 import { releasesErrors } from '@holdfast/contract';
-import type { KeyHolder } from '@holdfast/trust';
+import { isKeyVouched, type KeyHolder } from '@holdfast/trust';
 import type { OpenContext } from '../../platform/context.ts';
 import { registerKey } from '../../keystore/key-register.ts';
-import type { Database } from '../../platform/postgres.ts';
+import type { Database, TenantTx } from '../../platform/postgres.ts';
 import { listUsernames } from '../identity/index.ts';
 import { appendKeyLogLeaf } from '../keylog/index.ts';
 import { isTenantActive } from '../tenants/index.ts';
@@ -20,24 +20,44 @@ export type Vouch = {
   readonly signature: string;
 };
 
+/** What taking vouches in needs. */
+export type VouchDeps = PersonDeps & {
+  readonly database: Database;
+  /** Counts what somebody does in a day. @throws where it is too much */
+  readonly countAct: (
+    tx: TenantTx,
+    act: { readonly tenantId: string; readonly uid: string; readonly at: Date },
+  ) => Promise<void>;
+};
+
 /**
  * Takes in that an older key vouches for a newer one, as a leaf; the newer need not wait then to ask. Said again it changes nothing.
  *
- * @throws releases.unknown_key, releases.refused
+ * @throws releases.unknown_key, releases.refused, releases.too_many
  */
 export async function vouchForKey(
-  deps: PersonDeps & { readonly database: Database },
+  deps: VouchDeps,
   ctx: OpenContext,
   { tenantUid: tenantId, ...vouch }: Vouch,
 ): Promise<{ logIndex: number }> {
   const { installationId, writeAudit, database } = deps;
   const at = new Date(ctx.nowMs());
-  return database.withTenant(tenantId, async (tx) => {
+  const { holder, publicKey: newKey, byKey, signature } = vouch;
+  // What nobody signed costs the database nothing.
+  if (!isKeyVouched({ tenantUid: tenantId, holder, publicKey: newKey }, { publicKey: byKey, signature }))
+    throw releasesErrors.unknown_key();
+  const find = async (tx: TenantTx) => {
     if (!(await isTenantActive(tx, tenantId))) throw releasesErrors.unknown_key();
     const tenant = { tenantUid: tenantId, installationId };
-    const { keys } = await readKnowledge(tx, tenant, [vouch.publicKey, vouch.byKey]);
-    const by = keys.find(({ publicKey }) => publicKey === vouch.byKey)?.holder;
+    const { keys } = await readKnowledge(tx, tenant, [newKey, byKey]);
+    const by = keys.find(({ publicKey }) => publicKey === byKey)?.holder;
     if (!by || !(await isInGoodStanding(tx, tenantId, by))) throw releasesErrors.unknown_key();
+    return { keys, by };
+  };
+  // By itself: one that is refused counts, too.
+  await database.withTenant(tenantId, async (tx) => deps.countAct(tx, { tenantId, uid: (await find(tx)).by.uid, at }));
+  return database.withTenant(tenantId, async (tx) => {
+    const { keys, by } = await find(tx);
     const known = keys.find(({ publicKey }) => publicKey === vouch.publicKey);
     if (known?.isTrustedAtOnce) throw releasesErrors.refused({ reason: 'persons.vouched' });
     const fact = { kind: 'key_vouched', ...vouch, by } as const;

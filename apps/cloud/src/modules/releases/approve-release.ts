@@ -8,8 +8,8 @@ import type { TenantTx } from '../../platform/postgres.ts';
 import { findDevice } from '../devices/index.ts';
 import {
   actorOf,
+  expectMayAsk,
   findCaller,
-  hasAskedEnough,
   logRefusal,
   openApproval,
   withCaller,
@@ -39,7 +39,7 @@ export async function approveRelease(
     await store.lockDocument(tx, tenantId, requestSha256);
     const row = await store.findRequest(tx, tenantId, requestSha256);
     if (!row) throw releasesErrors.not_found();
-    if (await hasAskedEnough(tx, { tenantId, uid: caller.holder.uid, at })) throw releasesErrors.too_many();
+    await expectMayAsk(tx, { tenantId, uid: caller.holder.uid, at });
     const outcomes = await store.listOutcomes(tx, tenantId, [requestSha256]);
     if (outcomes.length > 0 || row.expires_at.getTime() <= nowMs) throw releasesErrors.settled();
     const isOwnRequest = await isUserOfRequester(tx, caller, row);

@@ -1,4 +1,4 @@
-import { CodedError, type Clock } from '@holdfast/base';
+import { CodedError, newId, type Clock } from '@holdfast/base';
 import { releasesErrors } from '@holdfast/contract';
 import {
   openReleaseApproval,
@@ -27,7 +27,7 @@ export type ReleaseDeps = {
   readonly database: Database;
   readonly installationId: string;
   readonly kms: Kms;
-  readonly keystore: Pick<Keystore, 'followed' | 'follow' | 'release' | 'releaseRules'>;
+  readonly keystore: Pick<Keystore, 'followed' | 'follow' | 'cosignHead' | 'release' | 'releaseRules'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly writeAudit: WriteAudit;
@@ -159,16 +159,27 @@ export async function logRefusal(
   return logIndex;
 }
 
-/** Requests and refusals of one holder of a key in a day: all are leaves that every device reads. */
+/** Requests, refusals and other acts of one holder of a key in a day: most are leaves that every device reads. */
 export const MOST_IN_A_DAY = 100;
 export const DAY_MS = 86_400_000;
 
-/** Whether somebody has asked, or was refused, as often as one may in a day. */
-export async function hasAskedEnough(
-  tx: TenantTx,
-  { tenantId, uid, at }: { readonly tenantId: string; readonly uid: string; readonly at: Date },
-): Promise<boolean> {
+type Act = { readonly tenantId: string; readonly uid: string; readonly at: Date };
+
+/**
+ * Expects that somebody has not asked, or was refused, as often as one may in a day. What the transaction adds then is counted
+ * before anybody of the same name goes on: call it before what costs, and again where it is added.
+ *
+ * @throws releases.too_many
+ */
+export async function expectMayAsk(tx: TenantTx, { tenantId, uid, at }: Act): Promise<void> {
+  await store.lockHolder(tx, tenantId, uid);
   const since = new Date(at.getTime() - DAY_MS);
-  const { requests, refusals } = await store.countSince(tx, { tenantId, uid, since });
-  return requests + refusals >= MOST_IN_A_DAY;
+  if ((await store.countSince(tx, { tenantId, uid, since })) >= MOST_IN_A_DAY) throw releasesErrors.too_many();
+}
+
+/** The same, and counts an act that leaves no row elsewhere, whatever becomes of it. @throws releases.too_many */
+export async function countAct(tx: TenantTx, act: Act): Promise<void> {
+  await expectMayAsk(tx, act);
+  const { tenantId: tenant_id, uid: by_uid, at } = act;
+  await store.insertAct(tx, { tenant_id, act_id: newId(at.getTime()), by_uid, at });
 }

@@ -9,8 +9,8 @@ import { appendKeyLogLeaf } from '../keylog/index.ts';
 import { askKeystoreRules, type KeystoreRules, type ProposedRules } from '../persons/index.ts';
 import {
   actorOf,
+  countAct,
   findCaller,
-  hasAskedEnough,
   openApproval,
   openDocument,
   withCaller,
@@ -64,6 +64,7 @@ export async function changeRules(
 ): Promise<RulesChangeState> {
   const proposal = openProposal(deps, document, new Date(ctx.nowMs()));
   const { tenantId, changeSha256, at } = proposal;
+  await deps.database.withTenant(tenantId, (tx) => countCall(tx, deps, proposal));
   for (let tries = 1; ; tries++) {
     const { caller, approvals } = await deps.database.withTenant(tenantId, (tx) => judgeCaller(tx, deps, proposal));
     const known = await askRules(deps, proposal, approvals);
@@ -92,6 +93,12 @@ function openProposal(
   return { tenantId, change, changeSha256, number, approval, approverKey, at };
 }
 
+/** Counts the call before anything is judged, for the keystore is asked. @throws releases.unknown_key, releases.too_many */
+async function countCall(tx: TenantTx, deps: ReleaseDeps, { tenantId, approverKey, at }: Proposal): Promise<void> {
+  const { holder } = await findCaller(tx, deps, { tenantUid: tenantId, publicKey: approverKey });
+  await countAct(tx, { tenantId, uid: holder.uid, at });
+}
+
 type Judged = { readonly caller: Caller; readonly approvals: ProposedRules['approvals'] };
 
 /** Expects an approval that counts, of somebody who may send one; with it, all that the change has. */
@@ -99,7 +106,6 @@ async function judgeCaller(tx: TenantTx, deps: ReleaseDeps, proposal: Proposal):
   const { tenantId, changeSha256: documentSha256, approverKey, approval, at } = proposal;
   const caller = await findCaller(tx, deps, { tenantUid: tenantId, publicKey: approverKey });
   const { uid } = caller.holder;
-  if (await hasAskedEnough(tx, { tenantId, uid, at })) throw releasesErrors.too_many();
   const { keys } = caller.knowledge;
   const matter = { documentSha256, requester: undefined, keys, nowMs: at.getTime() };
   try {

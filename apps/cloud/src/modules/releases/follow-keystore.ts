@@ -1,7 +1,7 @@
 import { CodedError } from '@holdfast/base';
 import type { SignedText } from '@holdfast/trust';
 import { keystoreErrors } from '../../keystore/errors.ts';
-import { bringKeystore, showLeaf, underFollowedHead } from '../keylog/index.ts';
+import { keepFollowedHead, showLeaf, underFollowedHead } from '../keylog/index.ts';
 import type { ReleaseDeps } from './callers.ts';
 import * as store from './store.ts';
 
@@ -29,7 +29,7 @@ export function askKeystore(deps: Following, logged: LoggedRelease) {
 /** How often the keystore is shown what is new: it dates keys and rules by when it sees them. */
 const FOLLOW_EVERY_MS = 30_000;
 
-/** Shows the keystore the key logs that have grown, until the signal aborts; then the promise resolves. */
+/** Shows the keystore the key logs that have grown, and keeps the heads that it signs, until the signal aborts; then the promise resolves. */
 export async function keepFollowing(deps: Following & Pick<ReleaseDeps, 'log'>, signal: AbortSignal): Promise<void> {
   const sizes = new Map<string, number>();
   while (!signal.aborted) {
@@ -50,7 +50,7 @@ async function followAll(
     if (signal.aborted) return;
     if (sizes.get(tenantId) === treeSize) continue;
     try {
-      await bringKeystore(deps, tenantId);
+      await keepFollowedHead(deps, tenantId);
       sizes.set(tenantId, treeSize);
     } catch (error) {
       // One that is away is away for all.

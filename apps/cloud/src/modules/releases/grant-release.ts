@@ -52,12 +52,14 @@ export async function grantWhatIsDue(deps: ReleaseDeps, due: Due): Promise<{ rea
   if (due.nowMs < opensAtMs) return { opensAt: new Date(opensAtMs).toISOString() };
   const fetched = await fetchFor(deps, row, rules);
   if (!fetched) return {};
-  const logged = await deps.database.withTenant(tenantId, (tx) => logAndOpen(tx, deps, { due, row, fetched }));
-  if (!logged) return {};
+  // All that were opened: a transaction may run again, or fail at its end.
+  const opened: Uint8Array[] = [];
   try {
-    return await release(deps, due, { ...logged, record: fetched.record });
+    const opening = { due, row, fetched, opened };
+    const logged = await deps.database.withTenant(tenantId, (tx) => logAndOpen(tx, deps, opening));
+    return logged ? await release(deps, due, { ...logged, record: fetched.record }) : {};
   } finally {
-    logged.inner.fill(0);
+    for (const inner of opened) inner.fill(0);
   }
 }
 
@@ -97,12 +99,18 @@ async function findRules(deps: ReleaseDeps, tenantId: string): Promise<KeystoreR
   }
 }
 
-type Opening = { readonly due: Due; readonly row: store.RequestRow; readonly fetched: Fetched };
+type Opening = {
+  readonly due: Due;
+  readonly row: store.RequestRow;
+  readonly fetched: Fetched;
+  /** Takes every inner layer that was opened, to be overwritten. */
+  readonly opened: Uint8Array[];
+};
 
 async function logAndOpen(
   tx: TenantTx,
   deps: ReleaseDeps,
-  { due, row, fetched }: Opening,
+  { due, row, fetched, opened }: Opening,
 ): Promise<Logged | undefined> {
   const { tenantId, requestSha256, nowMs } = due;
   await store.lockDocument(tx, tenantId, requestSha256);
@@ -116,7 +124,9 @@ async function logAndOpen(
   const logged = { row, request, logIndex };
   const slot = expectEscrowSlot(readKeyring(fetched.record), new Uint8Array(Buffer.from(request.slotId, 'hex')));
   try {
-    return { ...logged, inner: openEscrowOuter(slot, parseUuid(request.archiveId)!, fetched.logKey) };
+    const inner = openEscrowOuter(slot, parseUuid(request.archiveId)!, fetched.logKey);
+    opened.push(inner);
+    return { ...logged, inner };
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     // Whoever made the slot sealed nothing in it.
@@ -129,7 +139,7 @@ async function logAndOpen(
 async function logRelease(
   tx: TenantTx,
   { installationId, writeAudit }: ReleaseDeps,
-  { due, row, request, fetched: { record, rules } }: Opening & { readonly request: ReleaseRequest },
+  { due, row, request, fetched: { record, rules } }: Omit<Opening, 'opened'> & { readonly request: ReleaseRequest },
 ): Promise<number | undefined> {
   const { tenantId, requestSha256, nowMs } = due;
   const knowledge = await readKnowledge(tx, { tenantUid: tenantId, installationId }, [request.requesterKey]);

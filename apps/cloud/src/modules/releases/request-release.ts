@@ -19,8 +19,8 @@ import { listEscrowKeyIds } from '../escrow/index.ts';
 import { ownerSignatureFor } from './archive-owner.ts';
 import {
   actorOf,
+  expectMayAsk,
   findCaller,
-  hasAskedEnough,
   logRefusal,
   openRequest,
   type Caller,
@@ -51,9 +51,12 @@ export async function requestRelease(deps: ReleaseDeps, ctx: OpenContext, signed
   const at = new Date(ctx.nowMs());
   const asking = { signed, request, requestSha256: releaseRequestSha256(signed.text), at };
   const known = await deps.database.withTenant(tenantId, async (tx) => {
-    await findCaller(tx, deps, { tenantUid: tenantId, publicKey: request.requesterKey });
+    const { holder } = await findCaller(tx, deps, { tenantUid: tenantId, publicKey: request.requesterKey });
+    const isKept = (await store.findRequest(tx, tenantId, asking.requestSha256)) !== undefined;
+    // Before a keyring is read for it.
+    if (!isKept) await expectMayAsk(tx, { tenantId, uid: holder.uid, at });
     return {
-      isKept: (await store.findRequest(tx, tenantId, asking.requestSha256)) !== undefined,
+      isKept,
       isThere: (await store.listArchivesCalled(tx, tenantId, archiveId)).length > 0,
     };
   });
@@ -78,7 +81,7 @@ async function keepRequest(
     if (await store.findRequest(tx, tenantId, requestSha256)) return undefined;
     const caller = await findCaller(tx, deps, { tenantUid: tenantId, publicKey: request.requesterKey });
     const { holder } = caller;
-    if (await hasAskedEnough(tx, { tenantId, uid: holder.uid, at })) throw releasesErrors.too_many();
+    await expectMayAsk(tx, { tenantId, uid: holder.uid, at });
     const judged = await judgeRequest(tx, caller, asking);
     if ('code' in judged) {
       const refused = { archiveId, requestSha256, by: holder, name: caller.name, code: judged.code };

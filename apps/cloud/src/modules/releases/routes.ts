@@ -4,7 +4,7 @@ import { mount, mountOpen, type HttpDeps } from '../../platform/mount.ts';
 import { vouchForKey } from '../persons/index.ts';
 import { approveRelease, refuseRelease } from './approve-release.ts';
 import { keepOwner } from './archive-owner.ts';
-import type { ReleaseDeps } from './callers.ts';
+import { countAct, type ReleaseDeps } from './callers.ts';
 import { changeRules, readRules } from './change-rules.ts';
 import { requestRelease } from './request-release.ts';
 import { describeArchive, listReleases, takeRelease } from './take-release.ts';
@@ -20,6 +20,6 @@ export function mountReleases(app: FastifyInstance, deps: HttpDeps & ReleaseDeps
   mountOpen(app, deps, routes.refuse, (ctx, { body }) => refuseRelease(deps, ctx, body.call));
   mountOpen(app, deps, routes.rules, (ctx, { body }) => readRules(deps, ctx, body.call));
   mountOpen(app, deps, routes.changeRules, (ctx, { body }) => changeRules(deps, ctx, body));
-  mountOpen(app, deps, routes.vouch, (ctx, { body }) => vouchForKey(deps, ctx, body));
+  mountOpen(app, deps, routes.vouch, (ctx, { body }) => vouchForKey({ ...deps, countAct }, ctx, body));
   mount(app, deps, routes.own, (ctx, { body }) => keepOwner(ctx, body));
 }

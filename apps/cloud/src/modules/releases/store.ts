@@ -59,6 +59,7 @@ export const tables = {
     code: text,
     at: instant,
   },
+  release_acts: { tenant_id: uuid, act_id: uuid, by_uid: uuid, at: instant },
   release_waits: { tenant_id: uuid, document_sha256: text, since_at: instant },
   archive_owners: { tenant_id: uuid, archive_id: uuid, signature: text, stated_at: instant },
 } as const satisfies Readonly<Record<string, Columns>>;
@@ -122,11 +123,25 @@ export function listRequests(
     .execute();
 }
 
-/** How many requests and refusals of somebody there were since an instant. */
+/** Has transactions that count what somebody asks for wait for one another: what one of them adds, the next one counts. */
+export async function lockHolder(tx: TenantTx, tenantId: string, uid: string): Promise<void> {
+  await sql`select pg_advisory_xact_lock(
+    hashtextextended('release holder ' || ${tenantId}::text || ' ' || ${uid}::text, 0))`.execute(db(tx));
+}
+
+/** Keeps that somebody did what leaves no row elsewhere, to be counted. */
+export async function insertAct(
+  tx: TenantTx,
+  row: { readonly tenant_id: string; readonly act_id: string; readonly by_uid: string; readonly at: Date },
+): Promise<void> {
+  await db(tx).insertInto('release_acts').values(row).execute();
+}
+
+/** How many requests, refusals and other acts of somebody there were since an instant. */
 export async function countSince(
   tx: TenantTx,
   { tenantId, uid, since }: { readonly tenantId: string; readonly uid: string; readonly since: Date },
-): Promise<{ readonly requests: number; readonly refusals: number }> {
+): Promise<number> {
   const requests = await db(tx)
     .selectFrom('release_requests')
     .select((select) => select.fn.countAll<number>().as('count'))
@@ -141,7 +156,14 @@ export async function countSince(
     .where('by_uid', '=', uid)
     .where('at', '>', since)
     .executeTakeFirstOrThrow();
-  return { requests: requests.count, refusals: refusals.count };
+  const acts = await db(tx)
+    .selectFrom('release_acts')
+    .select((select) => select.fn.countAll<number>().as('count'))
+    .where('tenant_id', '=', tenantId)
+    .where('by_uid', '=', uid)
+    .where('at', '>', since)
+    .executeTakeFirstOrThrow();
+  return requests.count + refusals.count + acts.count;
 }
 
 /** Keeps an approval; false where the person has approved the document before. */

@@ -92,13 +92,12 @@ export async function describeArchive(deps: ReleaseDeps, ctx: OpenContext, call:
   if (!record) throw releasesErrors.archive_not_found();
   const { slots, number: keyringNumber } = readKeyring(record);
   const slot = slots.find(({ kind }) => kind === slotKinds.escrow);
-  if (!slot) throw releasesErrors.no_escrow();
   return {
     archiveId: archive.archive_id,
     deviceUid: archive.device_id,
     deviceName: archive.name,
     keyringNumber,
     keyringSha256: createHash('sha256').update(record).digest('hex'),
-    slotId: Buffer.from(slot.slotId).toString('hex'),
+    slotId: slot ? Buffer.from(slot.slotId).toString('hex') : null,
   };
 }

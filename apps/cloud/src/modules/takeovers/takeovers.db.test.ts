@@ -108,6 +108,8 @@ test('an archive is handed over by the old device: the new one reads, then write
   const ending = endingOf(begun);
   const { completedAt } = takeoverIn(await complete(next, begun.takeoverUid, ending));
   assert.ok(completedAt !== null);
+  // First of all, while the server has it open as the old one's.
+  assert.equal(await openSession(scene, old), 'storage.taken_over');
   const stored = await recordsIn(scene);
   assert.equal(await append(archive.newBlock()), 'storage.taken_over');
   for (const ask of [openSession, readHeader]) {
