@@ -89,7 +89,7 @@ export type EnrolledDevice = {
 /** Enrols a device with an invitation, or one made for it; in a new folder, or one where it was enrolled before. */
 export async function enrollDevice(
   t: TestContext,
-  tenant: AdministeredTenant,
+  tenant: Pick<AdministeredTenant, 'invite'>,
   options: CloudClientOptions & { readonly token?: EnrollmentToken; readonly stateDir?: string } = {},
 ): Promise<EnrolledDevice> {
   const { stateDir = newFolder(t) } = options;

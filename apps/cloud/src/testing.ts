@@ -14,4 +14,5 @@ export * from './testing/example-device.ts';
 export * from './testing/raw-request.ts';
 export * from './testing/route-examples.ts';
 export * from './testing/tenant-escrow.ts';
+export * from './testing/try-slots.ts';
 export * from './testing/test-world.ts';

@@ -21,19 +21,19 @@ export function escrowTriesRoot(tries: readonly EscrowTry[]): Hash {
   return rootOf(appendLeaves(emptyTree, tries.map(escrowTryHash)).state);
 }
 
-/** Proves that a slot is the one at that place among those of a run. */
-export async function proveEscrowTry(tries: readonly EscrowTry[], place: number): Promise<readonly Hash[]> {
-  const [proof] = await proveEscrowTries(tries, [place]);
-  return proof!;
+/** Proves of places among the slots of a run which slots are there. */
+export type ProveEscrowTries = (places: readonly number[]) => Promise<readonly (readonly Hash[])[]>;
+
+/** Works out the tree of a run, once for all that is to be proved of it. */
+export function proverOfEscrowTries(tries: readonly EscrowTry[]): ProveEscrowTries {
+  const source = memorySource(appendLeaves(emptyTree, tries.map(escrowTryHash)).nodes);
+  return (places) => Promise.all(places.map((place) => proveInclusion(source, place, tries.length)));
 }
 
-/** Proves the same of many places; the tree is worked out once. */
-export function proveEscrowTries(
-  tries: readonly EscrowTry[],
-  places: readonly number[],
-): Promise<readonly (readonly Hash[])[]> {
-  const source = memorySource(appendLeaves(emptyTree, tries.map(escrowTryHash)).nodes);
-  return Promise.all(places.map((place) => proveInclusion(source, place, tries.length)));
+/** Proves that a slot is the one at that place among those of a run. */
+export async function proveEscrowTry(tries: readonly EscrowTry[], place: number): Promise<readonly Hash[]> {
+  const [proof] = await proverOfEscrowTries(tries)([place]);
+  return proof!;
 }
 
 /** Whether a proof shows that a slot stands at that place among so many under that root; false for whatever is malformed. */

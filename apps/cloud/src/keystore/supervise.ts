@@ -35,6 +35,11 @@ export type KeystorePlace = {
 
 /** No debugger at a signal; the collector at call, for what is forgotten; a small heap, since what it does is small; as few copies of it as can be. */
 const nodeFlags = ['--disable-sigusr1', '--expose-gc', '--max-old-space-size=128', '--max-semi-space-size=2'];
+/** Has glibc overwrite what is freed, of whatever size: Node frees copies of what it decrypts as they are. Few heaps, so that little is left over. */
+export const forgetfulMemory = {
+  GLIBC_TUNABLES: 'glibc.malloc.perturb=165:glibc.malloc.tcache_count=0',
+  MALLOC_ARENA_MAX: '2',
+};
 const MAX_LINE_LENGTH = 4_000;
 
 /**
@@ -70,7 +75,7 @@ export function startKeystore(telling: KeystoreTelling, place: KeystorePlace): K
 function launch(telling: KeystoreTelling, { log, tokenEnvironment }: KeystorePlace): ChildProcess {
   const program = path.join(import.meta.dirname, 'main.ts');
   // No code that was compiled before is kept: whoever could write where it lies would have it run with the keys.
-  const env = { ...tokenEnvironment, MALLOC_ARENA_MAX: '2' };
+  const env = { ...tokenEnvironment, ...forgetfulMemory };
   const child = spawn(process.execPath, [...nodeFlags, program], { env, stdio: ['pipe', 'pipe', 'pipe', 'ipc'] });
   child.on('error', (err) => log.error({ err }, 'the keystore could not be started'));
   // It may be gone before it was told anything.

@@ -42,6 +42,8 @@ const LOST: readonly number[] = [
   0x82, // CKR_OBJECT_HANDLE_INVALID
   0xb0, // CKR_SESSION_CLOSED
   0xb3, // CKR_SESSION_HANDLE_INVALID
+  // SoftHSM2 answers this to who makes a key while another thread reads or writes (its issue 573); the same call again is taken.
+  0xd1, // CKR_TEMPLATE_INCONSISTENT
   0xe0, // CKR_TOKEN_NOT_PRESENT
   0xe1, // CKR_TOKEN_NOT_RECOGNIZED
   0x101, // CKR_USER_NOT_LOGGED_IN

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '@holdfast/base';
 import { importHpkeKey, type HpkeKey } from '@holdfast/trust';
@@ -49,4 +50,17 @@ export async function openTenantEscrow(homeDir: string, tenantId: string): Promi
   } finally {
     socket.close();
   }
+}
+
+/** What processes of a server that has its keys in a file hold all the time: the server the newest master key, the keystore that of its role. */
+export async function readHeldKeys(
+  homeDir: string,
+): Promise<{ readonly ofServer: Buffer; readonly ofKeystore: Buffer }> {
+  const file = path.join(homeDir, MASTER_KEY_FILE);
+  const kms = await openKeyFileKms(file, { nowMs: systemClock.now() });
+  const { keys } = JSON.parse(readFileSync(file, 'utf8')) as { readonly keys: readonly { readonly key: string }[] };
+  return {
+    ofServer: Buffer.from(keys.at(-1)!.key, 'base64'),
+    ofKeystore: Buffer.from(kms.roleKeys('keystore').at(-1)!.key),
+  };
 }

@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { parseKeyring, splitRecord } from '@holdfast/archive/keyring';
 import { CodedError, defineErrors, newId, parseUuid } from '@holdfast/base';
-import { escrowTriesRoot, openEscrowOuter, proveEscrowTries, type EscrowTry, type HpkeKey } from '@holdfast/trust';
+import {
+  escrowTriesRoot,
+  openEscrowOuter,
+  proverOfEscrowTries,
+  type EscrowTry,
+  type HpkeKey,
+  type ProveEscrowTries,
+} from '@holdfast/trust';
 import type { Keystore } from '../../keystore/operations.ts';
 import { releaseShapeBounds } from '../../keystore/release-shapes.ts';
 import type { AuditActor, WriteAudit } from '../../platform/context.ts';
@@ -51,12 +58,13 @@ export async function tryEscrowSlots(deps: TryDeps, tenantId: string, signal: Ab
   const of = { tenantId, runId: run.runId };
   const all = await deps.database.withTenant(tenantId, (tx) => store.listTries(tx, of));
   const left = all.filter(({ isTried }) => !isTried);
+  const proofsOf = proverOfEscrowTries(left.length > 0 ? all : []);
   for (let at = 0; at < left.length;) {
     if (signal.aborted) return;
     const { shown, outcomes, taken } = await readPiece(deps, tenantId, left.slice(at, at + releaseShapeBounds.tries));
     const tried =
       shown.length > 0 && run.logIndex !== null
-        ? await tryPiece(deps, { ...of, logIndex: run.logIndex, all }, shown)
+        ? await tryPiece(deps, { ...of, logIndex: run.logIndex, proofsOf }, shown)
         : [];
     await keepOutcomes(deps, of, [...outcomes, ...tried]);
     at += taken;
@@ -127,14 +135,11 @@ async function tryPiece(
   {
     tenantId,
     logIndex,
-    all,
-  }: { readonly tenantId: string; readonly logIndex: number; readonly all: readonly EscrowTry[] },
+    proofsOf,
+  }: { readonly tenantId: string; readonly logIndex: number; readonly proofsOf: ProveEscrowTries },
   shown: readonly ShownTry[],
 ): Promise<readonly Outcome[]> {
-  const proofs = await proveEscrowTries(
-    all,
-    shown.map(({ place }) => place),
-  );
+  const proofs = await proofsOf(shown.map(({ place }) => place));
   const tries = shown.map(({ place, archiveId, slotId, keyring, inner }, nth) => ({
     archiveId,
     slotId,
