@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { TenantTx } from '../../platform/postgres.ts';
 import type { Rows } from '../../platform/table.ts';
 import type { tables } from './store.ts';
+import { slotsOfLeaf } from './tries-store.ts';
 
 type Tables = Rows<Pick<typeof tables, 'escrow_standings'>>;
 const db = (tx: TenantTx) => tx.withTables<Tables>();
@@ -18,7 +19,7 @@ export async function noteNewKeyrings(
     where a.tenant_id = ${tenantId} and a.log_state -> 'keyring' ->> 'sha256' is distinct from s.keyring_sha256
     and exists (select from key_log_subjects c
       join key_log_leaves l on l.tenant_id = c.tenant_id and l.log_index = c.log_index
-      cross join jsonb_array_elements(l.body::jsonb -> 'slots') slot
+      cross join ${slotsOfLeaf} slot
       where c.tenant_id = a.tenant_id and c.subject = 'archive:' || a.archive_id
       and l.keyring_sha256 = a.log_state -> 'keyring' ->> 'sha256' and (slot ->> 'slotKind')::int = ${escrowSlotKind})
     on conflict (tenant_id, archive_id) do update set keyring_sha256 = excluded.keyring_sha256, outcome = null,

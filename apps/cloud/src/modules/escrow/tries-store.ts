@@ -7,6 +7,10 @@ import type { tables } from './store.ts';
 type Tables = Rows<Pick<typeof tables, 'escrow_runs' | 'escrow_tries'>>;
 const db = (tx: TenantTx) => tx.withTables<Tables>();
 
+/** The slots of a leaf `l` about a keyring; of any other, which is looked at where the planner thinks so, there are none. */
+export const slotsOfLeaf = sql`jsonb_array_elements(
+  case l.kind when 'keyring_added' then l.body::jsonb -> 'slots' else '[]'::jsonb end)`;
+
 /** Why slots are tried: once a week all of them, or those of keyrings that have come since. */
 export type RunKind = 'weekly' | 'new';
 
@@ -45,7 +49,7 @@ export async function listNewestSlots(tx: TenantTx, tenantId: string): Promise<r
     join key_log_subjects s on s.tenant_id = a.tenant_id and s.subject = 'archive:' || a.archive_id
     join key_log_leaves l on l.tenant_id = s.tenant_id and l.log_index = s.log_index
       and l.keyring_sha256 = a.log_state -> 'keyring' ->> 'sha256'
-    cross join jsonb_array_elements(l.body::jsonb -> 'slots') slot
+    cross join ${slotsOfLeaf} slot
     where a.tenant_id = ${tenantId} and (slot ->> 'slotKind')::int = ${escrowSlotKind}
     order by a.archive_id, slot_id`.execute(db(tx));
   return rows.map((row) => ({ archiveId: row.archive_id, slotId: row.slot_id, keyringSha256: row.sha256 }));

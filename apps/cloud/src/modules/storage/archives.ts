@@ -165,8 +165,7 @@ async function admitKeyrings(
   await ctx.transact(async ({ tx, tenantId }) => {
     if (!(await store.isStillSo(tx, row, state.sessionEpoch))) throw logErrors.fenced();
     await expectEscrow(tx, row, newest);
-    if (newest.slots.some(({ kind }) => kind === escrowSlotKind))
-      await ctx.jobs.enqueue(tx, newEscrowSlots, { isSecondLook: false });
+    if (newest.slots.some(isEscrow)) await ctx.jobs.enqueue(tx, newEscrowSlots, { isSecondLook: false });
     for (const { record, number: keyringNumber, slots } of keyrings) {
       const said = { archiveId, keyringNumber, keyringSha256: sha256(record), slots, nonce: systemRandom(16) };
       if ((await sayKeyringAdded(tx, said)) === 'too_many') throw storageErrors.too_many_keyrings();
@@ -193,10 +192,12 @@ async function expectSoundEscrow(ctx: IoContext<StorageAdapters>, { row, folder,
   });
   if (cause === undefined || escrow === 'off') return;
   const newest = await findKeyringIn(folder, state.keyring?.sha256);
-  // A key of the user's own may stand in its place.
-  const isAsked = newest === undefined || demandsEscrow(parseKeyring(splitRecord(newest).open), escrow);
-  if (isAsked) throw storageErrors.escrow_broken({ cause });
+  const slots = newest ? parseKeyring(splitRecord(newest).open).slots : [];
+  // A key of the user's own may stand in its place, and what the server lost is its own fault.
+  if (slots.some(isEscrow) && demandsEscrow({ slots }, escrow)) throw storageErrors.escrow_broken({ cause });
 }
+
+const isEscrow = ({ kind }: Keyring['slots'][number]) => kind === escrowSlotKind;
 
 /** Refuses a keyring without the escrow that the device's org asks for. @throws storage.keyring_lacks_escrow */
 async function expectEscrow(tx: TenantTx, row: store.ArchiveRow, keyring: Keyring): Promise<void> {
