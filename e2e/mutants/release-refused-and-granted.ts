@@ -2,8 +2,8 @@
 export const mutant = {
   file: 'apps/cloud/src/modules/releases/grant-release.ts',
   find: `const isSettled = outcomes.some(({ outcome }) => outcome !== 'logged');
-  if (isSettled ||`,
+  return`,
   replace: `const isSettled = outcomes.some(({ outcome }) => outcome === 'granted');
-  if (isSettled ||`,
+  return`,
   test: 'apps/cloud/src/modules/releases/releases.db.test.ts',
 };

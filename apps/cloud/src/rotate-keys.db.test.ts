@@ -92,8 +92,11 @@ async function useEverything(cloud: Used, kms: KmsProvider, inKeystore = kms.for
   await openReceiptSigner({ database: ofStorage, kms: kms.forRole('storage'), clock });
   await createNonces({ database: ofApi, kms: kms.forRole('api'), clock }).make();
   await createNonces({ database: ofStorage, kms: kms.forRole('storage'), clock }).make();
-  for (const { tenant_id: tenantId, wrapped_private_key: wrapped } of await logKeys(system))
-    await kms.forRole('api').unwrap(wrapped, { purpose: 'log-key', tenantId });
+  // At once, as what reads a secret to open it does: one after the other, the last were opened long after they were read.
+  const opened = (await logKeys(system)).map(({ tenant_id: tenantId, wrapped_private_key: wrapped }) =>
+    kms.forRole('api').unwrap(wrapped, { purpose: 'log-key', tenantId }),
+  );
+  await Promise.all(opened);
   await useEscrowKeys(cloud, kms, inKeystore);
 }
 

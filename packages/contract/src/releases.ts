@@ -72,7 +72,8 @@ const RulesChangeState = z.object({
   changeSha256: Sha256Hex,
   number: z.number().int(),
   change: z.string().max(2_048),
-  state: z.enum(['proposed', 'logged']),
+  /** `logged`: its leaf stands in the log. `refused`: it stands there, and the keystore did not take it. */
+  state: z.enum(['proposed', 'logged', 'refused']),
   approvals: z.array(z.object({ userUid: z.uuid(), username: z.string(), approvedAt: Instant })),
   approvalsNeeded: z.number().int(),
   proposedAt: Instant,
@@ -197,7 +198,13 @@ export const releaseRoutes = {
     body: z.strictObject({ change: z.string().min(2).max(2_048), approval: signedApproval }),
     status: 200,
     reply: RulesChangeState,
-    errors: [...known, releasesErrors.refused, releasesErrors.settled, releasesErrors.too_many],
+    errors: [
+      ...known,
+      releasesErrors.refused,
+      releasesErrors.settled,
+      releasesErrors.too_many,
+      releasesErrors.keystore_away,
+    ],
   }),
   vouch: defineRoute({
     ...asked,

@@ -52,6 +52,12 @@ export async function answerReleaseTake(
   }
 }
 
+/** `key.release-forget`: what was taken is where it is used, and what opens it is removed. */
+export function answerReleaseForget({ releases }: AgentParts, { requestSha256 }: z.infer<typeof OneRelease>): object {
+  expectEnrolled(releases).forget(requestSha256);
+  return { forgotten: requestSha256 };
+}
+
 function expectEnrolled(releases: ReleaseClient | undefined): ReleaseClient {
   if (!releases) throw cloudErrors.not_enrolled();
   return releases;

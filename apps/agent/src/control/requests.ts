@@ -27,6 +27,7 @@ import { answerBackup } from './answer-backup.ts';
 import {
   answerReleaseList,
   answerReleaseRequest,
+  answerReleaseForget,
   answerReleaseTake,
   AskRelease,
   OneRelease,
@@ -123,6 +124,7 @@ export const requests: Readonly<Record<string, Definition>> = {
   'key.release-request': define('privileged', AskRelease, answerReleaseRequest),
   'key.release-list': define('privileged', z.strictObject({}), answerReleaseList),
   'key.release-take': define('privileged', OneRelease, answerReleaseTake),
+  'key.release-forget': define('privileged', OneRelease, answerReleaseForget),
   'key.witness-add': define('privileged', WitnessAdd, answerWitnessAdd),
   'key.witness-list': define('privileged', z.strictObject({}), answerWitnessList),
   'key.witness-remove': define('privileged', WitnessRemove, answerWitnessRemove),

@@ -103,7 +103,7 @@ function clientOf(says: {
     return Promise.resolve(route.path === releaseRoutes.changeRules.path ? rules.changes[0] : says.releases?.[0]);
   };
   const identity = { ...ids, publicKey, sign, logKey: '' };
-  const requests = { add: () => undefined, find: () => undefined };
+  const requests = { add: () => undefined, find: () => undefined, forget: () => undefined };
   const client = new ReleaseClient({ identity, requests, call: call as unknown as ReleaseClientOptions['call'] });
   return { client, sent };
 }

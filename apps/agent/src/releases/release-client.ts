@@ -143,6 +143,11 @@ export class ReleaseClient {
     return shownRelease(this.#options.identity, await this.#call(releaseRoutes.refuse, 'refuse', requestSha256));
   }
 
+  /** Forgets a request made here, once what was released to it is where it is used: it cannot be taken again. */
+  forget(requestSha256: string): void {
+    this.#options.requests.forget(requestSha256);
+  }
+
   /**
    * Takes what was released to a request made here. It is believed only with its leaf: of the same request, in the log that
    * the pinned key signs. Whoever calls wipes it.

@@ -124,6 +124,9 @@ async function take(name: string, { key: file, out, json }: WithKey & { readonly
       : await asPerson(file, (client) => takenBy(client, requestSha256));
   const written = absolutePath(out);
   writeNewFile(written, readKeys, releaseClientErrors);
+  // Only now: an answer that was lost is taken again within a day.
+  if (file === undefined) await ask('key.release-forget', { requestSha256 });
+  else await asPerson(file, (client) => Promise.resolve(client.forget(requestSha256)));
   const what = `It reads epochs ${epochs.join(', ')} of the archive ${archiveId}, and whoever has it reads them.`;
   const next = `holdfast recover FOLDER --read-keys ${out} --to FOLDER`;
   createOutput(json ?? false).result(

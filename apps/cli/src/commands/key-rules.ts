@@ -114,10 +114,11 @@ function rulesText(rules: Rules): string {
 function changeText(state: RulesChangeState): string {
   const { rules } = JSON.parse(state.change) as { rules: Rules };
   const { changeSha256, number, approvals, approvalsNeeded, proposedAt } = state;
-  const how =
-    state.state === 'logged'
-      ? `leaf ${state.logIndex}`
-      : `proposed, ${approvals.length} of ${approvalsNeeded} approvals`;
+  const how = {
+    logged: `leaf ${state.logIndex}`,
+    refused: 'the keystore did not take it',
+    proposed: `proposed, ${approvals.length} of ${approvalsNeeded} approvals`,
+  }[state.state];
   return `Change ${number} ${changeSha256} of ${timeText(proposedAt)} (${how}):\n${rulesText(rules)}`;
 }
 

@@ -33,6 +33,17 @@ const leafText = z.string().max(65_536);
 /** A tenant, and no more. */
 export const OfTenant = z.strictObject({ tenantUid: TenantUid });
 
+const signedText = (mostCharacters: number) =>
+  z.strictObject({ text: z.string().max(mostCharacters), signature: z.string().max(100) });
+
+/** A tenant, and a change of its rules that may become a leaf. */
+export const RulesAsked = z.strictObject({
+  tenantUid: TenantUid,
+  proposed: z
+    .strictObject({ change: z.string().max(2_048), approvals: z.array(signedText(512)).max(releaseBounds.approvals) })
+    .optional(),
+});
+
 /** A piece of a tenant's key log, and what shows that the log goes on with it. */
 export const FollowedPiece = z.strictObject({
   tenantUid: TenantUid,
@@ -65,17 +76,17 @@ const shown = {
 /** A request to release keys, its leaf, and what is opened with it. */
 export const ReleaseAsked = z.strictObject({
   ...shown,
-  request: z.strictObject({ text: z.string().max(releaseBounds.requestCharacters), signature: z.string().max(100) }),
+  request: signedText(releaseBounds.requestCharacters),
   /** The whole record. */
   keyring: bytes(releaseShapeBounds.keyringBytes),
   /** The inner layer of the slot that the request names, as `openEscrowOuter` gives it. */
   inner: bytes(80, 80),
 });
 
-/** Keys, sealed to the recipient of the request (base64url); or when the same is to be asked again (RFC 3339). */
+/** Keys, sealed to the recipient of the request (base64url); or since when its leaf waits, and when to ask again (RFC 3339). */
 export const ReleaseAnswer = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('granted'), sealed: z.base64url() }),
-  z.strictObject({ status: z.literal('waiting'), opensAt: z.iso.datetime() }),
+  z.strictObject({ status: z.literal('waiting'), since: z.iso.datetime(), opensAt: z.iso.datetime() }),
 ]);
 
 /** Slots that a leaf announces as tried, and what is opened with each. */
@@ -112,9 +123,15 @@ const Rule = z.strictObject({ approvals: count, delayHours: count, notice: z.enu
 
 /** All changes of the rules of release that count, by rising number, and since when the keystore knows each (RFC 3339). */
 export const KnownRulesAnswer = z.strictObject({
+  /** How many leaves it has followed: a change in one of them that is not here was refused. */
+  treeSize: count,
+  /** Why what is proposed would not count as a leaf now; null where it would, or nothing is proposed. */
+  refusal: z.string().nullable(),
   changes: z.array(
     z.strictObject({
       number: count,
+      /** SHA-256 of its text, hex. */
+      changeSha256: z.string(),
       rules: z.strictObject({ own_restore: Rule, admin_restore: Rule, replacement: Rule }),
       knownSince: z.iso.datetime(),
     }),

@@ -1,5 +1,5 @@
 /** What the keystore keeps to judge releases by: rows that are only ever added, of which the newest count. */
-import { emptyTree, parseRulesChange, type KeyHolder, type TreeState } from '@holdfast/trust';
+import { emptyTree, parseRulesChange, releaseRequestSha256, type KeyHolder, type TreeState } from '@holdfast/trust';
 import { sql } from 'kysely';
 import type { TenantTx } from '../platform/postgres.ts';
 import {
@@ -153,6 +153,7 @@ export async function listRules(tx: TenantTx, tenantId: string) {
     .execute();
   return rows.map(({ number, change, known_since: since }) => ({
     number,
+    changeSha256: releaseRequestSha256(change),
     rules: parseRulesChange(change).rules,
     knownSinceMs: since.getTime(),
   }));

@@ -34,7 +34,10 @@ export const release = defineOperation({
   isRepeatable: true,
   async work(context, asked): Promise<z.input<typeof ReleaseAnswer>> {
     const verdict = await context.database.withTenant(asked.tenantUid, (tx) => decide(tx, context, asked));
-    if (verdict.status === 'waiting') return { status: 'waiting', opensAt: new Date(verdict.opensAtMs).toISOString() };
+    if (verdict.status === 'waiting') {
+      const since = isoOf(verdict.keep.waiting.sinceMs);
+      return { status: 'waiting', since, opensAt: isoOf(verdict.opensAtMs) };
+    }
     const { grant } = verdict;
     try {
       const keystoreKey = await openKeystoreKey(context, asked.tenantUid, innerKeyIdOf(grant));
@@ -46,6 +49,8 @@ export const release = defineOperation({
     }
   },
 });
+
+const isoOf = (ms: number) => new Date(ms).toISOString();
 
 /** Judges by what is kept, and keeps what follows; nobody else of this tenant does so meanwhile. */
 async function decide(tx: TenantTx, context: KeystoreContext, asked: Asked): Promise<ReleaseVerdict> {

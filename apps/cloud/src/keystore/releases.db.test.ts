@@ -227,12 +227,12 @@ test('a delay runs from when the keystore saw the leaf, and survives that it is 
   await slow.log({ kind: 'release_rules', change, approvals: [approve(change, slow.first)] });
   const until = { expiresAt: isoAt(clock.now() + 100 * HOUR_MS) };
   const asked = await slow.ask({ requester: slow.device, request: until });
-  const opensAt = isoAt(clock.now() + 48 * HOUR_MS);
-  assert.deepEqual(await keystore.release(await slow.bodyOf(asked)), { status: 'waiting', opensAt });
+  const [since, opensAt] = [isoAt(clock.now()), isoAt(clock.now() + 48 * HOUR_MS)];
+  assert.deepEqual(await keystore.release(await slow.bodyOf(asked)), { status: 'waiting', since, opensAt });
   clock.advance(47 * HOUR_MS);
-  assert.deepEqual(await keystore.release(await slow.bodyOf(asked)), { status: 'waiting', opensAt });
+  assert.deepEqual(await keystore.release(await slow.bodyOf(asked)), { status: 'waiting', since, opensAt });
   const late = await slow.ask({ requester: slow.device, request: until });
-  const itsOwn = { status: 'waiting', opensAt: isoAt(clock.now() + 48 * HOUR_MS) };
+  const itsOwn = { status: 'waiting', since: isoAt(clock.now()), opensAt: isoAt(clock.now() + 48 * HOUR_MS) };
   assert.deepEqual(await keystore.release(await slow.bodyOf(late)), itsOwn);
   clock.advance(HOUR_MS);
   const answer = await keystore.release(await slow.bodyOf(asked));

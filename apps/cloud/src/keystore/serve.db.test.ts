@@ -14,6 +14,7 @@ import { startForFile } from '../testing/test-server.ts';
 import { keystoreClient } from './client.ts';
 import type { KeystoreContext } from './operation.ts';
 import { KEYSTORE_SOCKET, MAX_REQUESTS, serveKeystore } from './serve.ts';
+import { MOST_OF_TENANT, MOST_WAITING } from './turns.ts';
 
 const { cloud } = await startForFile();
 const { installationId } = cloud.api;
@@ -31,8 +32,8 @@ function newHome(t: TestContext): string {
   return folder;
 }
 
-async function serve(t: TestContext, homeDir = newHome(t)) {
-  const server = await serveKeystore(homeDir, context, silentLog);
+async function serve(t: TestContext, homeDir = newHome(t), of = context) {
+  const server = await serveKeystore(homeDir, of, silentLog);
   let isOpen = true;
   const close = async () => {
     if (isOpen) await server.close();
@@ -102,23 +103,56 @@ test('what is no operation, no JSON, no UTF-8 or too long is refused, and a requ
 
 test('more requests at once than it takes are told to come again, and are taken when there is room', async (t) => {
   const { socketPath } = await serve(t);
-  const good = JSON.stringify(await newTenant());
+  // Each of a tenant of its own, which has a bound of its own.
+  const bodies = await Promise.all(Array.from({ length: MAX_REQUESTS }, async () => JSON.stringify(await newTenant())));
+  const good = bodies[0]!;
   const held: Socket[] = [];
   const replies: Promise<string>[] = [];
-  for (let count = 0; count < MAX_REQUESTS; count++) {
+  for (const body of bodies) {
     const socket = connect(socketPath);
     held.push(socket);
     // The head alone: the work begins, and waits for the body.
-    socket.write(post('makeTenantKeys', '', good.length));
+    socket.write(post('makeTenantKeys', '', body.length));
     replies.push(once(socket, 'data').then(([chunk]) => (chunk as Buffer).toString()));
   }
   let refused = '';
   for (let tries = 0; tries < 100 && codeIn(refused) !== 'keystore.busy'; tries++)
     refused = await sendBytes(socketPath, post('makeTenantKeys', good));
   assert.equal(codeIn(refused), 'keystore.busy');
-  for (const socket of held) socket.write(good);
+  for (const [place, socket] of held.entries()) socket.write(bodies[place]!);
   for (const reply of await Promise.all(replies)) assert.match(reply, /^HTTP\/1.1 200 /);
   assert.match(await sendBytes(socketPath, post('makeTenantKeys', good)), /^HTTP\/1.1 200 /);
+});
+
+test('requests about one tenant take their part of the keystore alone, and those of another are answered meanwhile', async (t) => {
+  // Whoever asks about the first is kept waiting by the database.
+  const slow = await newTenant();
+  const held = Promise.withResolvers<void>();
+  let begun = 0;
+  const database = {
+    withTenant: async (tenantId: string, work: never) => {
+      begun += tenantId === slow.tenantUid ? 1 : 0;
+      if (tenantId === slow.tenantUid) await held.promise;
+      return context.database.withTenant(tenantId, work);
+    },
+  } as unknown as KeystoreContext['database'];
+  const { homeDir } = await serve(t, newHome(t), { ...context, database });
+  const client = keystoreClient(homeDir, { attempts: 1, firstDelayMs: 1, maxDelayMs: 1 });
+  const most = MOST_OF_TENANT + MOST_WAITING;
+  const asked = Array.from({ length: most + 3 }, () =>
+    client.makeTenantKeys(slow).then(
+      () => 'done',
+      (error: CodedError) => error.code,
+    ),
+  );
+  const refused = await Promise.race(asked);
+  assert.equal(refused, 'keystore.busy');
+  assert.ok((await client.makeTenantKeys(await newTenant())).number === 1, 'another tenant is answered');
+  assert.ok(begun <= MOST_OF_TENANT, `${begun} at once`);
+  held.resolve();
+  const outcomes = await Promise.all(asked);
+  assert.deepEqual([...new Set(outcomes)].toSorted(), ['done', 'keystore.busy']);
+  assert.ok(outcomes.filter((one) => one === 'done').length >= most);
 });
 
 test('callers of a keystore that is away are told so, and one that comes back in time is not missed', async (t) => {

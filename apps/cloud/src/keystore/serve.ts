@@ -8,6 +8,7 @@ import { isOperation, operations, type OperationName } from './operations.ts';
 import type { KeystoreContext } from './operation.ts';
 import { peerUidOf } from './native-calls.ts';
 import { keystoreErrors } from './errors.ts';
+import { createTurns, type InTurn } from './turns.ts';
 
 /** The socket of the keystore below HOLDFAST_HOME. */
 export const KEYSTORE_SOCKET = 'keystore.sock';
@@ -31,10 +32,12 @@ export type KeystoreServer = {
 /** Serves the operations on a socket in a folder that is this user's alone: mode 0600, and no other user's process is heard. */
 export async function serveKeystore(homeDir: string, context: KeystoreContext, log: Log): Promise<KeystoreServer> {
   const busy = { requests: 0 };
+  const inTurn = createTurns();
   const server = createServer({ maxHeaderSize: 8_192, connectionsCheckingInterval: 1_000 }, (request, reply) => {
     busy.requests++;
     reply.once('close', () => busy.requests--);
-    const answering = busy.requests > MAX_REQUESTS ? Promise.reject(keystoreErrors.busy()) : answer(context, request);
+    const answering =
+      busy.requests > MAX_REQUESTS ? Promise.reject(keystoreErrors.busy()) : answer({ ...context, inTurn }, request);
     answering.then(
       (body) => send(reply, 200, body),
       (error: unknown) => refuse(log, error, reply),
@@ -77,7 +80,9 @@ async function bind(server: Server, homeDir: string): Promise<{ close(): void }>
   return folder;
 }
 
-async function answer(context: KeystoreContext, request: IncomingMessage): Promise<unknown> {
+type Serving = KeystoreContext & { readonly inTurn: InTurn };
+
+async function answer(context: Serving, request: IncomingMessage): Promise<unknown> {
   const { method, url = '' } = request;
   if (method === 'GET' && url === READINESS_PATH) return context.database.withoutTenant(async () => ({ ready: true }));
   const name = url.startsWith(OPERATIONS_PATH) ? url.slice(OPERATIONS_PATH.length) : '';
@@ -86,12 +91,17 @@ async function answer(context: KeystoreContext, request: IncomingMessage): Promi
 }
 
 /** Judges a request by the shape of its operation, and does the work. @throws keystore.unknown_form, and what the work throws */
-export async function perform(context: KeystoreContext, name: OperationName, body: unknown): Promise<unknown> {
-  const { request, work } = operations[name];
+export async function perform(
+  { inTurn = (_, work) => work(), ...context }: KeystoreContext & { readonly inTurn?: InTurn },
+  name: OperationName,
+  body: unknown,
+): Promise<unknown> {
+  const { request } = operations[name];
+  const work = operations[name].work as (context: KeystoreContext, request: unknown) => Promise<unknown>;
   const parsed = request.safeParse(body);
   // The parser's own words are not kept: they may quote what must not be written down.
   if (!parsed.success) throw keystoreErrors.unknown_form({ field: parsed.error.issues[0]?.path.join('.') ?? '' });
-  return (work as (context: KeystoreContext, request: unknown) => Promise<unknown>)(context, parsed.data);
+  return inTurn(parsed.data.tenantUid, () => work(context, parsed.data));
 }
 
 async function readBody(request: IncomingMessage, maxBytes: number): Promise<unknown> {

@@ -81,6 +81,7 @@ test('a service that fails for a moment is asked again, and for longer is said t
     { status: 400, type: 'ThrottlingException' },
     { status: 503, type: 'ServiceUnavailable' },
     'drop',
+    'hang',
   ];
   for (const fault of passing) {
     fake.faults.push(fault);
@@ -126,14 +127,20 @@ test('a new key that is not known everywhere yet is waited for', async () => {
 
 test('keys that are removed are to be deleted, also when it was begun before', async () => {
   const kms = await open(nextFile());
-  const [before] = await kms.listKeys();
-  await kms.addKeys();
-  await kms.rewrapOwn();
-  const key = [...fake.keys.values()].find(({ arn }) => arn.endsWith(before!.keyId))!;
-  key.state = 'PendingDeletion';
-  await kms.removeKeys([before!.keyId]);
-  assert.equal(key.state, 'PendingDeletion');
-  assert.ok((await kms.listKeys()).every(({ keyId }) => keyId !== before!.keyId));
+  for (const state of ['Enabled', 'PendingDeletion'] as const) {
+    const [before] = await kms.listKeys();
+    await kms.addKeys();
+    await kms.rewrapOwn();
+    const key = [...fake.keys.values()].find(({ arn }) => arn.endsWith(before!.keyId))!;
+    assert.equal(key.state, 'Enabled');
+    key.state = state;
+    await kms.removeKeys([before!.keyId]);
+    assert.equal(key.state, 'PendingDeletion');
+    const left = (await kms.listKeys()).map(({ keyId }) => keyId);
+    assert.equal(left.length, 1);
+    assert.ok(!left.includes(before!.keyId));
+    assert.equal([...fake.keys.values()].find(({ arn }) => arn.endsWith(left[0]!))!.state, 'Enabled');
+  }
 });
 
 test('a process of its own follows a change of keys, and gets new credentials when its own run out', async () => {
@@ -157,5 +164,12 @@ test('a process of its own follows a change of keys, and gets new credentials wh
   assert.notEqual(after.split('.')[1], before.split('.')[1]);
   for (const wrapped of [before, after, await kms.forRole('keystore').wrap(secret, context)])
     assert.deepEqual(await own.unwrap(wrapped, context), secret);
-  assert.equal(fake.calls.filter((call) => call.name === 'Decrypt').at(-1)?.principal, 'ASIAFAKE2');
+  const lastReader = () => fake.calls.filter((call) => call.name === 'Decrypt').at(-1)?.principal;
+  assert.equal(lastReader(), 'ASIAFAKE2');
+  // One that wraps nothing, and so asks for no keys, asks for credentials all the same.
+  const reading = openAwsRoleKms('keystore', await now(3, soon), () => now(4, later));
+  assert.deepEqual(await reading.unwrap(before, context), secret);
+  fake.principals.delete('ASIAFAKE3');
+  assert.deepEqual(await reading.unwrap(before, context), secret);
+  assert.equal(lastReader(), 'ASIAFAKE4');
 });

@@ -61,7 +61,7 @@ export async function approveRelease(
   });
   if (code !== undefined) throw releasesErrors.refused({ reason: code });
   await grantWhatIsDue(deps, { tenantId, requestSha256, nowMs });
-  return deps.database.withTenant(tenantId, (tx) => readState(tx, deps, { tenantId, requestSha256, nowMs }));
+  return readState(deps, { tenantId, requestSha256, nowMs });
 }
 
 /** Whether the computer that asks is that of the person who approves: the two are one. The keystore cannot know it. */
@@ -94,21 +94,28 @@ function refusalOf(
 export async function refuseRelease(deps: ReleaseDeps, ctx: OpenContext, call: SignedText): Promise<ReleaseState> {
   const nowMs = ctx.nowMs();
   const at = new Date(nowMs);
-  return withCaller(deps, ctx, { call, name: 'refuse' }, async (tx, caller, { about: requestSha256 }) => {
-    const { tenantId, holder, name, knowledge, publicKey } = caller;
-    const row = await store.findRequest(tx, tenantId, requestSha256 ?? '');
-    if (!row || requestSha256 === null) throw releasesErrors.not_found();
-    const key = knowledge.keys.find((one) => one.publicKey === publicKey);
-    const isRequester = requesterOf(row).uid === holder.uid;
-    if (holder.kind !== 'person' || (!isRequester && key?.approvesSinceMs === null)) throw releasesErrors.not_person();
-    await store.lockDocument(tx, tenantId, requestSha256);
-    const outcomes = await store.listOutcomes(tx, tenantId, [requestSha256]);
-    if (outcomes.some(({ outcome }) => outcome !== 'logged')) throw releasesErrors.settled();
-    const code = releasesErrors.refused.code;
-    const refused = { archiveId: row.archive_id, requestSha256, by: holder, name, code };
-    const logIndex = await logRefusal(tx, deps, { tenantId, at }, refused);
-    const outcome = { tenant_id: tenantId, document_sha256: requestSha256, outcome: 'refused', at } as const;
-    await store.insertOutcome(tx, { ...outcome, log_index: logIndex, code });
-    return readState(tx, deps, { tenantId, requestSha256, nowMs });
-  });
+  const refused = await withCaller(
+    deps,
+    ctx,
+    { call, name: 'refuse' },
+    async (tx, caller, { about: requestSha256 }) => {
+      const { tenantId, holder, name, knowledge, publicKey } = caller;
+      const row = await store.findRequest(tx, tenantId, requestSha256 ?? '');
+      if (!row || requestSha256 === null) throw releasesErrors.not_found();
+      const key = knowledge.keys.find((one) => one.publicKey === publicKey);
+      const isRequester = requesterOf(row).uid === holder.uid;
+      if (holder.kind !== 'person' || (!isRequester && key?.approvesSinceMs === null))
+        throw releasesErrors.not_person();
+      await store.lockDocument(tx, tenantId, requestSha256);
+      const outcomes = await store.listOutcomes(tx, tenantId, [requestSha256]);
+      if (outcomes.some(({ outcome }) => outcome !== 'logged')) throw releasesErrors.settled();
+      const code = releasesErrors.refused.code;
+      const about = { archiveId: row.archive_id, requestSha256, by: holder, name, code };
+      const logIndex = await logRefusal(tx, deps, { tenantId, at }, about);
+      const outcome = { tenant_id: tenantId, document_sha256: requestSha256, outcome: 'refused', at } as const;
+      await store.insertOutcome(tx, { ...outcome, log_index: logIndex, code });
+      return { tenantId, requestSha256 };
+    },
+  );
+  return readState(deps, { ...refused, nowMs });
 }

@@ -27,7 +27,7 @@ export type ReleaseDeps = {
   readonly database: Database;
   readonly installationId: string;
   readonly kms: Kms;
-  readonly keystore: Pick<Keystore, 'followed' | 'follow' | 'release'>;
+  readonly keystore: Pick<Keystore, 'followed' | 'follow' | 'release' | 'releaseRules'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly writeAudit: WriteAudit;

@@ -13,7 +13,7 @@ import { expectEscrowSlot, readKeyring } from '../../keystore/read-keyring.ts';
 import type { TenantTx } from '../../platform/postgres.ts';
 import { openLogSealingKey } from '../escrow/index.ts';
 import { appendKeyLogLeaf } from '../keylog/index.ts';
-import { readKnowledge, type Knowledge } from '../persons/index.ts';
+import { askKeystoreRules, readKnowledge, type KeystoreRules, type Knowledge } from '../persons/index.ts';
 import { ownerSignatureFor } from './archive-owner.ts';
 import { logRefusal, type ReleaseDeps } from './callers.ts';
 import { askKeystore, isPassing } from './follow-keystore.ts';
@@ -23,7 +23,7 @@ import * as store from './store.ts';
 export type Due = { readonly tenantId: string; readonly requestSha256: string; readonly nowMs: number };
 
 /** What opening needs that is elsewhere, fetched before the transaction. */
-type Fetched = { readonly record: Uint8Array; readonly logKey: HpkeKey };
+type Fetched = { readonly record: Uint8Array; readonly logKey: HpkeKey; readonly rules: KeystoreRules };
 
 /** A release whose leaf stands in the log, with the inner layer of its slot. */
 type Logged = {
@@ -41,9 +41,16 @@ type Logged = {
  * it asked again. Says when it is opened, where the keystore said so.
  */
 export async function grantWhatIsDue(deps: ReleaseDeps, due: Due): Promise<{ readonly opensAt?: string }> {
-  const { tenantId, requestSha256 } = due;
-  const row = await deps.database.withTenant(tenantId, (tx) => store.findRequest(tx, tenantId, requestSha256));
-  const fetched = row && (await fetchFor(deps, row));
+  const { tenantId } = due;
+  const open = await deps.database.withTenant(tenantId, (tx) => findOpen(tx, due));
+  const rules = open && (await findRules(deps, tenantId));
+  if (!rules) return {};
+  const { row, sinceMs } = open;
+  const { delayHours } = rules.rulesAt(due.nowMs)[row.purpose as ReleasePurpose];
+  const opensAtMs = sinceMs === undefined ? -Infinity : sinceMs + delayHours * HOUR_MS;
+  // Asking costs the keystore as much as opening.
+  if (due.nowMs < opensAtMs) return { opensAt: new Date(opensAtMs).toISOString() };
+  const fetched = await fetchFor(deps, row, rules);
   if (!fetched) return {};
   const logged = await deps.database.withTenant(tenantId, (tx) => logAndOpen(tx, deps, { due, row, fetched }));
   if (!logged) return {};
@@ -54,14 +61,40 @@ export async function grantWhatIsDue(deps: ReleaseDeps, due: Due): Promise<{ rea
   }
 }
 
-async function fetchFor(deps: ReleaseDeps, row: store.RequestRow): Promise<Fetched | undefined> {
+const HOUR_MS = 3_600_000;
+
+/** A request that is neither settled nor expired, and since when the keystore has it wait. */
+async function findOpen(tx: TenantTx, { tenantId, requestSha256, nowMs }: Due) {
+  const row = await store.findRequest(tx, tenantId, requestSha256);
+  if (!row || !isOpen(row, await store.listOutcomes(tx, tenantId, [requestSha256]), nowMs)) return undefined;
+  return { row, sinceMs: (await store.findWait(tx, tenantId, requestSha256))?.since_at.getTime() };
+}
+
+/** Whether a request may still be granted. */
+function isOpen(row: store.RequestRow, outcomes: readonly store.OutcomeRow[], nowMs: number): boolean {
+  const isSettled = outcomes.some(({ outcome }) => outcome !== 'logged');
+  return !isSettled && row.expires_at.getTime() > nowMs;
+}
+
+async function fetchFor(deps: ReleaseDeps, row: store.RequestRow, rules: KeystoreRules): Promise<Fetched | undefined> {
   const { tenant_id: tenantId, archive_id: archiveId } = row;
   const { keyringSha256, slotId } = parseReleaseRequest(row.request);
   const record = await deps.readKeyring({ tenantId, archiveId }, keyringSha256);
   if (!record) return undefined;
   const slot = expectEscrowSlot(readKeyring(record), new Uint8Array(Buffer.from(slotId, 'hex')));
   const keyId = Buffer.from(parseEscrowParameters(slot).outerKeyId).toString('hex');
-  return { record, logKey: await openLogSealingKey(deps, tenantId, keyId) };
+  return { record, rules, logKey: await openLogSealingKey(deps, tenantId, keyId) };
+}
+
+/** The rules that the keystore will judge by; undefined where it does not say: then nothing is logged that it might refuse. */
+async function findRules(deps: ReleaseDeps, tenantId: string): Promise<KeystoreRules | undefined> {
+  try {
+    return await askKeystoreRules(deps, tenantId);
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    deps.log.warn({ err: error }, 'the keystore does not say the rules of release: nothing is released until it does');
+    return undefined;
+  }
 }
 
 type Opening = { readonly due: Due; readonly row: store.RequestRow; readonly fetched: Fetched };
@@ -74,11 +107,11 @@ async function logAndOpen(
   const { tenantId, requestSha256, nowMs } = due;
   await store.lockDocument(tx, tenantId, requestSha256);
   const outcomes = await store.listOutcomes(tx, tenantId, [requestSha256]);
-  const isSettled = outcomes.some(({ outcome }) => outcome !== 'logged');
-  if (isSettled || row.expires_at.getTime() <= nowMs) return undefined;
+  // Decided again with the document locked: somebody may have refused it meanwhile.
+  if (!isOpen(row, outcomes, nowMs)) return undefined;
   const request = parseReleaseRequest(row.request);
   const before = outcomes.find(({ outcome }) => outcome === 'logged');
-  const logIndex = before?.log_index ?? (await logRelease(tx, deps, { due, row, request, record: fetched.record }));
+  const logIndex = before?.log_index ?? (await logRelease(tx, deps, { due, row, request, fetched }));
   if (logIndex === undefined) return undefined;
   const logged = { row, request, logIndex };
   const slot = expectEscrowSlot(readKeyring(fetched.record), new Uint8Array(Buffer.from(request.slotId, 'hex')));
@@ -96,21 +129,11 @@ async function logAndOpen(
 async function logRelease(
   tx: TenantTx,
   { installationId, writeAudit }: ReleaseDeps,
-  {
-    due,
-    row,
-    request,
-    record,
-  }: {
-    readonly due: Due;
-    readonly row: store.RequestRow;
-    readonly request: ReleaseRequest;
-    readonly record: Uint8Array;
-  },
+  { due, row, request, fetched: { record, rules } }: Opening & { readonly request: ReleaseRequest },
 ): Promise<number | undefined> {
   const { tenantId, requestSha256, nowMs } = due;
   const knowledge = await readKnowledge(tx, { tenantUid: tenantId, installationId }, [request.requesterKey]);
-  const rule = knowledge.rulesAt(nowMs)[row.purpose as ReleasePurpose];
+  const rule = rules.rulesAt(nowMs)[row.purpose as ReleasePurpose];
   const approvals = countingApprovals(knowledge, {
     approvals: await store.listApprovals(tx, tenantId, [requestSha256]),
     row,
@@ -152,7 +175,7 @@ export function requesterOf(row: Pick<store.RequestRow, 'requester_kind' | 'requ
 
 /** The approvals that count now: one whose key has ended since is left out, for the keystore would refuse it with all. */
 export function countingApprovals(
-  { keys }: Knowledge,
+  { keys }: Pick<Knowledge, 'keys'>,
   {
     approvals,
     row,
@@ -182,7 +205,12 @@ async function release(
   const request = { text: row.request, signature: row.signature };
   try {
     const answer = await askKeystore(deps, { tenantId: due.tenantId, logIndex, request, keyring: record, inner });
-    if (answer.status === 'waiting') return { opensAt: answer.opensAt };
+    if (answer.status === 'waiting') {
+      const { tenantId, requestSha256 } = due;
+      const wait = { tenant_id: tenantId, document_sha256: requestSha256, since_at: new Date(answer.since) };
+      await deps.database.withTenant(tenantId, (tx) => store.insertWait(tx, wait));
+      return { opensAt: answer.opensAt };
+    }
     await settle(deps, due, logged, { sealed: new Uint8Array(Buffer.from(answer.sealed, 'base64url')) });
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;

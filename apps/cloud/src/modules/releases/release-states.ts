@@ -1,35 +1,59 @@
+import { CodedError } from '@holdfast/base';
 import { releasesErrors, type ReleaseState, type RulesChangeState } from '@holdfast/contract';
 import { approvalsForRules, parseRulesChange, type ReleasePurpose } from '@holdfast/trust';
 import type { TenantTx } from '../../platform/postgres.ts';
-import { readKnowledge, type Knowledge } from '../persons/index.ts';
+import { readKeystoreRules, readKnowledge, type KeystoreRules, type Knowledge } from '../persons/index.ts';
 import type { ReleaseDeps } from './callers.ts';
 import { countingApprovals, requesterOf } from './grant-release.ts';
 import * as store from './store.ts';
 
 type Place = { readonly tenantId: string; readonly nowMs: number };
+type StateDeps = Pick<ReleaseDeps, 'installationId' | 'database' | 'keystore'>;
+/** As the keystore knows them; undefined where it is away: then the leaves are what is shown by. */
+type Rules = Pick<KeystoreRules, 'rulesAt'> | undefined;
 
 /** How a release stands. @throws releases.not_found */
 export async function readState(
-  tx: TenantTx,
-  deps: Pick<ReleaseDeps, 'installationId'>,
-  of: Place & { readonly requestSha256: string },
+  deps: StateDeps,
+  { requestSha256, ...of }: Place & { readonly requestSha256: string },
 ): Promise<ReleaseState> {
-  const row = await store.findRequest(tx, of.tenantId, of.requestSha256);
+  const { database } = deps;
+  const row = await database.withTenant(of.tenantId, (tx) => store.findRequest(tx, of.tenantId, requestSha256));
   if (!row) throw releasesErrors.not_found();
-  const [state] = await readStates(tx, deps, { ...of, rows: [row] });
+  const [state] = await readStates(deps, { ...of, rows: [row] });
   return state!;
 }
 
 /** How releases stand. */
 export async function readStates(
+  deps: StateDeps,
+  of: Place & { readonly rows: readonly store.RequestRow[] },
+): Promise<readonly ReleaseState[]> {
+  if (of.rows.length === 0) return [];
+  const rules = await rulesToShow(deps, of.tenantId);
+  return deps.database.withTenant(of.tenantId, (tx) => statesOf(tx, deps, { ...of, rules }));
+}
+
+/** The rules as the keystore knows them, to show how something stands by; undefined where it does not answer. */
+export async function rulesToShow(deps: StateDeps, tenantId: string): Promise<KeystoreRules | undefined> {
+  try {
+    return await readKeystoreRules(deps, tenantId);
+  } catch (error) {
+    if (error instanceof CodedError) return undefined;
+    throw error;
+  }
+}
+
+async function statesOf(
   tx: TenantTx,
-  { installationId }: Pick<ReleaseDeps, 'installationId'>,
-  { tenantId, nowMs, rows }: Place & { readonly rows: readonly store.RequestRow[] },
+  { installationId }: StateDeps,
+  { tenantId, nowMs, rows, rules }: Place & { readonly rows: readonly store.RequestRow[]; readonly rules: Rules },
 ): Promise<readonly ReleaseState[]> {
   const documents = rows.map((row) => row.request_sha256);
   const outcomes = await store.listOutcomes(tx, tenantId, documents);
   const approvals = await store.listApprovals(tx, tenantId, documents);
-  const knowledge = await readKnowledge(tx, { tenantUid: tenantId, installationId }, []);
+  const known = await readKnowledge(tx, { tenantUid: tenantId, installationId }, []);
+  const knowledge = { ...known, rulesAt: (rules ?? known).rulesAt };
   const names = await store.namesOf(
     tx,
     tenantId,
@@ -53,7 +77,7 @@ export async function readStates(
 type Facts = {
   readonly outcomes: readonly store.OutcomeRow[];
   readonly approvals: readonly store.ApprovalRow[];
-  readonly knowledge: Knowledge;
+  readonly knowledge: Pick<Knowledge, 'keys' | 'rulesAt'>;
   readonly nowMs: number;
 };
 
@@ -108,7 +132,7 @@ const MOST_CHANGES = 100;
 /** How the changes of the rules stand, the newest first. */
 export async function readRuleChanges(
   tx: TenantTx,
-  { tenantId, nowMs, knowledge }: Place & { readonly knowledge: Knowledge },
+  { tenantId, nowMs, rulesAt }: Place & Pick<KeystoreRules, 'rulesAt'>,
 ): Promise<readonly RulesChangeState[]> {
   const rows = await store.listRuleChanges(tx, tenantId, MOST_CHANGES);
   const documents = rows.map((row) => row.change_sha256);
@@ -116,15 +140,17 @@ export async function readRuleChanges(
   const approvals = await store.listApprovals(tx, tenantId, documents);
   return rows.map((row) => {
     const { change_sha256: changeSha256, number, change } = row;
-    const logged = outcomes.find((one) => one.document_sha256 === changeSha256 && one.outcome === 'logged');
+    const own = outcomes.filter((one) => one.document_sha256 === changeSha256);
+    const logged = own.find(({ outcome }) => outcome === 'logged');
+    const isRefused = own.some(({ outcome }) => outcome === 'refused');
     const given = approvals.filter((one) => one.document_sha256 === changeSha256);
     const { rules } = parseRulesChange(change);
-    const approvalsNeeded = logged ? given.length : approvalsForRules(knowledge.rulesAt(nowMs), rules);
+    const approvalsNeeded = logged ? given.length : approvalsForRules(rulesAt(nowMs), rules);
     return {
       changeSha256,
       number,
       change,
-      state: logged ? 'logged' : 'proposed',
+      state: isRefused ? 'refused' : logged ? 'logged' : 'proposed',
       approvals: given.map(shownApproval),
       approvalsNeeded,
       proposedAt: row.proposed_at.toISOString(),

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { systemClock, type Clock } from '@holdfast/base';
-import { defaultReleaseRules, releaseRequestSha256, type KeyLogLeaf } from '@holdfast/trust';
+import { defaultReleaseRules, parseReleaseRequest, releaseRequestSha256, type KeyLogLeaf } from '@holdfast/trust';
+import { sql } from 'kysely';
 import {
   approveAs,
   callOf,
@@ -57,6 +58,19 @@ const refusals = (leaves: readonly { leaf: KeyLogLeaf }[]) =>
 async function logged(world: TenantWorld, archiveId?: string) {
   return leavesOf(world, archiveId);
 }
+
+/** The requests that the keystore has granted. */
+async function usedOf({ tenant: { tenantUid } }: TenantWorld): Promise<readonly string[]> {
+  const keystore = cloud.testDatabase.open('hf_keystore');
+  const { rows } = await keystore.withTenant(tenantUid, (tx) =>
+    sql<{ id: string }>`select request_id as id from keystore.used_requests`.execute(
+      tx.withTables<Record<string, never>>(),
+    ),
+  );
+  return rows.map(({ id }) => id);
+}
+
+const idOf = ({ text }: { readonly text: string }) => parseReleaseRequest(text).requestId;
 
 /** Shows the keystore what is new, as the server does every half minute. */
 async function follow(world: TenantWorld): Promise<void> {
@@ -229,7 +243,7 @@ test('rules that become weaker wait for a day under the old ones, and toggling t
   await assert.rejects(changeRulesAs(first, rulesOf(world, 3, defaultReleaseRules)), { code: 'releases.settled' });
 });
 
-test('a release waits for its delay, a person may refuse it until then, and the keystore opens it no sooner', async () => {
+test('a release waits for its delay, a person may refuse it until then, and the keystore opens it no sooner', async (t) => {
   const { world, first, archiveId } = await makeTenant();
   const asker = await makePerson(world, 'asker');
   await vouchFor(first, asker);
@@ -246,10 +260,33 @@ test('a release waits for its delay, a person may refuse it until then, and the 
   assert.equal(state.state, 'refused');
   assert.deepEqual(refusals(await logged(world, archiveId)), ['releases.refused']);
   clock.advance(HOUR_MS);
-  await assert.rejects(takeAs(asker, kept), { code: 'releases.waiting' });
+  const opening = t.mock.method(cloud.bootstrap.keystore, 'release');
+  for (let times = 0; times < 3; times++) await assert.rejects(takeAs(asker, kept), { code: 'releases.waiting' });
+  assert.equal(opening.mock.callCount(), 0, 'the keystore has said until when it need not be asked');
   clock.advance(HOUR_MS + 1_000);
   assert.equal((await takeAs(asker, kept)).opened.keys.scope, 'read');
   await assert.rejects(takeAs(asker, refused), refusedFor('releases.refused'));
+  assert.equal((await releasesOf(world).request({ body: { request: refused } })).state, 'refused');
+  assert.deepEqual(await usedOf(world), [idOf(kept)], 'what is refused the keystore is never asked to open');
   const late = { call: callOf(first, 'refuse', releaseRequestSha256(kept.text)) };
   await assert.rejects(releasesOf(world).refuse({ body: late }), { code: 'releases.settled' });
+});
+
+test('what was released is given out again for a day, and never past the end of its request', async () => {
+  const { world, first } = await makeTenant();
+  const asker = await makePerson(world, 'asker');
+  await vouchFor(first, asker);
+  const endsSoon = { expiresAt: new Date(clock.now() + 2 * HOUR_MS).toISOString() };
+  const [long, short] = [await requestOf(asker), await requestOf(asker, endsSoon)];
+  for (const request of [long, short]) {
+    await releasesOf(world).request({ body: { request } });
+    assert.equal((await approveAs(first, request)).state, 'granted');
+    for (let times = 0; times < 2; times++) assert.equal((await takeAs(asker, request)).opened.keys.scope, 'read');
+  }
+  clock.advance(3 * HOUR_MS);
+  await assert.rejects(takeAs(asker, short), refusedFor('keystore.expired'));
+  clock.advance(20 * HOUR_MS);
+  assert.equal((await takeAs(asker, long)).opened.keys.scope, 'read');
+  clock.advance(2 * HOUR_MS);
+  await assert.rejects(takeAs(asker, long), refusedFor('keystore.used'));
 });

@@ -62,7 +62,7 @@ export async function requestRelease(deps: ReleaseDeps, ctx: OpenContext, signed
     await keepRequest(deps, ctx, { ...asking, record });
   }
   await grantWhatIsDue(deps, { tenantId, requestSha256: asking.requestSha256, nowMs: at.getTime() });
-  return deps.database.withTenant(tenantId, (tx) => readState(tx, deps, { tenantId, ...asking, nowMs: at.getTime() }));
+  return readState(deps, { tenantId, ...asking, nowMs: at.getTime() });
 }
 
 /** Keeps a request that may be granted; what may not is refused, by a leaf that stays. */

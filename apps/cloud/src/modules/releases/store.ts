@@ -59,6 +59,7 @@ export const tables = {
     code: text,
     at: instant,
   },
+  release_waits: { tenant_id: uuid, document_sha256: text, since_at: instant },
   archive_owners: { tenant_id: uuid, archive_id: uuid, signature: text, stated_at: instant },
 } as const satisfies Readonly<Record<string, Columns>>;
 
@@ -207,6 +208,32 @@ export function listRuleChanges(tx: TenantTx, tenantId: string, limit: number) {
     .execute();
 }
 
+/** The changes of the rules that stand in the log, and were not refused. */
+export function listLoggedChanges(tx: TenantTx, tenantId: string) {
+  return db(tx)
+    .selectFrom('release_rule_changes as c')
+    .innerJoin('release_outcomes as o', (join) =>
+      join.onRef('o.tenant_id', '=', 'c.tenant_id').onRef('o.document_sha256', '=', 'c.change_sha256'),
+    )
+    .select(['c.number', 'c.change_sha256', 'o.log_index'])
+    .where('c.tenant_id', '=', tenantId)
+    .where('o.outcome', '=', 'logged')
+    .where((not) =>
+      not.not(
+        not.exists((inner) =>
+          inner
+            .selectFrom('release_outcomes as r')
+            .select('r.outcome')
+            .whereRef('r.tenant_id', '=', 'c.tenant_id')
+            .whereRef('r.document_sha256', '=', 'c.change_sha256')
+            .where('r.outcome', '=', 'refused'),
+        ),
+      ),
+    )
+    .orderBy('c.number')
+    .execute();
+}
+
 /** Keeps what became of a document. */
 export async function insertOutcome(
   tx: TenantTx,
@@ -235,6 +262,28 @@ export function listOutcomes(tx: TenantTx, tenantId: string, documents: readonly
     .where('tenant_id', '=', tenantId)
     .where('document_sha256', 'in', [...documents, ''])
     .execute();
+}
+
+/** Keeps since when a release waits at the keystore; what is known stays. */
+export async function insertWait(
+  tx: TenantTx,
+  row: { readonly tenant_id: string; readonly document_sha256: string; readonly since_at: Date },
+): Promise<void> {
+  await db(tx)
+    .insertInto('release_waits')
+    .values(row)
+    .onConflict((c) => c.doNothing())
+    .execute();
+}
+
+/** Since when a release waits at the keystore, as it said itself. */
+export function findWait(tx: TenantTx, tenantId: string, documentSha256: string) {
+  return db(tx)
+    .selectFrom('release_waits')
+    .select('since_at')
+    .where('tenant_id', '=', tenantId)
+    .where('document_sha256', '=', documentSha256)
+    .executeTakeFirst();
 }
 
 /** Keeps that somebody was refused something. */

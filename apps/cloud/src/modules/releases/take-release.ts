@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { releasesErrors, type ReleaseState } from '@holdfast/contract';
 import { openReleaseCall, type SignedText } from '@holdfast/trust';
 import { slotKinds } from '@holdfast/archive/keyring';
+import { keystoreErrors } from '../../keystore/errors.ts';
+import { ANSWER_AGAIN_MS } from '../../keystore/judge-release.ts';
 import { readKeyring } from '../../keystore/read-keyring.ts';
 import type { OpenContext } from '../../platform/context.ts';
 import { showLeaf } from '../keylog/index.ts';
@@ -19,7 +21,8 @@ export type TakenRelease = {
 };
 
 /**
- * Gives the requester what was released to it. One that is logged and not opened yet is asked for once more first.
+ * Gives the requester what was released to it, for a day and no longer than the request counts. One that is logged and not opened
+ * yet is asked for once more first.
  *
  * @throws releases.not_found, releases.not_requester, releases.refused, releases.waiting, and those of a call
  */
@@ -39,10 +42,13 @@ export async function takeRelease(deps: ReleaseDeps, ctx: OpenContext, call: Sig
   const { row, outcomes } = isSettled ? before : await find();
   const refused = outcomes.find(({ outcome }) => outcome === 'refused');
   if (refused) throw releasesErrors.refused({ reason: refused.code });
+  // As the keystore would say, which answers again for as long: who steals the recipient's key later is given nothing here.
+  const nowMs = ctx.nowMs();
+  if (row.expires_at.getTime() <= nowMs) throw releasesErrors.refused({ reason: keystoreErrors.expired.code });
   const granted = outcomes.find(({ outcome }) => outcome === 'granted');
+  if (granted && nowMs >= granted.at.getTime() + ANSWER_AGAIN_MS)
+    throw releasesErrors.refused({ reason: keystoreErrors.used.code });
   if (!granted?.sealed) {
-    const isExpired = row.expires_at.getTime() <= ctx.nowMs();
-    if (isExpired) throw releasesErrors.refused({ reason: 'keystore.expired' });
     throw releasesErrors.waiting({ for: outcomes.length > 0 ? 'the keystore' : 'approvals', opensAt });
   }
   const { treeSize, note } = await signHead(deps, { tenantId, log: 'key' });
@@ -54,18 +60,19 @@ export async function takeRelease(deps: ReleaseDeps, ctx: OpenContext, call: Sig
 const MOST_LISTED = 100;
 
 /** Releases, the newest first: for a person those of the tenant, for a device its own; one alone where the call names it. */
-export function listReleases(
+export async function listReleases(
   deps: ReleaseDeps,
   ctx: OpenContext,
   call: SignedText,
 ): Promise<{ releases: ReleaseState[] }> {
-  return withCaller(deps, ctx, { call, name: 'list' }, async (tx, { tenantId, holder }, { about }) => {
+  const found = await withCaller(deps, ctx, { call, name: 'list' }, async (tx, { tenantId, holder }, { about }) => {
     const requesterUid = holder.kind === 'device' ? holder.uid : undefined;
     const named = about === null ? undefined : await store.findRequest(tx, tenantId, about);
     const own = named && (requesterUid === undefined || named.requester_uid === requesterUid) ? [named] : [];
     const rows = about === null ? await store.listRequests(tx, { tenantId, requesterUid, limit: MOST_LISTED }) : own;
-    return { releases: [...(await readStates(tx, deps, { tenantId, nowMs: ctx.nowMs(), rows }))] };
+    return { tenantId, rows };
   });
+  return { releases: [...(await readStates(deps, { ...found, nowMs: ctx.nowMs() }))] };
 }
 
 /** What a request for keys of an archive has to name; the call says which archive, by its id or its computer. */
