@@ -57,13 +57,22 @@ export function judgeEscrow(stored: StoredKeys, facts: EscrowFacts): EscrowStand
   if (stored.choice) return setting === 'off' ? 'off' : 'kept_off';
   const escrow = newestKeyring(stored).slots.filter(isEscrow);
   if (setting === 'off') return escrow.length === 0 ? 'off' : judgeStrike(stored, facts);
+  return judgeWanted(stored, escrow, { ...facts, keys });
+}
+
+/** Escrow is asked for: whether the newest keyring has it as it has to be. */
+function judgeWanted(
+  stored: StoredKeys,
+  escrow: readonly KeyringSlot[],
+  { keys, areKeysLogged, isBroken, wasRenewedLately }: Omit<EscrowFacts, 'keys'> & { readonly keys: EscrowKeys },
+): EscrowStanding {
   const isWhole = isInPlace(stored, escrow, keys);
-  if (isWhole && !facts.isBroken) return 'in_place';
-  if (!facts.areKeysLogged) return 'not_logged';
+  if (isWhole && !isBroken) return 'in_place';
+  if (!areKeysLogged) return 'not_logged';
   if (escrow.length === 0) return 'to_add';
   if (isHeld(stored)) return 'held';
   if (!isWhole) return 'to_replace';
-  return facts.wasRenewedLately ? 'renewed' : 'to_renew';
+  return wasRenewedLately ? 'renewed' : 'to_renew';
 }
 
 /** One that another life put there may hold rubbish, and is in no further keyring. */

@@ -92,7 +92,8 @@ export function tenantErrand<Data extends object>(
       const enqueueLater: TenantErrandContext['enqueueLater'] = (to, data, startAfter) =>
         // With a key of its own it is not one of those of which one is enough.
         system.withTenant(tenantId, async (tx) => {
-          await send(boss, tx, to, data, { startAfter, singletonKey: randomUUID() });
+          const db = fromKysely(tx.withTables<unknown>());
+          await boss.send(to.name, data, { db, startAfter, singletonKey: randomUUID() });
         });
       await run({ tenantId, signal: job.signal, enqueueLater }, readData(queue, job));
     },
@@ -135,14 +136,8 @@ function inTenant<T>(
   );
 }
 
-async function send<Data extends object>(
-  boss: PgBoss,
-  tx: TenantTx,
-  queue: Queue<Data>,
-  data: Data,
-  options: { readonly startAfter?: number; readonly singletonKey?: string } = {},
-): Promise<boolean> {
-  const jobId = await boss.send(queue.name, data, { ...options, db: fromKysely(tx.withTables<unknown>()) });
+async function send<Data extends object>(boss: PgBoss, tx: TenantTx, queue: Queue<Data>, data: Data): Promise<boolean> {
+  const jobId = await boss.send(queue.name, data, { db: fromKysely(tx.withTables<unknown>()) });
   return jobId !== null;
 }
 

@@ -8,7 +8,7 @@ import { silentLog } from '../../platform/log.ts';
 import { createMetrics } from '../../platform/metrics.ts';
 import { makeWorld, startForFile } from '../../testing.ts';
 import { countRottenSlots, tryEscrowSlots, tryNewEscrowSlots, type TryDeps } from './index.ts';
-import { announced, askEscrow, escrowedDevice, rottenSlots, tryDepsOf } from './slot-scene.fixture.ts';
+import { announced, askEscrow, escrowedDevice, rottenSlots, tryDepsOf } from '../../testing/slot-scene.ts';
 import { newSlotBounds } from './try-new-slots.ts';
 
 const { cluster, cloud } = await startForFile();
@@ -94,7 +94,7 @@ for (const name of Object.keys(rottenSlots)) {
     assert.deepEqual([await device.commit(), await genuine.commit()], [refused, 'stored']);
     assert.deepEqual(await standingOf(genuine.archiveId), opens);
     device.maker.store('block', systemRandom(1_000));
-    assert.equal(await device.append(device.maker.records.at(-1)!.bytes), 'stored', 'what is no commit is taken');
+    assert.equal(await device.append(device.newestRecord()), 'stored', 'what is no commit is taken');
     assert.deepEqual(await audited(tenantId, 'escrow.slot_rotten'), [device.archiveId]);
 
     // Another one that nobody has tried yet does not let it out; one that was tried and opens does.
@@ -245,17 +245,17 @@ test('a tenant has so many slots tried in an hour, and the rest in the next', as
   await tryNewEscrowSlots(deps, tenantId, never);
   const outcomes = async () => {
     const [one, two] = [await standingOf(second.archiveId), await standingOf(third.archiveId)];
-    return [one?.outcome ?? null, two?.outcome ?? null].toSorted();
+    return new Set([one?.outcome ?? null, two?.outcome ?? null]);
   };
-  assert.deepEqual(await outcomes(), [null, 'opens'].toSorted());
+  assert.deepEqual(await outcomes(), new Set([null, 'opens']));
   clock.advance(HOUR_MS + 1);
   await tryNewEscrowSlots(deps, tenantId, never);
-  assert.deepEqual(await outcomes(), ['opens', 'opens']);
+  assert.deepEqual(await outcomes(), new Set(['opens']));
 });
 
 test('the jobs of the server try what has come within seconds, also what took effect after the first look', async (t) => {
   const world = await makeWorld(cloud, 'at-once');
-  const { deps, clock: _clock } = tryDepsOf(cloud);
+  const { deps } = tryDepsOf(cloud);
   const { keystore, kms, installationId, readKeyring } = deps;
   const jobs = await startJobsRole({
     target: cloud.testDatabase.target,

@@ -23,9 +23,8 @@ import { sayKeyringAdded } from '../keylog/index.ts';
 import { demandsEscrow, lacksEscrow, resolveForOrg } from '../policies/index.ts';
 import { addTakeoverKeys, mayReadToTakeOver, wasTakenFrom } from '../takeovers/index.ts';
 import { declaring } from './declared-errors.ts';
-import { findKeyringIn } from './find-keyring.ts';
 import type { Arriving, OpenArchive } from './open-archive.ts';
-import type { OpenArchives } from './open-archives.ts';
+import { findKeyringIn, type OpenArchives } from './open-archives.ts';
 import * as store from './store.ts';
 
 /** What use cases of archives need besides transactions. */

@@ -3,12 +3,13 @@ import assert from 'node:assert/strict';
 import { type ArchiveMaker, escrowSlot } from '@holdfast/archive/testing';
 import { manualClock, systemRandom } from '@holdfast/base';
 import { hpkeKeyId, importHpkeKey } from '@holdfast/trust';
-import { silentLog, type Log } from '../../platform/log.ts';
-import { escrowKeysOf, exampleArchive, type ExampleArchive, type TestCloud, type TenantWorld } from '../../testing.ts';
-import { leavesOf } from '../../testing/key-log-leaves.ts';
-import { makeDevice } from '../../testing/test-world.ts';
-import { writeAudit } from '../audit/index.ts';
-import type { TryDeps } from './index.ts';
+import { silentLog, type Log } from '../platform/log.ts';
+import { writeAudit } from '../modules/audit/index.ts';
+import type { TryDeps } from '../modules/escrow/index.ts';
+import { escrowKeysOf, exampleArchive, type ExampleArchive } from './example-archive.ts';
+import { leavesOf } from './key-log-leaves.ts';
+import type { TestCloud } from './test-cloud.ts';
+import { makeDevice, type TenantWorld } from './test-world.ts';
 
 const time = { seconds: 1_780_000_000, nanoseconds: 0 };
 type Slot = ArchiveMaker['slots'][number];
@@ -54,8 +55,10 @@ export async function escrowedDevice(world: TenantWorld) {
   const [ours, escrow] = maker.slots as [Slot, Slot];
   const keys = await escrowKeysOf(world);
   const append = await archive.openAppending();
+  const newestRecord = () => maker.records.at(-1)?.bytes ?? new Uint8Array();
   let waiting: Uint8Array | undefined;
   return {
+    newestRecord,
     archiveId: archive.archiveId,
     append,
     /** Sends the next keyring, with the recovery code's slot and these. */
@@ -70,7 +73,7 @@ export async function escrowedDevice(world: TenantWorld) {
     /** Sends the next commit; one that was refused before comes again. */
     async commit(): Promise<string> {
       if (!waiting) await maker.commit({ time });
-      waiting ??= maker.records.at(-1)!.bytes;
+      waiting ??= newestRecord();
       const said = await append(waiting);
       if (said === 'stored') waiting = undefined;
       return said;
