@@ -72,10 +72,12 @@ export async function settleEscrow(parts: KeyChangeParts, setting: EscrowSetting
   if (isChanged) log.info('the keyring follows what the organisation asks of escrow', { setting, keyring });
 }
 
-/** Whether a destination takes no commits, since the escrow slot of the archive did not open. */
-function isSaidBroken({ destinations }: KeyChangeParts): boolean {
-  return destinations.configs.some(({ destinationId }) => {
-    const standing = destinations.standingOf(destinationId);
-    return 'error' in standing && standing.error.code === storageErrors.escrow_broken.code;
-  });
+/** Whether a destination takes no commits, since the escrow slot of the archive did not open; of a single one a pass says it. */
+function isSaidBroken({ destinations, protector }: KeyChangeParts): boolean {
+  const standings = destinations.configs.map(({ destinationId }) => destinations.standingOf(destinationId));
+  const errors = [
+    protector.view.failure,
+    ...standings.map((standing) => ('error' in standing ? standing.error : undefined)),
+  ];
+  return errors.some((error) => error?.code === storageErrors.escrow_broken.code);
 }

@@ -24,7 +24,7 @@ function scene(stored: StoredKeys) {
     fact: (key: string) => facts.get(key),
     setFact: (key: string, value: never) => void facts.set(key, value),
   };
-  const known = { nowMs: 1_780_000_000_000, isLogged: true, used: 100, refusal: '' };
+  const known = { nowMs: 1_780_000_000_000, isLogged: true, used: 100, refusal: '', isOnly: false };
   const clock = { ...systemClock, now: () => known.nowMs };
   const policy = () => new EscrowPolicy(kept, { keys, areKeysLogged: () => known.isLogged, clock });
   const archive = {
@@ -46,9 +46,14 @@ function scene(stored: StoredKeys) {
       destinations: {
         sessions: () => [],
         configs: [{ destinationId: 1 }],
-        standingOf: () => (known.refusal ? { status: 'away', error: { code: known.refusal } } : { status: 'ready' }),
+        standingOf: () =>
+          known.refusal && !known.isOnly ? { status: 'away', error: { code: known.refusal } } : { status: 'ready' },
       },
-      protector: { exclusive: (work: () => Promise<unknown>) => work(), connect: async () => undefined },
+      protector: {
+        exclusive: (work: () => Promise<unknown>) => work(),
+        connect: async () => undefined,
+        view: { failure: known.refusal && known.isOnly ? { code: known.refusal } : undefined },
+      },
     } as unknown as KeyChangeParts;
     await settleEscrow(parts, setting);
     return { epochs: archive.stored.keys.ring.epochs.length, keyrings: archive.stored.keys.keyring.number };
@@ -93,7 +98,12 @@ test('a slot that the server found not to open is made anew, once in a day; what
     assert.deepEqual(await settle('required'), { epochs: 2, keyrings: 2 });
   }
   known.nowMs += 5 * hour;
-  assert.deepEqual(await settle('required'), { epochs: 3, keyrings: 3 });
+  known.isOnly = true;
+  assert.deepEqual(
+    await settle('required'),
+    { epochs: 3, keyrings: 3 },
+    'where it is the only destination a pass says it',
+  );
   // Not before the keys were seen in the log, and never in place of what the user chose.
   known.nowMs += 25 * hour;
   known.isLogged = false;

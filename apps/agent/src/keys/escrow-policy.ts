@@ -57,22 +57,25 @@ export function judgeEscrow(stored: StoredKeys, facts: EscrowFacts): EscrowStand
   if (stored.choice) return setting === 'off' ? 'off' : 'kept_off';
   const escrow = newestKeyring(stored).slots.filter(isEscrow);
   if (setting === 'off') return escrow.length === 0 ? 'off' : judgeStrike(stored, facts);
-  return judgeWanted(stored, escrow, { ...facts, keys });
+  return isInPlace(stored, escrow, keys) ? judgeInPlace(stored, facts) : judgeLacking(stored, escrow, facts);
 }
 
-/** Escrow is asked for: whether the newest keyring has it as it has to be. */
-function judgeWanted(
+/** Of escrow that is as it has to be by what it says: the server may have found that it does not open. */
+function judgeInPlace(stored: StoredKeys, { isBroken, areKeysLogged, wasRenewedLately }: EscrowFacts): EscrowStanding {
+  if (!isBroken) return 'in_place';
+  if (!areKeysLogged) return 'not_logged';
+  if (isHeld(stored)) return 'held';
+  return wasRenewedLately ? 'renewed' : 'to_renew';
+}
+
+function judgeLacking(
   stored: StoredKeys,
   escrow: readonly KeyringSlot[],
-  { keys, areKeysLogged, isBroken, wasRenewedLately }: Omit<EscrowFacts, 'keys'> & { readonly keys: EscrowKeys },
+  { areKeysLogged }: EscrowFacts,
 ): EscrowStanding {
-  const isWhole = isInPlace(stored, escrow, keys);
-  if (isWhole && !isBroken) return 'in_place';
   if (!areKeysLogged) return 'not_logged';
   if (escrow.length === 0) return 'to_add';
-  if (isHeld(stored)) return 'held';
-  if (!isWhole) return 'to_replace';
-  return wasRenewedLately ? 'renewed' : 'to_renew';
+  return isHeld(stored) ? 'held' : 'to_replace';
 }
 
 /** One that another life put there may hold rubbish, and is in no further keyring. */

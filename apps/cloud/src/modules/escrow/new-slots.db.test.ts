@@ -253,7 +253,7 @@ test('a tenant has so many slots tried in an hour, and the rest in the next', as
   assert.deepEqual(await outcomes(), new Set(['opens']));
 });
 
-test('the jobs of the server try what has come within seconds, also what took effect after the first look', async (t) => {
+test('the jobs of the server try what has come within seconds, and look a second time', async (t) => {
   const world = await makeWorld(cloud, 'at-once');
   const { deps } = tryDepsOf(cloud);
   const { keystore, kms, installationId, readKeyring } = deps;
