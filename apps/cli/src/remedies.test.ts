@@ -39,7 +39,8 @@ const saysItself: Readonly<Record<string, string>> = {
     'its maker adds it',
   'devices.not_found enrollment.org_not_found enrollment.token_not_found enrollment.proof_invalid': 'of the API',
   'keystore.unknown_form keystore.tenant_unknown': 'said to the server, which asks it',
-  'escrow_try.keyring_lost escrow_try.slot_lost': 'written to the log of the server; cloud doctor says what to do',
+  'escrow_try.keyring_lost escrow_try.keyring_too_long escrow_try.slot_lost':
+    'written to the log of the server; cloud doctor says what to do',
   'sets.invalid control.invalid browse.no_pattern restore.invalid_path restore.invalid_commit':
     'the field and the rule',
   'backup.volume_gone backup.file_replaced backup.folder_replaced': 'of one entry; looked at again by itself',

@@ -106,6 +106,7 @@ test('one folder has one server, and its state outlives it', async (t) => {
       'keystore ok',
       'jobs ok',
       'escrow ok',
+      'new escrow ok',
       'reach ok',
     ],
   );

@@ -7,7 +7,7 @@ import { PRIVATE_SOCKET } from './app.ts';
 import type { CloudConfig } from './config.ts';
 import { keysFileOf } from './open-kms.ts';
 import { openSocketHost } from './platform/embedded-postgres.ts';
-import { DEAD_JOBS_METRIC, ROTTEN_SLOTS_METRIC } from './jobs-role.ts';
+import { DEAD_JOBS_METRIC, ROTTEN_SLOTS_METRIC, UNPROVED_ARCHIVES_METRIC } from './jobs-role.ts';
 import type { Readiness } from './platform/health.ts';
 
 /** One thing looked at. `failed` keeps a server from doing its work, `warning` will or may. */
@@ -101,7 +101,20 @@ const remedies: Readonly<Record<string, string>> = {
 async function examineWork(config: CloudConfig): Promise<readonly Finding[]> {
   const metrics = await askPrivate(config, '/metrics').catch(() => '');
   const valueOf = (name: string) => new RegExp(`^${name} (\\d+)$`, 'm').exec(metrics)?.[1];
-  return [examineJobs(valueOf(DEAD_JOBS_METRIC)), examineEscrow(valueOf(ROTTEN_SLOTS_METRIC))];
+  const unproved = examineUnproved(valueOf(UNPROVED_ARCHIVES_METRIC));
+  return [examineJobs(valueOf(DEAD_JOBS_METRIC)), examineEscrow(valueOf(ROTTEN_SLOTS_METRIC)), unproved];
+}
+
+/** Archives whose newest escrow slot nobody could try for more than a day: whether it opens is not known. */
+function examineUnproved(archives: string | undefined): Finding {
+  const subject = 'new escrow';
+  if (archives === '0') return { subject, state: 'ok', fact: 'no archive waits for more than a day to be tried' };
+  if (archives === undefined)
+    return { subject, state: 'warning', fact: 'cannot be counted', remedy: 'read the log of the server' };
+  const remedy =
+    'see that the keystore answers and opens its keys: the log of the server says why it does not; escrow.slot_unproved in the audit log names the archives';
+  const fact = `the newest escrow slots of ${archives} archives were not tried for more than a day`;
+  return { subject, state: 'warning', fact, remedy };
 }
 
 /** Slots that did not open when they were last tried: their archives cannot be recovered by escrow. */

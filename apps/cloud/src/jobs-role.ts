@@ -1,7 +1,7 @@
 import type { Clock } from '@holdfast/base';
 import { escrowWork, maintenance } from './maintain.ts';
 import { writeAudit } from './modules/audit/index.ts';
-import { countRottenSlots, type TryDeps } from './modules/escrow/index.ts';
+import { countLongUnproved, countRottenSlots, longUnprovedBefore, type TryDeps } from './modules/escrow/index.ts';
 import { DEAD_QUEUE, JobWorkers } from './platform/jobs.ts';
 import type { Log } from './platform/log.ts';
 import type { Metrics } from './platform/metrics.ts';
@@ -32,6 +32,9 @@ export const DEAD_JOBS_METRIC = 'holdfast_jobs_dead';
 /** Name of the gauge of escrow slots that did not open when they were last tried. */
 export const ROTTEN_SLOTS_METRIC = 'holdfast_escrow_slots_rotten';
 
+/** Name of the gauge of archives whose newest escrow slot could not be tried for more than a day. */
+export const UNPROVED_ARCHIVES_METRIC = 'holdfast_escrow_archives_unproved';
+
 /** Starts the role jobs: every queue of the server is worked on, and `/metrics` says how many jobs wait and failed. */
 export async function startJobsRole(options: JobsOptions): Promise<Jobs> {
   const { metrics, log, system, clock, escrow } = options;
@@ -58,6 +61,12 @@ export async function startJobsRole(options: JobsOptions): Promise<Jobs> {
     // Without the database it is not known, which is not none.
     const slots = await system.withoutTenant((tx) => countRottenSlots(tx)).catch(() => undefined);
     return slots === undefined ? [] : [{ labels: {}, value: slots }];
+  });
+  const unproved = 'Archives whose newest escrow slot could not be tried for more than a day';
+  metrics.gauges(UNPROVED_ARCHIVES_METRIC, unproved, [], async () => {
+    const before = longUnprovedBefore(clock.now());
+    const archives = await system.withoutTenant((tx) => countLongUnproved(tx, before)).catch(() => undefined);
+    return archives === undefined ? [] : [{ labels: {}, value: archives }];
   });
   return workers;
 }

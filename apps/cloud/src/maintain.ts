@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import { deleteEndedSessions, deleteStaleCounters, deleteUnusedBrowsers } from './modules/identity/index.ts';
-import { tryEscrowSlots, type TryDeps } from './modules/escrow/index.ts';
+import {
+  newEscrowSlots,
+  noteKeyrings,
+  tryEscrowSlots,
+  tryNewEscrowSlots,
+  type TryDeps,
+} from './modules/escrow/index.ts';
 import { bringKeystore, writeDailyHeads } from './modules/keylog/index.ts';
 import { deleteLocators, listTenantIds } from './modules/tenants/index.ts';
 import { deleteExpiredProofs, deleteSpentKeys } from './modules/tokens/index.ts';
@@ -39,12 +45,23 @@ export const escrowTriesOfTenant: Queue<object> = { name: 'escrow_tries/tenant',
 
 /** Longest that one job tries slots: the next goes on. */
 const TRY_MS = 600_000;
+/** After which time a keyring that was taken is there: between its leaf and that lie some writes. */
+const SECOND_LOOK_SECONDS = 10;
 
 /** The work of the role jobs with the keystore. */
 export function escrowWork(deps: TryDeps): readonly JobWork[] {
   return [
-    installationWork(escrowTriesEverywhere, (ctx) => inEveryTenant(ctx, escrowTriesOfTenant)),
+    installationWork(escrowTriesEverywhere, async (ctx) => {
+      await inEveryTenant(ctx, escrowTriesOfTenant, {});
+      // What was missed, or had to wait: the keystore was away, or the hour had had its share.
+      await inEveryTenant(ctx, newEscrowSlots, { isSecondLook: true });
+    }),
+    tenantErrand(newEscrowSlots, async ({ tenantId, signal, enqueueLater }, { isSecondLook }) => {
+      if (!isSecondLook) await enqueueLater(newEscrowSlots, { isSecondLook: true }, SECOND_LOOK_SECONDS);
+      await tryNewEscrowSlots(deps, tenantId, AbortSignal.any([signal, AbortSignal.timeout(TRY_MS)]));
+    }),
     tenantErrand(escrowTriesOfTenant, async ({ tenantId, signal }) => {
+      await noteKeyrings(deps, tenantId);
       // Whether there is anything to try or not: by its clock a key is as old as it has been known to it.
       await bringKeystore(deps, tenantId);
       await tryEscrowSlots(deps, tenantId, AbortSignal.any([signal, AbortSignal.timeout(TRY_MS)]));
@@ -56,22 +73,23 @@ export function escrowWork(deps: TryDeps): readonly JobWork[] {
 export const maintenance: readonly JobWork[] = [
   installationWork(expiredEverywhere, async (ctx) => {
     await ctx.withoutTenant((tx) => deleteSpentKeys(tx, ctx.now));
-    await inEveryTenant(ctx, expiredOfTenant);
+    await inEveryTenant(ctx, expiredOfTenant, {});
   }),
   tenantWork(expiredOfTenant, (ctx) => forgetExpired(ctx)),
-  installationWork(keyLogEverywhere, (ctx) => inEveryTenant(ctx, keyLogOfTenant)),
+  installationWork(keyLogEverywhere, (ctx) => inEveryTenant(ctx, keyLogOfTenant, {})),
   tenantWork(keyLogOfTenant, async ({ tx, tenantId, now: at }) => void (await writeDailyHeads(tx, { tenantId, at }))),
 ];
 
 /** Adds a job for each tenant. */
-async function inEveryTenant(
+async function inEveryTenant<Data extends object>(
   { signal, withoutTenant, inTenant }: InstallationJobContext,
-  queue: Queue<object>,
+  queue: Queue<Data>,
+  data: Data,
 ): Promise<void> {
   const tenantIds = await withoutTenant((tx) => listTenantIds(tx));
   for (const tenantId of tenantIds) {
     signal.throwIfAborted();
-    await inTenant(tenantId, (ctx) => ctx.enqueue(queue, {}));
+    await inTenant(tenantId, (ctx) => ctx.enqueue(queue, data));
   }
 }
 

@@ -14,6 +14,7 @@ import {
 } from './modules/storage/index.ts';
 import { findInstallationId } from './modules/tenants/index.ts';
 import { createNonces, createTokenKeys, type Nonces } from './modules/tokens/index.ts';
+import { JobSender } from './platform/jobs.ts';
 import type { Kms } from './platform/kms.ts';
 import type { Log } from './platform/log.ts';
 import type { Database } from './platform/postgres.ts';
@@ -73,7 +74,8 @@ export async function mountStorageRole(app: FastifyInstance, options: StorageOpt
     log,
   });
   const quotas = new Quotas();
-  const adapters = { hasRoom, installationId, archives, receipts, memory, quotas, clock, log };
+  const jobs = await JobSender.open(database, log);
+  const adapters = { jobs, hasRoom, installationId, archives, receipts, memory, quotas, clock, log };
   const refusals = new RefusalLog({ database, writeAudit, clock });
   mountStorage(app, { ...about, authenticate, writeAudit, refusals, stopping, adapters });
   const closeUnused = async () => {
@@ -88,6 +90,9 @@ export async function mountStorageRole(app: FastifyInstance, options: StorageOpt
     nonces,
     findKeyring: find,
     runBackground: () => background().then(() => undefined),
-    close: () => archives.close(),
+    close: async () => {
+      await archives.close();
+      await jobs.close();
+    },
   };
 }

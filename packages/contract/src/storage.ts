@@ -46,6 +46,10 @@ export const storageErrors = defineErrors('storage', {
     'conflict',
     'The archive has no slot for the keys of its organisation, whose policy asks for one',
   ],
+  escrow_broken: [
+    'conflict',
+    'The escrow slot of the archive was tried and does not open: no commits are taken until a keyring with one that opens has come',
+  ],
   too_many_keyrings: ['exhausted', 'The archive got as many keyrings in a day as it may'],
   session_superseded: ['conflict', 'A newer session writes to this archive'],
   fragment_order: ['conflict', 'The fragment is not the next one'],
@@ -190,6 +194,7 @@ export const storageRoutes = {
       storageErrors.record_invalid,
       storageErrors.record_refused,
       storageErrors.keyring_lacks_escrow,
+      storageErrors.escrow_broken,
       storageErrors.too_many_keyrings,
       storageErrors.ordinal_known,
       storageErrors.quota_exceeded,

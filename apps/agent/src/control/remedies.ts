@@ -62,6 +62,8 @@ const remedies: Readonly<Record<string, string>> = {
   'storage.quota_exceeded': `ask who runs the server for more room; ${byItself}`,
   'storage.keyring_lacks_escrow':
     'where the user chose a key of their own, ask the administrator to allow that, or let the organisation in: holdfast key use-standard; else wait: it is added once the key log was seen to have its keys',
+  'storage.escrow_broken':
+    'wait: a new escrow slot is made by itself, once a day, and commits are sent once the server has tried it; where that does not end it, see the escrow in: holdfast status, and ask who runs the server',
   'storage.busy': wait,
   'storage.too_many_keyrings': `wait a day, and find out what makes so many; ${byItself}`,
   'storage.unavailable': askOperator,

@@ -34,6 +34,16 @@ const texts: Readonly<Record<EscrowStanding, { readonly reason: string; readonly
     remedy:
       'find out which computer that was; then make the keys anew here: holdfast key show-recovery, and holdfast key set-password where there was an own key',
   },
+  renewed: {
+    reason:
+      'the server tried the escrow of this archive, and it did not open; it was made anew within the last 24 hours',
+    remedy:
+      'wait until the server has tried the new one; where it does not take it, ask who runs it: holdfast cloud doctor, and its log, say why',
+  },
+  to_renew: {
+    reason: 'the server tried the escrow of this archive, and it did not open: no commits are taken there',
+    remedy: byItself,
+  },
   to_add: { reason: 'the organisation asks for escrow, and the keyring has none yet', remedy: byItself },
   to_replace: { reason: 'the keyring has escrow for other keys than those of the organisation', remedy: byItself },
   to_strike: { reason: 'the organisation asks for no escrow any more, and the keyring still has it', remedy: byItself },

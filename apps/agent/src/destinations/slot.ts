@@ -1,5 +1,6 @@
 /** One destination as the agent has it: its session, how it stands, and when it is tried again. */
 import { type Clock, CodedError, isRetryable, type Random, retryDelayMs } from '@holdfast/base';
+import { storageErrors } from '@holdfast/contract';
 import type { DestinationPlace, DestinationSession } from './destination-place.ts';
 import { destinationErrors } from './errors.ts';
 
@@ -26,7 +27,7 @@ export type Slot = {
   wasSuperseded: boolean;
 };
 
-const mayBeGone: readonly string[] = ['log.locked', 'log.fenced'];
+const mayBeGone: readonly string[] = ['log.locked', 'log.fenced', storageErrors.escrow_broken.code];
 const retryPolicy = { attempts: Number.POSITIVE_INFINITY, firstDelayMs: 2000, maxDelayMs: 300_000 };
 
 /** A destination that was not opened yet. */
@@ -66,7 +67,7 @@ export async function failSlot(slot: Slot, error: unknown, ports: { clock: Clock
   }
   const unit = new DataView(ports.random(4).buffer).getUint32(0) / 2 ** 32;
   slot.retryAtMs = ports.clock.monotonic() + retryDelayMs(retryPolicy, ++slot.tries, unit);
-  // A lock that another machine holds, or a fence, may be gone the next time; who opened a newer session may have written nothing.
+  // A lock that another machine holds, or a fence, may be gone the next time, as what a new keyring mends; who opened a newer session may have written nothing.
   const isAway = isRetryable(error) || session?.isSuperseded || mayBeGone.includes(error.code);
   slot.standing = { status: isAway ? 'away' : 'failed', error };
 }

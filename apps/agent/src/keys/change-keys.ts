@@ -1,9 +1,10 @@
+import { storageErrors } from '@holdfast/contract';
 import type { AgentParts } from '../agent.ts';
 import { sendKeyRecords } from '../destinations/catch-up.ts';
 import type { KeyPorts } from './archive-keyring.ts';
 import { withChangedSlots } from './change-slots.ts';
 import { keyErrors } from './errors.ts';
-import { escrowChange, type EscrowSetting } from './escrow-policy.ts';
+import { escrowChange, type EscrowSetting, judgeEscrow } from './escrow-policy.ts';
 import type { StoredKeys } from './key-store.ts';
 
 /** What changing keys works with. */
@@ -49,13 +50,15 @@ export function changeKeys(parts: KeyChangeParts, change: Change): Promise<Chang
 }
 
 /**
- * Does what the organisation asks of escrow, as far as the user's choice leaves it: a word of the server.
+ * Does what the organisation asks of escrow, as far as the user's choice leaves it: a word of the server. A slot that the server
+ * found not to open is made anew, once in 24 hours.
  *
  * A destination that refused a keyring under the setting before is tried again. @throws keys.unsettled
  */
 export async function settleEscrow(parts: KeyChangeParts, setting: EscrowSetting): Promise<void> {
   const { archive, escrow, log, protector, random } = parts;
   const isNews = escrow.hear(setting);
+  escrow.hearBroken(isSaidBroken(parts));
   if (!escrowChange(archive.stored, escrow, random)) {
     if (isNews) await protector.exclusive(() => protector.connect(), { isWholeNeeded: false });
     return;
@@ -63,7 +66,18 @@ export async function settleEscrow(parts: KeyChangeParts, setting: EscrowSetting
   const { isChanged, keyring } = await changeKeys(parts, (stored, ports) => {
     const change = escrowChange(stored, escrow, random);
     if (change?.added.length === 0) escrow.noteStruck();
+    if (judgeEscrow(stored, escrow) === 'to_renew') escrow.noteRenewed();
     return change && withChangedSlots(stored, change, ports);
   });
   if (isChanged) log.info('the keyring follows what the organisation asks of escrow', { setting, keyring });
+}
+
+/** Whether a destination takes no commits, since the escrow slot of the archive did not open; of a single one a pass says it. */
+function isSaidBroken({ destinations, protector }: KeyChangeParts): boolean {
+  const standings = destinations.configs.map(({ destinationId }) => destinations.standingOf(destinationId));
+  const errors = [
+    protector.view.failure,
+    ...standings.map((standing) => ('error' in standing ? standing.error : undefined)),
+  ];
+  return errors.some((error) => error?.code === storageErrors.escrow_broken.code);
 }

@@ -24,7 +24,7 @@ function scene(stored: StoredKeys) {
     fact: (key: string) => facts.get(key),
     setFact: (key: string, value: never) => void facts.set(key, value),
   };
-  const known = { nowMs: 1_780_000_000_000, isLogged: true, used: 100 };
+  const known = { nowMs: 1_780_000_000_000, isLogged: true, used: 100, refusal: '', isOnly: false };
   const clock = { ...systemClock, now: () => known.nowMs };
   const policy = () => new EscrowPolicy(kept, { keys, areKeysLogged: () => known.isLogged, clock });
   const archive = {
@@ -43,8 +43,17 @@ function scene(stored: StoredKeys) {
       log: silentLog,
       // Anew each time, as after a restart.
       escrow: policy(),
-      destinations: { sessions: () => [] },
-      protector: { exclusive: (work: () => Promise<unknown>) => work(), connect: async () => undefined },
+      destinations: {
+        sessions: () => [],
+        configs: [{ destinationId: 1 }],
+        standingOf: () =>
+          known.refusal && !known.isOnly ? { status: 'away', error: { code: known.refusal } } : { status: 'ready' },
+      },
+      protector: {
+        exclusive: (work: () => Promise<unknown>) => work(),
+        connect: async () => undefined,
+        view: { failure: known.refusal && known.isOnly ? { code: known.refusal } : undefined },
+      },
     } as unknown as KeyChangeParts;
     await settleEscrow(parts, setting);
     return { epochs: archive.stored.keys.ring.epochs.length, keyrings: archive.stored.keys.keyring.number };
@@ -70,6 +79,38 @@ test('a server that asks for escrow and against it by turns makes two keyrings a
   await settle('required');
   known.nowMs -= 1_000 * hour;
   assert.deepEqual(await settle('off'), { epochs: 4, keyrings: 6 });
+});
+
+test('a slot that the server found not to open is made anew, once in a day; whatever else is refused changes nothing', async () => {
+  const { known, archive, settle } = scene(makeArchive(ports, systemRandom(32), keys));
+  const slot = () => slotLives(archive.stored).find(({ kind, isCurrent }) => kind === 'escrow' && isCurrent)!.slotId;
+  const first = slot();
+  for (const other of ['', 'storage.quota_exceeded', 'storage.keyring_lacks_escrow', 'sdk.unreachable']) {
+    known.refusal = other;
+    assert.deepEqual(await settle('required'), { epochs: 1, keyrings: 1 }, other);
+  }
+  known.refusal = 'storage.escrow_broken';
+  assert.deepEqual(await settle('required'), { epochs: 2, keyrings: 2 });
+  assert.deepEqual(kindsOf(archive.stored).toSorted(), ['escrow', 'recovery_code']);
+  assert.notEqual(slot(), first);
+  for (let times = 0; times < 40; times++) {
+    known.nowMs += hour / 2;
+    assert.deepEqual(await settle('required'), { epochs: 2, keyrings: 2 });
+  }
+  known.nowMs += 5 * hour;
+  known.isOnly = true;
+  assert.deepEqual(
+    await settle('required'),
+    { epochs: 3, keyrings: 3 },
+    'where it is the only destination a pass says it',
+  );
+  // Not before the keys were seen in the log, and never in place of what the user chose.
+  known.nowMs += 25 * hour;
+  known.isLogged = false;
+  assert.deepEqual(await settle('required'), { epochs: 3, keyrings: 3 });
+  known.isLogged = true;
+  archive.stored = { ...archive.stored, choice: 'password' };
+  assert.deepEqual(await settle('required'), { epochs: 3, keyrings: 3 });
 });
 
 test('no slot is sealed to escrow keys that were not seen in the key log, and one that is there stays', async () => {

@@ -18,6 +18,10 @@ export type EscrowFacts = {
   readonly areKeysLogged: boolean;
   /** Whether escrow was struck in the last 24 hours: it is not struck again before they are over. */
   readonly wasStruckLately?: boolean;
+  /** Whether the server takes no commits, since it tried the escrow slot and it did not open. */
+  readonly isBroken?: boolean;
+  /** Whether the slot was made anew for that in the last 24 hours: it is not again before they are over. */
+  readonly wasRenewedLately?: boolean;
 };
 
 /** How escrow of an archive stands, and what is to be done about it. */
@@ -37,9 +41,12 @@ export type EscrowStanding =
   | 'waits'
   /** It is to be struck or replaced, which would cost a key of the user's that another life of the computer made: it stays. */
   | 'held'
-  /** The next keyring has it, has it for other keys, or has it no more. */
+  /** It did not open when the server tried it, and was made anew within the last 24 hours. */
+  | 'renewed'
+  /** The next keyring has it, has it for other keys, has it made anew, or has it no more. */
   | 'to_add'
   | 'to_replace'
+  | 'to_renew'
   | 'to_strike';
 
 /** Judges how escrow of an archive stands. A setting is never stronger than what the user chose. */
@@ -50,8 +57,23 @@ export function judgeEscrow(stored: StoredKeys, facts: EscrowFacts): EscrowStand
   if (stored.choice) return setting === 'off' ? 'off' : 'kept_off';
   const escrow = newestKeyring(stored).slots.filter(isEscrow);
   if (setting === 'off') return escrow.length === 0 ? 'off' : judgeStrike(stored, facts);
-  if (isInPlace(stored, escrow, keys)) return 'in_place';
-  if (!facts.areKeysLogged) return 'not_logged';
+  return isInPlace(stored, escrow, keys) ? judgeInPlace(stored, facts) : judgeLacking(stored, escrow, facts);
+}
+
+/** Of escrow that is as it has to be by what it says: the server may have found that it does not open. */
+function judgeInPlace(stored: StoredKeys, { isBroken, areKeysLogged, wasRenewedLately }: EscrowFacts): EscrowStanding {
+  if (!isBroken) return 'in_place';
+  if (!areKeysLogged) return 'not_logged';
+  if (isHeld(stored)) return 'held';
+  return wasRenewedLately ? 'renewed' : 'to_renew';
+}
+
+function judgeLacking(
+  stored: StoredKeys,
+  escrow: readonly KeyringSlot[],
+  { areKeysLogged }: EscrowFacts,
+): EscrowStanding {
+  if (!areKeysLogged) return 'not_logged';
   if (escrow.length === 0) return 'to_add';
   return isHeld(stored) ? 'held' : 'to_replace';
 }
@@ -79,7 +101,7 @@ export function escrowChange(stored: StoredKeys, facts: EscrowFacts, random: Ran
   const standing = judgeEscrow(stored, facts);
   const { archiveId } = stored.keys;
   if (standing === 'to_strike') return { isStruck: isEscrow, added: [] };
-  if (standing !== 'to_add' && standing !== 'to_replace') return undefined;
+  if (standing !== 'to_add' && standing !== 'to_replace' && standing !== 'to_renew') return undefined;
   return { isStruck: isEscrow, added: [prepareEscrowSlot(archiveId, facts.keys!, random)] };
 }
 
@@ -115,6 +137,7 @@ type Facts = {
 
 const settingFact = 'escrow.setting';
 const struckFact = 'escrow.struck_at_ms';
+const renewedFact = 'escrow.renewed_at_ms';
 const DAY_MS = 86_400_000;
 
 /** What an agent knows of escrow while it runs; the setting outlives it. */
@@ -123,6 +146,7 @@ export class EscrowPolicy implements EscrowFacts {
   readonly #facts: Facts;
   readonly #clock: Pick<Clock, 'now'>;
   readonly #areKeysLogged: () => boolean;
+  #isBroken = false;
 
   constructor(
     facts: Facts,
@@ -146,9 +170,21 @@ export class EscrowPolicy implements EscrowFacts {
     return this.#areKeysLogged();
   }
 
-  /** A clock that was ahead at the last time, and is right now, holds nothing up. */
   get wasStruckLately(): boolean {
-    const agoMs = this.#clock.now() - Number(this.#facts.fact(struckFact) ?? Number.NEGATIVE_INFINITY);
+    return this.#isOfToday(struckFact);
+  }
+
+  get isBroken(): boolean {
+    return this.#isBroken;
+  }
+
+  get wasRenewedLately(): boolean {
+    return this.#isOfToday(renewedFact);
+  }
+
+  /** A clock that was ahead at the last time, and is right now, holds nothing up. */
+  #isOfToday(fact: string): boolean {
+    const agoMs = this.#clock.now() - Number(this.#facts.fact(fact) ?? Number.NEGATIVE_INFINITY);
     return agoMs >= 0 && agoMs < DAY_MS;
   }
 
@@ -157,6 +193,16 @@ export class EscrowPolicy implements EscrowFacts {
     if (this.setting === setting) return false;
     this.#facts.setFact(settingFact, setting);
     return true;
+  }
+
+  /** Takes in whether the server takes no commits for the escrow slot that does not open. */
+  hearBroken(isBroken: boolean): void {
+    this.#isBroken = isBroken;
+  }
+
+  /** Takes down that the escrow slot is made anew now: a server could say for ever that it does not open. */
+  noteRenewed(): void {
+    this.#facts.setFact(renewedFact, this.#clock.now());
   }
 
   /** Takes down that escrow is struck now: each time costs an epoch, and a server could ask for it again and again. */

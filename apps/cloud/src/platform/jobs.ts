@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { defineErrors, type Clock } from '@holdfast/base';
 import { sql } from 'kysely';
 import type pg from 'pg';
@@ -74,6 +75,8 @@ export type TenantErrandContext = {
   readonly tenantId: string;
   /** Aborted when the server stops, or the job has taken too long. */
   readonly signal: AbortSignal;
+  /** Adds a job of the same tenant that is done in so many seconds, beside any that waits. */
+  readonly enqueueLater: <Data extends object>(queue: Queue<Data>, data: Data, afterSeconds: number) => Promise<void>;
 };
 
 /** Work for one tenant that goes elsewhere, and opens transactions of its own as it needs them. It may be done more than once. */
@@ -83,10 +86,16 @@ export function tenantErrand<Data extends object>(
 ): JobWork {
   return {
     queueName: queue.name,
-    async perform(job) {
+    async perform(job, { boss, system }) {
       const tenantId = job.groupId ?? undefined;
       if (tenantId === undefined) throw jobErrors.no_tenant({ queue: queue.name });
-      await run({ tenantId, signal: job.signal }, readData(queue, job));
+      const enqueueLater: TenantErrandContext['enqueueLater'] = (to, data, startAfter) =>
+        // With a key of its own it is not one of those of which one is enough.
+        system.withTenant(tenantId, async (tx) => {
+          const db = fromKysely(tx.withTables<unknown>());
+          await boss.send(to.name, data, { db, startAfter, singletonKey: randomUUID() });
+        });
+      await run({ tenantId, signal: job.signal, enqueueLater }, readData(queue, job));
     },
   };
 }

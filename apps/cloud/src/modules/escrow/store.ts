@@ -13,6 +13,7 @@ export const tables = {
   escrow_runs: {
     tenant_id: uuid,
     run_id: uuid,
+    kind: text,
     begun_at: instant,
     log_index: nullable(bigint),
     finished_at: nullable(instant),
@@ -25,6 +26,15 @@ export const tables = {
     slot_id: text,
     keyring_sha256: text,
     outcome: nullable(text),
+  },
+  escrow_standings: {
+    tenant_id: uuid,
+    archive_id: uuid,
+    keyring_sha256: text,
+    outcome: nullable(text),
+    unproved_since: nullable(instant),
+    told_at: nullable(instant),
+    refused_code: nullable(text),
   },
 } as const satisfies Readonly<Record<string, Columns>>;
 

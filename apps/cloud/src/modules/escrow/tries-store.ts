@@ -7,24 +7,35 @@ import type { tables } from './store.ts';
 type Tables = Rows<Pick<typeof tables, 'escrow_runs' | 'escrow_tries'>>;
 const db = (tx: TenantTx) => tx.withTables<Tables>();
 
+/** The slots of a leaf `l` about a keyring; of any other, which is looked at where the planner thinks so, there are none. */
+export const slotsOfLeaf = sql`jsonb_array_elements(
+  case l.kind when 'keyring_added' then l.body::jsonb -> 'slots' else '[]'::jsonb end)`;
+
+/** Why slots are tried: once a week all of them, or those of keyrings that have come since. */
+export type RunKind = 'weekly' | 'new';
+
 /** A run as it stands. */
 export type EscrowRun = {
   readonly runId: string;
+  readonly kind: RunKind;
   readonly begunAt: Date;
   readonly logIndex: number | null;
   readonly finishedAt: Date | null;
 };
 
-/** The newest run of a tenant. */
-export async function findNewestRun(tx: TenantTx, tenantId: string): Promise<EscrowRun | undefined> {
+/** The newest run of a kind in a tenant. */
+export async function findNewestRun(tx: TenantTx, tenantId: string, kind: RunKind): Promise<EscrowRun | undefined> {
   const row = await db(tx)
     .selectFrom('escrow_runs')
     .selectAll()
     .where('tenant_id', '=', tenantId)
+    .where('kind', '=', kind)
     .orderBy('begun_at', 'desc')
     .limit(1)
     .executeTakeFirst();
-  return row && { runId: row.run_id, begunAt: row.begun_at, logIndex: row.log_index, finishedAt: row.finished_at };
+  return (
+    row && { kind, runId: row.run_id, begunAt: row.begun_at, logIndex: row.log_index, finishedAt: row.finished_at }
+  );
 }
 
 /**
@@ -38,7 +49,7 @@ export async function listNewestSlots(tx: TenantTx, tenantId: string): Promise<r
     join key_log_subjects s on s.tenant_id = a.tenant_id and s.subject = 'archive:' || a.archive_id
     join key_log_leaves l on l.tenant_id = s.tenant_id and l.log_index = s.log_index
       and l.keyring_sha256 = a.log_state -> 'keyring' ->> 'sha256'
-    cross join jsonb_array_elements(l.body::jsonb -> 'slots') slot
+    cross join ${slotsOfLeaf} slot
     where a.tenant_id = ${tenantId} and (slot ->> 'slotKind')::int = ${escrowSlotKind}
     order by a.archive_id, slot_id`.execute(db(tx));
   return rows.map((row) => ({ archiveId: row.archive_id, slotId: row.slot_id, keyringSha256: row.sha256 }));
@@ -47,13 +58,14 @@ export async function listNewestSlots(tx: TenantTx, tenantId: string): Promise<r
 /** Begins a run, before its leaf is appended. */
 export async function insertRun(
   tx: TenantTx,
-  run: { readonly tenantId: string; readonly runId: string; readonly at: Date; readonly logIndex: number | null },
+  tenantId: string,
+  run: Omit<EscrowRun, 'finishedAt'>,
   tries: readonly EscrowTry[],
 ): Promise<void> {
-  const { tenantId, runId, at, logIndex } = run;
+  const { runId, kind, begunAt, logIndex } = run;
   await db(tx)
     .insertInto('escrow_runs')
-    .values({ tenant_id: tenantId, run_id: runId, begun_at: at, log_index: logIndex })
+    .values({ tenant_id: tenantId, run_id: runId, kind, begun_at: begunAt, log_index: logIndex })
     .execute();
   await sql`insert into escrow_tries (tenant_id, run_id, place, archive_id, slot_id, keyring_sha256)
     select ${tenantId}, ${runId}, t.nth - 1, t.archive_id, t.slot_id, t.sha256
@@ -63,24 +75,28 @@ export async function insertRun(
   );
 }
 
-/** All slots of a run by their places. */
+/** A slot of a run, and what became of it; null until it was tried. */
+export type PlacedTry = EscrowTry & { readonly place: number; readonly outcome: string | null };
+
+/** All slots of a run by their places, or those of some archives. */
 export async function listTries(
   tx: TenantTx,
   { tenantId, runId }: { readonly tenantId: string; readonly runId: string },
-): Promise<readonly (EscrowTry & { readonly place: number; readonly isTried: boolean })[]> {
-  const rows = await db(tx)
+  archiveIds?: ReadonlySet<string>,
+): Promise<readonly PlacedTry[]> {
+  const ofRun = db(tx)
     .selectFrom('escrow_tries')
     .selectAll()
     .where('tenant_id', '=', tenantId)
     .where('run_id', '=', runId)
-    .orderBy('place')
-    .execute();
+    .orderBy('place');
+  const rows = await (archiveIds ? ofRun.where('archive_id', 'in', [...archiveIds]) : ofRun).execute();
   return rows.map(({ place, archive_id: archiveId, slot_id: slotId, keyring_sha256: keyringSha256, outcome }) => ({
     place,
     archiveId,
     slotId,
     keyringSha256,
-    isTried: outcome !== null,
+    outcome,
   }));
 }
 
@@ -99,10 +115,10 @@ export async function setOutcome(
     .execute();
 }
 
-/** Ends a run, and forgets those that began before an instant. */
+/** Ends a run, and forgets those of its kind that began before an instant. */
 export async function finishRun(
   tx: TenantTx,
-  { tenantId, runId }: { readonly tenantId: string; readonly runId: string },
+  { tenantId, runId, kind }: { readonly tenantId: string; readonly runId: string; readonly kind: RunKind },
   { at, forgetBefore }: { readonly at: Date; readonly forgetBefore: Date },
 ): Promise<void> {
   const runs = db(tx).updateTable('escrow_runs').set({ finished_at: at });
@@ -111,16 +127,48 @@ export async function finishRun(
     .deleteFrom('escrow_runs')
     .where('tenant_id', '=', tenantId)
     .where('run_id', '!=', runId)
+    .where('kind', '=', kind)
     .where('begun_at', '<', forgetBefore)
     .execute();
 }
 
-/** How many escrow slots did not open when they were last tried, in all tenants; for a login that sees all of them. */
+/** How many escrow slots of newest keyrings did not open when they were last tried, in all tenants; for a login that sees all of them. */
 export async function countRottenSlots(tx: TenantTx): Promise<number> {
   const { rows } = await sql<{ slots: number }>`
     select count(*)::int as slots from (
-      select distinct on (archive_id, slot_id) outcome from escrow_tries join escrow_runs using (tenant_id, run_id)
-      where outcome is not null order by archive_id, slot_id, begun_at desc) newest
+      select distinct on (t.archive_id, t.slot_id) t.outcome
+      from escrow_tries t join escrow_runs r using (tenant_id, run_id)
+      join archives a on a.tenant_id = t.tenant_id and a.archive_id = t.archive_id
+        and a.log_state -> 'keyring' ->> 'sha256' = t.keyring_sha256
+      where t.outcome is not null order by t.archive_id, t.slot_id, r.begun_at desc) newest
     where outcome <> 'opens'`.execute(db(tx));
   return rows[0]?.slots ?? 0;
+}
+
+/** What was tried of an archive because it had a new keyring. */
+export type TriedLately = { readonly archiveId: string; readonly runs: number; readonly slots: number };
+
+/** How much was tried of archives because they had a new keyring, since an instant. */
+export async function countTriedSince(
+  tx: TenantTx,
+  { tenantId, since }: { readonly tenantId: string; readonly since: Date },
+): Promise<readonly TriedLately[]> {
+  const rows = await db(tx)
+    .selectFrom('escrow_tries')
+    .innerJoin('escrow_runs', (join) =>
+      join
+        .onRef('escrow_runs.tenant_id', '=', 'escrow_tries.tenant_id')
+        .onRef('escrow_runs.run_id', '=', 'escrow_tries.run_id'),
+    )
+    .select(({ fn }) => [
+      'escrow_tries.archive_id',
+      fn.count<string>('escrow_tries.run_id').distinct().as('runs'),
+      fn.countAll<string>().as('slots'),
+    ])
+    .where('escrow_runs.tenant_id', '=', tenantId)
+    .where('escrow_runs.kind', '=', 'new')
+    .where('escrow_runs.begun_at', '>', since)
+    .groupBy('escrow_tries.archive_id')
+    .execute();
+  return rows.map((row) => ({ archiveId: row.archive_id, runs: Number(row.runs), slots: Number(row.slots) }));
 }

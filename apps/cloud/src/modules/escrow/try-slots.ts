@@ -13,8 +13,10 @@ import type { Keystore } from '../../keystore/operations.ts';
 import { releaseShapeBounds } from '../../keystore/release-shapes.ts';
 import type { AuditActor, WriteAudit } from '../../platform/context.ts';
 import type { Log } from '../../platform/log.ts';
+import type { TenantTx } from '../../platform/postgres.ts';
 import { appendKeyLogLeaf, showLeaf, underFollowedHead, type ShowDeps } from '../keylog/index.ts';
 import { openLogSealingKey } from './escrow-keys.ts';
+import { keepStandings } from './standings.ts';
 import * as store from './tries-store.ts';
 
 /** Reads the keyring of an archive that has this SHA-256 (hex), or says that it is not there. */
@@ -34,6 +36,7 @@ export type TryDeps = Omit<ShowDeps, 'keystore'> & {
 /** Why a slot was not even shown to the keystore. */
 export const slotTryErrors = defineErrors('escrow_try', {
   keyring_lost: ['corrupt', 'The newest keyring of the archive cannot be read'],
+  keyring_too_long: ['corrupt', 'The newest keyring of the archive is too long for the keystore'],
   slot_lost: ['corrupt', 'The newest keyring of the archive has no such slot'],
 });
 
@@ -42,7 +45,8 @@ const WEEK_MS = 7 * 24 * 3_600_000;
 const KEEP_MS = 12 * WEEK_MS;
 /** A little less than a week, so that a job which comes some minutes earlier does not skip to the next hour every week. */
 const EVERY_MS = WEEK_MS - 3_600_000;
-const jobs: AuditActor = { kind: 'system', id: 'jobs', name: 'jobs of the server' };
+/** Who tries slots, as the audit log has it. */
+export const jobs: AuditActor = { kind: 'system', id: 'jobs', name: 'jobs of the server' };
 
 /**
  * Tries every escrow slot of a tenant's newest keyrings once a week: a leaf over all of them first, then each is opened by the keystore,
@@ -54,10 +58,18 @@ const jobs: AuditActor = { kind: 'system', id: 'jobs', name: 'jobs of the server
  */
 export async function tryEscrowSlots(deps: TryDeps, tenantId: string, signal: AbortSignal): Promise<void> {
   const run = await findOrBeginRun(deps, tenantId);
-  if (run === undefined) return;
+  if (run) await doRun(deps, { tenantId, ...run }, KEEP_MS, signal);
+}
+
+/** A run of a tenant. */
+export type RunOfTenant = store.EscrowRun & { readonly tenantId: string };
+
+/** Tries what is left of a run; all of its kind that are older than `keepMs` are forgotten once it is done. */
+export async function doRun(deps: TryDeps, run: RunOfTenant, keepMs: number, signal: AbortSignal): Promise<void> {
+  const { tenantId } = run;
   const of = { tenantId, runId: run.runId };
   const all = await deps.database.withTenant(tenantId, (tx) => store.listTries(tx, of));
-  const left = all.filter(({ isTried }) => !isTried);
+  const left = all.filter(({ outcome }) => outcome === null);
   const proofsOf = proverOfEscrowTries(left.length > 0 ? all : []);
   for (let at = 0; at < left.length;) {
     if (signal.aborted) return;
@@ -70,29 +82,38 @@ export async function tryEscrowSlots(deps: TryDeps, tenantId: string, signal: Ab
     at += taken;
   }
   const now = deps.clock.now();
-  const when = { at: new Date(now), forgetBefore: new Date(now - KEEP_MS) };
-  await deps.database.withTenant(tenantId, (tx) => store.finishRun(tx, of, when));
+  const when = { at: new Date(now), forgetBefore: new Date(now - keepMs) };
+  await deps.database.withTenant(tenantId, (tx) => store.finishRun(tx, run, when));
 }
 
 /** The run that is under way, or a new one where the last is a week old; undefined where there is nothing to do. */
 async function findOrBeginRun({ database, clock }: TryDeps, tenantId: string): Promise<store.EscrowRun | undefined> {
   return database.withTenant(tenantId, async (tx) => {
-    const newest = await store.findNewestRun(tx, tenantId);
+    const newest = await store.findNewestRun(tx, tenantId, 'weekly');
     const now = clock.now();
     if (newest && newest.finishedAt === null) return newest;
     if (newest && now < newest.begunAt.getTime() + EVERY_MS) return undefined;
     const tries = await store.listNewestSlots(tx, tenantId);
-    const [runId, at] = [newId(now), new Date(now)];
-    const leaf = {
-      kind: 'escrow_tried',
-      day: at.toISOString().slice(0, 10),
-      slots: tries.length,
-      root: Buffer.from(escrowTriesRoot(tries)).toString('hex'),
-    } as const;
-    const logIndex = tries.length === 0 ? null : (await appendKeyLogLeaf(tx, { tenantId, at }, leaf)).logIndex;
-    await store.insertRun(tx, { tenantId, runId, at, logIndex }, tries);
-    return { runId, begunAt: at, logIndex, finishedAt: null };
+    return beginRun(tx, { tenantId, kind: 'weekly', at: new Date(now) }, tries);
   });
+}
+
+/** Begins a run over these slots: its leaf and its slots are there together. */
+export async function beginRun(
+  tx: TenantTx,
+  { tenantId, kind, at }: { readonly tenantId: string; readonly kind: store.RunKind; readonly at: Date },
+  tries: readonly EscrowTry[],
+): Promise<store.EscrowRun> {
+  const leaf = {
+    kind: 'escrow_tried',
+    day: at.toISOString().slice(0, 10),
+    slots: tries.length,
+    root: Buffer.from(escrowTriesRoot(tries)).toString('hex'),
+  } as const;
+  const logIndex = tries.length === 0 ? null : (await appendKeyLogLeaf(tx, { tenantId, at }, leaf)).logIndex;
+  const run = { runId: newId(at.getTime()), kind, begunAt: at, logIndex };
+  await store.insertRun(tx, tenantId, run, tries);
+  return { ...run, finishedAt: null };
 }
 
 type Placed = EscrowTry & { readonly place: number };
@@ -122,7 +143,8 @@ async function readPiece(deps: TryDeps, tenantId: string, tries: readonly Placed
 
 function openOuter(one: EscrowTry, keyring: Uint8Array | undefined, logKey: HpkeKey) {
   const isSame = keyring && createHash('sha256').update(keyring).digest('hex') === one.keyringSha256;
-  if (!isSame || keyring.length > releaseShapeBounds.keyringBytes) throw slotTryErrors.keyring_lost();
+  if (!isSame) throw slotTryErrors.keyring_lost();
+  if (keyring.length > releaseShapeBounds.keyringBytes) throw slotTryErrors.keyring_too_long();
   const slot = parseKeyring(splitRecord(keyring).open).slots.find(
     ({ slotId }) => Buffer.from(slotId).toString('hex') === one.slotId,
   );
@@ -164,14 +186,17 @@ async function keepOutcomes(
   { tenantId, runId }: { readonly tenantId: string; readonly runId: string },
   outcomes: readonly Outcome[],
 ): Promise<void> {
+  const at = new Date(clock.now());
   await database.withTenant(tenantId, async (tx) => {
     for (const { place, archiveId, slotId, keyringSha256, outcome } of outcomes) {
       await store.setOutcome(tx, { tenantId, runId, place }, outcome);
       if (outcome === 'opens') continue;
       const facts = { archiveId, slotId, keyringSha256, code: outcome };
-      const about = { tenantId, at: new Date(clock.now()), actor: jobs, target: { kind: 'archive', id: archiveId } };
+      const about = { tenantId, at, actor: jobs, target: { kind: 'archive', id: archiveId } };
       await writeAudit(tx, { ...about, eventType: 'escrow.slot_rotten', outcome: 'failed', facts });
     }
+    const archiveIds = new Set(outcomes.map(({ archiveId }) => archiveId));
+    await keepStandings(tx, { tenantId, at }, await store.listTries(tx, { tenantId, runId }, archiveIds));
   });
   for (const { archiveId, slotId, outcome } of outcomes)
     if (outcome !== 'opens')

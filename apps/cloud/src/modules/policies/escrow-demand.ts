@@ -24,8 +24,12 @@ export function lacksEscrow(
   setting: PolicySettings['escrow'],
   keyIds: readonly EscrowKeyIds[],
 ): boolean {
-  if (setting === 'off' || slots.some((slot) => isSealedTo(slot, keyIds))) return false;
-  return setting === 'always' || !slots.some(isOwnKey);
+  return demandsEscrow({ slots }, setting) && !slots.some((slot) => isSealedTo(slot, keyIds));
+}
+
+/** Whether a keyring has to have escrow: with `required` a slot of the user's own choosing stands in its place. */
+export function demandsEscrow({ slots }: Pick<Keyring, 'slots'>, setting: PolicySettings['escrow']): boolean {
+  return setting === 'always' || (setting === 'required' && !slots.some(isOwnKey));
 }
 
 function isOwnKey({ kind }: Slot): boolean {

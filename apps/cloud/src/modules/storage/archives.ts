@@ -10,25 +10,27 @@ import {
   splitRecord,
 } from '@holdfast/archive/log';
 import { CodedError, formatUuid, systemRandom } from '@holdfast/base';
-import { storageErrors, type Archive } from '@holdfast/contract';
-import { takeoverKeyIn } from '@holdfast/trust';
+import { storageErrors, type Archive, type PolicySettings } from '@holdfast/contract';
+import { escrowSlotKind, takeoverKeyIn } from '@holdfast/trust';
 import type { IoContext } from '../../platform/context.ts';
 import { sha256 } from '../../platform/digest.ts';
+import type { JobSender } from '../../platform/jobs.ts';
 import type { TenantTx } from '../../platform/postgres.ts';
 import { findDevice } from '../devices/index.ts';
 import { isHeld } from '../holds/index.ts';
-import { listEscrowKeyIds } from '../escrow/index.ts';
+import { findRefusal, listEscrowKeyIds, newEscrowSlots } from '../escrow/index.ts';
 import { sayKeyringAdded } from '../keylog/index.ts';
-import { lacksEscrow, resolveForOrg } from '../policies/index.ts';
+import { demandsEscrow, lacksEscrow, resolveForOrg } from '../policies/index.ts';
 import { addTakeoverKeys, mayReadToTakeOver, wasTakenFrom } from '../takeovers/index.ts';
 import { declaring } from './declared-errors.ts';
-import type { OpenArchive } from './open-archive.ts';
-import type { OpenArchives } from './open-archives.ts';
+import type { Arriving, OpenArchive } from './open-archive.ts';
+import { findKeyringIn, type OpenArchives } from './open-archives.ts';
 import * as store from './store.ts';
 
 /** What use cases of archives need besides transactions. */
 export type StorageAdapters = {
   readonly archives: OpenArchives;
+  readonly jobs: Pick<JobSender, 'enqueue'>;
 };
 
 /** The archive of the device that asks: one, or none yet. */
@@ -75,7 +77,7 @@ export async function createArchive(
   // Another device's archive of that id, or another archive of this device: neither is touched.
   if (rows[0]?.archive_id !== archiveId) throw storageErrors.archive_exists();
   return withOwnArchive(ctx, archiveId, async (archive) => {
-    await archive.appendKeys(Buffer.concat([header, ...keyrings]), (records) => admitKeyrings(ctx, archive, records));
+    await archive.appendKeys(Buffer.concat([header, ...keyrings]), (arriving) => admit(ctx, archive, arriving));
     return describe(ctx, archive);
   });
 }
@@ -117,7 +119,7 @@ export async function addKeyring(ctx: IoContext<StorageAdapters>, archiveId: str
     const keyring = Buffer.from(sent, 'base64');
     try {
       if (!isOne(keyring, RecordKind.keyring)) throw storageErrors.keyring_refused({ fact: 'it is not one keyring' });
-      await archive.appendKeys(keyring, (records) => admitKeyrings(ctx, archive, records));
+      await archive.appendKeys(keyring, (arriving) => admit(ctx, archive, arriving));
     } catch (error) {
       const codes = ['log.record_refused', 'log.keyring_known', 'log.record_invalid'];
       if (error instanceof CodedError && codes.includes(error.code))
@@ -129,25 +131,40 @@ export async function addKeyring(ctx: IoContext<StorageAdapters>, archiveId: str
 }
 
 /**
+ * Lets keyrings and commits in that are to be added next, or refuses them.
+ *
+ * @throws storage.escrow_broken, and what `admitKeyrings` throws
+ */
+export async function admit(
+  ctx: IoContext<StorageAdapters>,
+  archive: OpenArchive,
+  { keyrings, hasCommit }: Arriving,
+): Promise<void> {
+  if (hasCommit) await expectSoundEscrow(ctx, archive);
+  if (keyrings.length > 0) await admitKeyrings(ctx, archive, keyrings);
+}
+
+/**
  * Lets keyrings in that are to be added next, or refuses them: the newest one has to be what the policy asks for. Says of
  * each in the tenant's key log which slots it has, before it is added: what opens an archive is there for all who follow the
- * log, also where the server stops in between.
+ * log, also where the server stops in between. Whether the escrow of the newest one opens is tried right after.
  *
  * Nothing is said twice of one that did not reach the disk then.
  * @throws storage.keyring_lacks_escrow, storage.too_many_keyrings, log.fenced when the archive is another device's by now
  */
-export async function admitKeyrings(
+async function admitKeyrings(
   ctx: IoContext<StorageAdapters>,
   { row, state }: OpenArchive,
   records: readonly Uint8Array[],
 ): Promise<void> {
-  const { archive_id: archiveId, device_id: deviceId } = row;
+  const { archive_id: archiveId } = row;
   const keyrings = records.map((record) => ({ record, ...parseKeyring(splitRecord(record).open) }));
   const newest = keyrings.at(-1);
   if (!newest) return;
   await ctx.transact(async ({ tx, tenantId }) => {
     if (!(await store.isStillSo(tx, row, state.sessionEpoch))) throw logErrors.fenced();
-    await expectEscrow(tx, { tenantId, deviceId }, newest);
+    await expectEscrow(tx, row, newest);
+    if (newest.slots.some(isEscrow)) await ctx.jobs.enqueue(tx, newEscrowSlots, { isSecondLook: false });
     for (const { record, number: keyringNumber, slots } of keyrings) {
       const said = { archiveId, keyringNumber, keyringSha256: sha256(record), slots, nonce: systemRandom(16) };
       if ((await sayKeyringAdded(tx, said)) === 'too_many') throw storageErrors.too_many_keyrings();
@@ -162,19 +179,45 @@ export async function admitKeyrings(
   });
 }
 
+/**
+ * Refuses commits where the escrow that the org asks for was found not to open, until a keyring has come whose does. One that
+ * could not be tried yet refuses nothing. @throws storage.escrow_broken
+ */
+async function expectSoundEscrow(ctx: IoContext<StorageAdapters>, { row, folder, state }: OpenArchive): Promise<void> {
+  const { tenant_id: tenantId, archive_id: archiveId } = row;
+  const { cause, escrow } = await ctx.transact(async ({ tx }) => {
+    const found = await findRefusal(tx, { tenantId, archiveId });
+    return { cause: found, escrow: found === undefined ? 'off' : await escrowSettingOf(tx, row) };
+  });
+  if (cause === undefined || escrow === 'off') return;
+  const newest = await findKeyringIn(folder, state.keyring?.sha256);
+  const slots = newest ? parseKeyring(splitRecord(newest).open).slots : [];
+  // A key of the user's own may stand in its place, and what the server lost is its own fault.
+  if (slots.some(isEscrow) && demandsEscrow({ slots }, escrow)) throw storageErrors.escrow_broken({ cause });
+}
+
+const isEscrow = ({ kind }: Keyring['slots'][number]) => kind === escrowSlotKind;
+
 /** Refuses a keyring without the escrow that the device's org asks for. @throws storage.keyring_lacks_escrow */
-async function expectEscrow(
-  tx: TenantTx,
-  { tenantId, deviceId }: { readonly tenantId: string; readonly deviceId: string },
-  keyring: Keyring,
-): Promise<void> {
-  const keyIds = await listEscrowKeyIds(tx, tenantId);
+async function expectEscrow(tx: TenantTx, row: store.ArchiveRow, keyring: Keyring): Promise<void> {
+  const keyIds = await listEscrowKeyIds(tx, row.tenant_id);
   // Of a tenant without escrow keys no device can make a slot for them.
   if (keyIds.length === 0) return;
-  const found = await findDevice(tx, tenantId, deviceId);
-  const policy = found && (await resolveForOrg(tx, tenantId, found.org_id));
-  const escrow = policy?.settings.escrow ?? 'required';
+  const escrow = await escrowSettingOf(tx, row);
   if (lacksEscrow(keyring, escrow, keyIds)) throw storageErrors.keyring_lacks_escrow({ escrow });
+}
+
+/** What the policy of an archive's device asks of escrow. */
+async function escrowSettingOf(tx: TenantTx, row: store.ArchiveRow): Promise<PolicySettings['escrow']> {
+  return (await settingsOf(tx, row))?.escrow ?? 'required';
+}
+
+async function settingsOf(
+  tx: TenantTx,
+  { tenant_id: tenantId, device_id: deviceId }: store.ArchiveRow,
+): Promise<PolicySettings | undefined> {
+  const device = await findDevice(tx, tenantId, deviceId);
+  return device && (await resolveForOrg(tx, tenantId, device.org_id))?.settings;
 }
 
 /**
@@ -253,11 +296,8 @@ export const archivesToHandOn = {
 
 /** What the device's policy lets it store; nothing limits an archive under legal hold. */
 export async function quotaOf(tx: TenantTx, { row }: OpenArchive): Promise<number | null> {
-  const { tenant_id: tenantId, archive_id: archiveId, device_id: deviceId } = row;
-  if (await isHeld(tx, tenantId, archiveId)) return null;
-  const device = await findDevice(tx, tenantId, deviceId);
-  const policy = device && (await resolveForOrg(tx, tenantId, device.org_id));
-  return policy?.settings.archiveQuotaBytes ?? null;
+  if (await isHeld(tx, row.tenant_id, row.archive_id)) return null;
+  return (await settingsOf(tx, row))?.archiveQuotaBytes ?? null;
 }
 
 async function describe(ctx: IoContext<StorageAdapters>, archive: OpenArchive): Promise<Archive> {

@@ -7,8 +7,7 @@
  * Not guaranteed: that one archive is written by one node. It is, as long as one server runs on a folder.
  */
 export { BodyMemory } from './receive-body.ts';
-export { findKeyring } from './read-archive.ts';
-export { OpenArchives, type OpenArchivesOptions } from './open-archives.ts';
+export { findKeyring, OpenArchives, type OpenArchivesOptions } from './open-archives.ts';
 export { openReceiptSigner, type ReceiptSigner } from './receipts.ts';
 export { mountStorage } from './routes.ts';
 export { deviceOfArchive, tables as storageTables } from './store.ts';

@@ -40,14 +40,17 @@ export type OpenArchiveOptions = {
   readonly log: Log;
 };
 
-/** Lets keyrings in that are to be added, or refuses them: between the last thing that could and the first that is written. */
-export type AdmitKeyrings = (records: readonly Uint8Array[]) => Promise<void>;
+/** What is to be added that is judged: keyrings, and whether a commit comes with them or without any. */
+export type Arriving = { readonly keyrings: readonly Uint8Array[]; readonly hasCommit: boolean };
+
+/** Lets that in or refuses it: between the last thing that could and the first that is written. */
+export type Admit = (arriving: Arriving) => Promise<void>;
 
 /** What an archive may take in. */
 export type Limits = {
   /** How much it may hold; no limit when null. */
   readonly quotaBytes: number | null;
-  readonly admit: AdmitKeyrings;
+  readonly admit: Admit;
 };
 
 /** What has reached stable storage, and when that was known. */
@@ -197,7 +200,7 @@ export class OpenArchive {
   /**
    * Adds records that belong to no session: the header and first keyrings, or the next keyring.
    */
-  async appendKeys(bytes: Uint8Array, admit: AdmitKeyrings): Promise<Durable> {
+  async appendKeys(bytes: Uint8Array, admit: Admit): Promise<Durable> {
     await this.#turn.use(async () => {
       this.#expectSound();
       this.#state = await this.#store(bytes, { quotaBytes: null, admit });
@@ -242,8 +245,9 @@ export class OpenArchive {
     if (verdict.status === 'refused') throw logErrors.record_refused({ ordinal: verdict.ordinal, fact: verdict.fact });
     this.#expectIntroduced(records);
     const addedBytes = await this.#expectRoom(records, limits);
-    const keyrings = records.flatMap((record) => (isNewKeyring(record) ? [record.bytes] : []));
-    if (keyrings.length > 0) await limits.admit(keyrings);
+    const keyrings = records.filter((record) => isNew(record, RecordKind.keyring)).map(({ bytes }) => bytes);
+    const hasCommit = records.some((record) => isNew(record, RecordKind.commit));
+    if (keyrings.length > 0 || hasCommit) await limits.admit({ keyrings, hasCommit });
     await this.#whileOurs(() => this.folder.append(examined));
     this.#storedBytes += addedBytes;
     this.#noteLiveSets(records);
@@ -299,7 +303,7 @@ export class OpenArchive {
       publicKey: Uint8Array.fromHex(publicKey),
     }));
     for (const record of records) {
-      if (!isNewKeyring(record)) continue;
+      if (!isNew(record, RecordKind.keyring)) continue;
       const { writers } = parseKeyring(splitRecord(record.bytes).open);
       for (const writer of known.length === 0 ? [] : writers.slice(known.length)) {
         const message = introductionMessage(this.#options.archiveId, writer);
@@ -373,8 +377,8 @@ export class OpenArchive {
   }
 }
 
-function isNewKeyring({ bytes, isKnown }: Examined[number]): boolean {
-  return !isKnown && parseRecordHeader(bytes).kind === RecordKind.keyring;
+function isNew({ bytes, isKnown }: Examined[number], kind: number): boolean {
+  return !isKnown && parseRecordHeader(bytes).kind === kind;
 }
 
 function isContent(record: Uint8Array): boolean {

@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import path from 'node:path';
-import { nodeDisk, type Disk } from '@holdfast/archive/log';
+import { type ArchiveFolder, nodeDisk, parseKeyring, RecordKind, splitRecord, type Disk } from '@holdfast/archive/log';
 import { parseUuid, type Clock } from '@holdfast/base';
 import type { Log } from '../../platform/log.ts';
 import type { Database } from '../../platform/postgres.ts';
@@ -139,4 +140,34 @@ export class OpenArchives {
       .finally(() => this.#closing.get(name) === closing && this.#closing.delete(name));
     this.#closing.set(name, closing);
   }
+}
+
+/** Keyrings looked up at once. */
+const KEYRINGS_AT_ONCE = 1_024;
+
+/** The keyring record of an archive with this SHA-256 (hex), or the newest one; undefined where there is none, or it is lost. */
+export async function findKeyring(
+  archives: OpenArchives,
+  { tenantId, archiveId }: { readonly tenantId: string; readonly archiveId: string },
+  sha256?: string,
+): Promise<Uint8Array | undefined> {
+  return archives.use(tenantId, archiveId, ({ folder }) => findKeyringIn(folder, sha256));
+}
+
+/** The same of a folder that is open. */
+export async function findKeyringIn(folder: ArchiveFolder, sha256?: string): Promise<Uint8Array | undefined> {
+  const ordinals = new Set<number>();
+  for await (const { ordinal } of folder.list(RecordKind.keyring)) ordinals.add(ordinal);
+  let newest: { readonly number: number; readonly record: Uint8Array } | undefined;
+  // The newest is among the last.
+  const newestFirst = [...ordinals].toSorted((a, b) => b - a);
+  for (let at = 0; at < newestFirst.length; at += KEYRINGS_AT_ONCE)
+    for await (const outcome of folder.read(newestFirst.slice(at, at + KEYRINGS_AT_ONCE))) {
+      if (outcome.status !== 'found') continue;
+      const record = Uint8Array.from(outcome.bytes);
+      if (createHash('sha256').update(record).digest('hex') === sha256) return record;
+      const { number } = parseKeyring(splitRecord(record).open);
+      if (number > (newest?.number ?? 0)) newest = { number, record };
+    }
+  return sha256 === undefined ? newest?.record : undefined;
 }

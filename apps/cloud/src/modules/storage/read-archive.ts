@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { parseCommitOpen, parseKeyring, parseLive, RecordKind, splitRecord } from '@holdfast/archive/log';
 import { MAX_READ_ORDINALS, requestErrors } from '@holdfast/contract';
@@ -6,7 +5,6 @@ import type { IoContext } from '../../platform/context.ts';
 import { leaseReadableArchive, type StorageAdapters } from './archives.ts';
 import { declaredError } from './declared-errors.ts';
 import type { OpenArchive } from './open-archive.ts';
-import type { OpenArchives } from './open-archives.ts';
 import { receiveBody, type BodyMemory } from './receive-body.ts';
 import type { Clock } from '@holdfast/base';
 import type { Log } from '../../platform/log.ts';
@@ -105,30 +103,6 @@ async function* recordsOfKind(
     stretch = [];
   }
   for await (const record of recordsOf(ctx, archive, stretch)) if (isWanted(record)) yield record;
-}
-
-/** The keyring record of an archive with this SHA-256 (hex), or the newest one; undefined where there is none, or it is lost. */
-export async function findKeyring(
-  archives: OpenArchives,
-  { tenantId, archiveId }: { readonly tenantId: string; readonly archiveId: string },
-  sha256?: string,
-): Promise<Uint8Array | undefined> {
-  return archives.use(tenantId, archiveId, async ({ folder }) => {
-    const ordinals = new Set<number>();
-    for await (const { ordinal } of folder.list(RecordKind.keyring)) ordinals.add(ordinal);
-    let newest: { readonly number: number; readonly record: Uint8Array } | undefined;
-    // The newest is among the last.
-    const newestFirst = [...ordinals].toSorted((a, b) => b - a);
-    for (let at = 0; at < newestFirst.length; at += STRETCH)
-      for await (const outcome of folder.read(newestFirst.slice(at, at + STRETCH))) {
-        if (outcome.status !== 'found') continue;
-        const record = Uint8Array.from(outcome.bytes);
-        if (createHash('sha256').update(record).digest('hex') === sha256) return record;
-        const { number } = parseKeyring(splitRecord(record).open);
-        if (number > (newest?.number ?? 0)) newest = { number, record };
-      }
-    return sha256 === undefined ? newest?.record : undefined;
-  });
 }
 
 async function* recordsOf(

@@ -2,7 +2,7 @@ import { CodedError, type Clock } from '@holdfast/base';
 import { MAX_FRAGMENT_BYTES, storageErrors, type CommitName, type OpenedSession } from '@holdfast/contract';
 import type { IoContext } from '../../platform/context.ts';
 import type { HasRoom } from '../../platform/room.ts';
-import { admitKeyrings, quotaOf, withOwnArchive, type StorageAdapters } from './archives.ts';
+import { admit, quotaOf, withOwnArchive, type StorageAdapters } from './archives.ts';
 import type { FragmentPlace, OpenArchive } from './open-archive.ts';
 import type { ReceiptSigner } from './receipts.ts';
 import { receiveBody, type BodyMemory } from './receive-body.ts';
@@ -63,7 +63,7 @@ export function appendFragment(
       const durable = await withinQuota(ctx, archive, (quotaBytes) =>
         archive.append({ session, sequence }, body.bytes, {
           quotaBytes,
-          admit: (keyrings) => admitKeyrings(ctx, archive, keyrings),
+          admit: (arriving) => admit(ctx, archive, arriving),
         }),
       );
       const { head: newest } = durable.state;
