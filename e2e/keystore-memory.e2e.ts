@@ -9,7 +9,15 @@ import { withPerson } from '@holdfast/agent/releases';
 import { deriveKeyRing, openRecordSync, parseKeyring, parseRing, RecordKind, splitRecord } from '@holdfast/archive';
 import { folderSource } from '@holdfast/archive/testing';
 import { openTenantEscrow, readHeldKeys } from '@holdfast/cloud/testing';
-import { escrowSlotKind, openEscrowInner, openEscrowOuter, openSlotWithKey, parseKeyFile } from '@holdfast/trust';
+import {
+  escrowSlotKind,
+  importHpkeKey,
+  openEscrowInner,
+  openEscrowOuter,
+  openRelease,
+  openSlotWithKey,
+  parseKeyFile,
+} from '@holdfast/trust';
 import { startAgentOf } from './agent-of-device.ts';
 import { hasty } from './escrowed-device.ts';
 import type { Needle } from './marker-forms.ts';
@@ -98,16 +106,22 @@ async function release(
     caseId: null,
     days: 1,
     epochs: 'all',
-    scope,
   } as const;
-  const asked = await withPerson(ben.keyFile, {}, (client) => client.request(wanted));
+  const newComputer = importHpkeKey(crypto.getRandomValues(new Uint8Array(32)));
+  const ringFor = scope === 'ring' ? Buffer.from(newComputer.publicKey).toString('base64url') : undefined;
+  const asked = await withPerson(ben.keyFile, {}, (client) => client.request({ ...wanted, ringFor }));
   assert.equal(asked.state, 'asked');
   const approved = await withPerson(anna.keyFile, {}, async (client) => {
     const [shown] = await client.list(asked.requestSha256);
     return client.approve(shown!);
   });
   assert.equal(approved.state, 'granted');
-  const { keys, wipe } = await withPerson(ben.keyFile, {}, (client) => client.take(asked.requestSha256));
+  const { keys, wipe } = await withPerson(ben.keyFile, {}, async (client) => {
+    if (scope === 'read') return client.take(asked.requestSha256);
+    const { leaf, sealed } = await client.takeSealedRing(asked.requestSha256);
+    const received = { requestText: asked.request, leafText: leaf.text, sealed: Buffer.from(sealed, 'base64url') };
+    return openRelease(received, newComputer);
+  });
   const [epoch] = keys.scope === 'ring' ? parseRing(keys.ring).epochs : [];
   if (epoch) assert.equal(epoch.key.toHex(), secrets.get(`epoch ${epoch.number}`)!.toHex());
   if (keys.scope === 'read')
