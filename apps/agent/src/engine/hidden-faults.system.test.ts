@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import type { Source } from '@holdfast/archive';
 import { fileErrors } from '../filesystem/index.ts';
 import { createLinuxSource } from './linux-source.ts';
@@ -44,21 +46,32 @@ test('where a folder was and cannot be looked at, it has moved; a bug in looking
   }
 });
 
+/** Writes to a file every millisecond, whatever the main thread is busy with. */
+const growth = `
+  const { appendFileSync } = require('node:fs');
+  const { workerData } = require('node:worker_threads');
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  for (;;) {
+    appendFileSync(workerData, 'more');
+    Atomics.wait(never, 0, 0, 1);
+  }`;
+
 test('a file that changed while it was read and cannot be looked at is a problem; a bug in looking ends the backup', async (t) => {
   for (const failure of [...refusals, bug]) {
     const { device, tree } = newDevice(t);
     const file = path.join(tree, 'grows');
     fs.writeFileSync(file, Buffer.alloc(8 * 1024 * 1024, 'x'));
     fs.linkSync(file, path.join(tree, 'second name'));
-    const growing = setInterval(() => fs.appendFileSync(file, 'more'), 1);
+    const growing = new Worker(growth, { eval: true, workerData: file });
     try {
+      await once(growing, 'online');
       const { source, failures } = failingAt('grows', failure);
       const backup = device.backup(tree, { workers: 1, source });
       if (failure === bug) await assert.rejects(backup, bug);
       else assert.ok((await backup).problems.some(({ code }) => code === 'backup.file_replaced'));
       assert.ok(failures() > 0);
     } finally {
-      clearInterval(growing);
+      await growing.terminate();
     }
   }
 });
