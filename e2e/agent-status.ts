@@ -20,6 +20,11 @@ export type AgentStatus = {
   readonly missing: readonly { readonly path: string; readonly reason: string }[];
   readonly problems: readonly { readonly path: string; readonly code: string }[];
   readonly activity: string;
+  readonly keyLog?: {
+    readonly faults: readonly object[];
+    /** What nobody has seen yet. */
+    readonly notices: readonly { readonly kind: string; readonly details: Readonly<Record<string, unknown>> }[];
+  };
 };
 
 /** `status`, as administrator. */

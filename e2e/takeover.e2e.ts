@@ -33,6 +33,11 @@ test('a new computer goes on with an archive by its recovery code: nothing is se
     [[files]],
   );
 
+  const isNoticed = async () =>
+    ((await statusOf(old)).keyLog?.notices ?? []).some(
+      ({ kind, details }) => kind === 'archive_takeover' && details['step'] === 'done',
+    );
+  await until(isNoticed, 'the old computer, with nothing to back up, to say that its archive went on', 60_000);
   appendFileSync(path.join(files, 'small'), 'changed on the old computer, too late');
   const told = async () => (await statusOf(old)).standings.every(({ remedy = '' }) => remedy.includes('--replace'));
   await until(told, 'the old computer to say who has its archive', 60_000);

@@ -39,3 +39,25 @@ test('the key of a computer that enrolled is shown to that computer alone, and i
   assert.ok(isAbout(outline, [subject.device(deviceUid)]));
   assert.equal(noticeOf({ logIndex: 7, text }), undefined);
 });
+
+test('a takeover is shown on both computers and on no other, when it begins and when it is done', () => {
+  const newDeviceUid = '018f0000-0000-7000-8000-000000000003';
+  const archiveId = '018f0000-0000-7000-8000-000000000004';
+  const taken = { newDeviceKey: publicKey, proof: 'recovery_code', proofSha256: '0'.repeat(64) } as const;
+  const of = { kind: 'archive_takeover', archiveId, deviceUid, newDeviceUid, ...taken } as const;
+  const told = (
+    [
+      ['begun', null],
+      ['done', publicKey],
+    ] as const
+  ).map(([step, writerKey]) => {
+    const { text, outline } = writeKeyLogLeaf({ ...about, ...of, step, writerKey });
+    for (const uid of [deviceUid, newDeviceUid]) assert.ok(isAbout(outline, [subject.device(uid)]));
+    assert.ok(!isAbout(outline, ofAnyComputer));
+    const notice = noticeOf({ logIndex: 7, text });
+    const details = { step, archiveId, deviceUid, newDeviceUid, proof: 'recovery_code' };
+    assert.deepEqual([notice?.kind, notice?.details], ['archive_takeover', details]);
+    return notice?.message;
+  });
+  assert.equal(new Set(told).size, 2);
+});

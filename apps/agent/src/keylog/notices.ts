@@ -10,6 +10,7 @@ const noticed = [
   'person_key_registered',
   'person_key_ended',
   'key_vouched',
+  'archive_takeover',
 ] as const;
 
 /** A leaf that was not seen by a person yet, as it is shown. */
@@ -43,6 +44,11 @@ export function noticeOf({ logIndex, text }: OwnLeaf): Notice | undefined {
     return { logIndex, at: leaf.at, kind: leaf.kind, message, details: { archiveId, code } };
   }
   if (leaf && isAboutKeys(leaf)) return ofKeys(leaf, logIndex);
+  if (leaf?.kind === 'archive_takeover') {
+    const { step, archiveId, deviceUid, newDeviceUid, proof } = leaf;
+    const details = { step, archiveId, deviceUid, newDeviceUid, proof };
+    return { logIndex, at: leaf.at, kind: leaf.kind, message: takeoverMessages[step], details };
+  }
   if (leaf?.kind !== 'release_rules') return undefined;
   const { number, rules } = JSON.parse(leaf.change) as Record<string, unknown>;
   const message =
@@ -69,6 +75,11 @@ const keyMessages = {
   person_key_registered: 'A person has a key, to ask for the keys of backups or to approve that others are given them',
   person_key_ended: 'The key of a person was ended, which asked for the keys of backups or approved it',
   key_vouched: 'A key need not wait to ask for the keys of backups, because an older one vouched for it',
+} as const;
+
+const takeoverMessages = {
+  begun: 'A computer has proved that it may take over the archive of another one, and reads it',
+  done: 'The archive of a computer goes on with another one, and the one before writes to it no more',
 } as const;
 
 const messages = {

@@ -50,13 +50,13 @@ const shownNotices = 5;
 /** What of the log concerns who uses this computer: said until it was seen. */
 function noticeLines(notices: readonly Notice[], strong: (text: string) => string): readonly string[] {
   if (notices.length === 0) return [];
-  const lines = notices.slice(-shownNotices).flatMap(({ at, message, details, logIndex }) => {
-    const { reason, caseId, code, userUid, publicKey } = details;
-    const words = [reason, caseId, code, userUid, publicKey]
+  const lines = notices.slice(-shownNotices).flatMap(({ at, kind, message, details, logIndex }) => {
+    const { reason, caseId, code, userUid, publicKey, deviceUid, newDeviceUid } = details;
+    const words = [reason, caseId, code, userUid, publicKey, deviceUid, newDeviceUid]
       .filter((one) => typeof one === 'string')
       .map((one) => String(shownOf(one)));
     return [
-      `${strong('key release')}  ${message} (${timeText(at)}, leaf ${logIndex})`,
+      `${strong(kind === 'archive_takeover' ? 'takeover' : 'key release')}  ${message} (${timeText(at)}, leaf ${logIndex})`,
       ...words.map((one) => `  ${one}`),
     ];
   });
